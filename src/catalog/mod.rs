@@ -1,0 +1,1 @@
+//! The catalogue: signatures, causes, response flags and thresholds as data.

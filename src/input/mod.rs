@@ -1,0 +1,64 @@
+//! Paths to blocks of whole records.
+//!
+//! In: the paths of [`crate::Options`]. Out: [`Source`]s in a fixed order, and for each a stream of
+//! [`Block`]s, decompressed and cut between records. Never: looks at what a record means; that question is
+//! put to the caller through [`RecordBoundary`], so that this stage knows no log format.
+
+use crate::units::InputId;
+use std::path::PathBuf;
+
+/// How an input is compressed, told by its first bytes and never by its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Compression {
+    /// As it is.
+    None,
+    /// gzip, RFC 1952, one or more members.
+    Gzip,
+    /// Zstandard, RFC 8878, one or more frames.
+    Zstd,
+}
+
+/// What the path of an input says of the container that wrote it; `None` where it says nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Identity {
+    /// Pod name.
+    pub pod: Option<String>,
+    /// Namespace of the pod.
+    pub namespace: Option<String>,
+    /// Container name.
+    pub container: Option<String>,
+    /// Node name.
+    pub node: Option<String>,
+}
+
+/// One input to be read: a file, standard input or a named pipe.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// Its number in the sorted order of all inputs.
+    pub id: InputId,
+    /// What to open (`-` for standard input).
+    pub open_path: PathBuf,
+    /// How it is named in reports: relative to the argument under which it was found.
+    pub display_path: String,
+    /// Size in bytes as stored, where the system knows it (for progress only).
+    pub size_bytes: Option<u64>,
+    /// What its path says of the container.
+    pub identity: Identity,
+}
+
+/// A run of whole lines of one input, in a buffer that is recycled.
+#[derive(Debug)]
+pub struct Block {
+    /// Which input.
+    pub input: InputId,
+    /// Its number in that input, from 0.
+    pub seq: u32,
+    /// Bytes of the decompressed input before it.
+    pub offset_bytes: u64,
+    /// Whole lines; the last one may lack its newline at the end of the input.
+    pub data: Vec<u8>,
+}
+
+/// Tells whether a block may be cut between `previous` and `next` (both without line ends): not inside a
+/// partial container-runtime line, and not before the continuation of a message of several lines.
+pub type RecordBoundary = fn(previous: &[u8], next: &[u8]) -> bool;
