@@ -1,7 +1,7 @@
 //! postmesh: offline post-mortem of service-mesh incidents.
 //!
 //! The layout shows the pipeline, and imports point one way along it:
-//! [`input`] → [`decode`] → [`matcher`] → [`aggregate`] → [`diagnose`] → [`report`] → [`cli`], with
+//! [`input`] → [`decode`] → [`matcher`] → [`aggregate`] → [`correlate`] → [`diagnose`] → [`report`] → [`cli`], with
 //! [`units`], [`error`], [`options`] and [`catalog`] below all of them and [`pipeline`] holding every
 //! thread and channel. The engine never prints, reads the clock or ends the process.
 //!
@@ -10,6 +10,7 @@
 pub mod aggregate;
 pub mod catalog;
 pub mod cli;
+pub mod correlate;
 pub mod decode;
 pub mod diagnose;
 pub mod error;
@@ -17,6 +18,7 @@ pub mod input;
 pub mod matcher;
 pub mod options;
 pub mod pipeline;
+pub mod progress;
 pub mod report;
 pub mod units;
 

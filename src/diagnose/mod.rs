@@ -1,1 +1,38 @@
-//! (being written)
+//! Evidence to ranked findings.
+//!
+//! In: an [`Incident`] and the catalogue. Out: a [`Diagnosis`]. Which rows and lines show which cause is data
+//! (`data/rules.toml`); what a cause is called and what to do about it is data too (`data/causes.toml`). Here
+//! is how rows become suspects ([`suspects`]), what is measured about them ([`measure`]), which of them follow
+//! from others ([`consequences`]), and how they are weighed and worded ([`findings`]). Never: reads an input
+//! again, renders.
+
+pub mod consequences;
+pub mod finding;
+pub mod findings;
+pub mod latency;
+pub mod measure;
+pub mod resets;
+pub mod rules;
+pub mod suspects;
+pub mod verdict;
+
+use crate::Error;
+use crate::catalog::Catalog;
+use crate::correlate::Incident;
+pub use finding::{Diagnosis, Finding};
+use rules::Rules;
+use suspects::Suspects;
+
+/// Finds what broke.
+///
+/// # Errors
+/// [`Error::BuiltIn`] if the built-in rules are broken.
+pub fn diagnose(incident: &Incident<'_>, catalog: &Catalog) -> Result<Diagnosis, Error> {
+    let rules = Rules::built_in()?;
+    let facts = measure::Facts::of(incident, catalog, &rules);
+    let mut suspects = Suspects::gather(&facts);
+    consequences::settle(&mut suspects, &facts);
+    latency::suspect(&mut suspects, &facts);
+    let findings = findings::write(&suspects, &facts);
+    Ok(verdict::conclude(findings, &suspects, &facts))
+}

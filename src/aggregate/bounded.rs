@@ -1,0 +1,156 @@
+//! Tables with a limit that keep keys by hash, never by arrival: keys with a hash at most T are kept, T is
+//! halved when the table is full, and the sums of all other keys are lumped together. The result depends on
+//! the set of keys alone, so it is the same for any order, split and number of threads, and what is kept is
+//! exact. (One fixed shard: merging happens on one thread, so more would only waste room.)
+
+use super::Merge;
+use std::collections::BTreeMap;
+
+/// A key of a [`Bounded`] table.
+pub trait Key: Ord {
+    /// What remains of a key that is not kept.
+    type Lump: Ord;
+    /// Its stable hash.
+    fn key_hash(&self) -> u64;
+    /// What remains of it.
+    fn lump(&self) -> Self::Lump;
+}
+
+impl Key for String {
+    type Lump = ();
+
+    fn key_hash(&self) -> u64 {
+        super::stable_hash(self.as_bytes())
+    }
+
+    fn lump(&self) {}
+}
+
+/// A table of at most `limit` keys.
+#[derive(Clone, Debug)]
+pub struct Bounded<K: Key, V> {
+    limit: usize,
+    threshold: u64,
+    kept: BTreeMap<K, V>,
+    other: BTreeMap<K::Lump, V>,
+}
+
+impl<K: Key, V: Merge> Bounded<K, V> {
+    /// An empty table of at most `limit` keys.
+    pub fn new(limit: usize) -> Self {
+        Self { limit, threshold: u64::MAX, kept: BTreeMap::new(), other: BTreeMap::new() }
+    }
+
+    /// Adds `value` to what `key` has.
+    pub fn add(&mut self, key: K, value: V) {
+        if key.key_hash() > self.threshold {
+            self.other.entry(key.lump()).or_default().merge(value);
+        } else {
+            self.kept.entry(key).or_default().merge(value);
+            self.shrink();
+        }
+    }
+
+    fn shrink(&mut self) {
+        while self.kept.len() > self.limit && self.threshold > 0 {
+            self.lower(self.threshold / 2);
+        }
+    }
+
+    fn lower(&mut self, threshold: u64) {
+        self.threshold = threshold;
+        for (key, value) in std::mem::take(&mut self.kept) {
+            if key.key_hash() > threshold {
+                self.other.entry(key.lump()).or_default().merge(value);
+            } else {
+                self.kept.insert(key, value);
+            }
+        }
+    }
+
+    /// Adds another table of the same limit.
+    pub fn absorb(&mut self, other: Self) {
+        if other.threshold < self.threshold {
+            self.lower(other.threshold);
+        }
+        for (key, value) in other.kept {
+            self.add(key, value);
+        }
+        for (lump, value) in other.other {
+            self.other.entry(lump).or_default().merge(value);
+        }
+    }
+
+    /// The keys that are kept, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
+        self.kept.iter()
+    }
+
+    /// What was lumped together.
+    pub fn lumped(&self) -> impl Iterator<Item = (&K::Lump, &V)> {
+        self.other.iter()
+    }
+
+    /// What `key` has, if it is kept.
+    pub fn get(&self, key: &K) -> Option<&V> {
+        self.kept.get(key)
+    }
+
+    /// Keys kept.
+    pub fn len(&self) -> usize {
+        self.kept.len()
+    }
+
+    /// True when no key is kept.
+    pub fn is_empty(&self) -> bool {
+        self.kept.is_empty()
+    }
+
+    /// Keys that the table can keep.
+    pub fn limit(&self) -> usize {
+        self.limit
+    }
+
+    /// True when keys were lumped together.
+    pub fn is_truncated(&self) -> bool {
+        self.threshold < u64::MAX
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn of(keys: &[u32], limit: usize) -> Bounded<String, u64> {
+        let mut table = Bounded::new(limit);
+        keys.iter().for_each(|k| table.add(k.to_string(), 1));
+        table
+    }
+
+    fn flat(table: &Bounded<String, u64>) -> (Vec<(String, u64)>, u64) {
+        (table.iter().map(|(k, v)| (k.clone(), *v)).collect(), table.lumped().map(|(_, v)| v).sum())
+    }
+
+    proptest! {
+        #[test]
+        fn kept_keys_depend_on_the_set_alone(keys in prop::collection::vec(0u32..300, 0..600), limit in 1usize..80, cut in 0usize..600) {
+            let whole = of(&keys, limit);
+            let mut reversed = keys.clone();
+            reversed.reverse();
+            prop_assert_eq!(flat(&whole), flat(&of(&reversed, limit)));
+            let (left, right) = keys.split_at(cut.min(keys.len()));
+            let (mut ab, mut ba) = (of(left, limit), of(right, limit));
+            ab.absorb(of(right, limit));
+            ba.absorb(of(left, limit));
+            prop_assert_eq!(flat(&whole), flat(&ab));
+            prop_assert_eq!(flat(&whole), flat(&ba));
+            prop_assert!(whole.len() <= limit);
+            let (kept, other) = flat(&whole);
+            prop_assert_eq!(kept.iter().map(|(_, v)| v).sum::<u64>() + other, keys.len() as u64);
+            for (key, count) in kept {
+                prop_assert_eq!(count, keys.iter().filter(|k| k.to_string() == key).count() as u64, "kept keys are exact");
+            }
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! What a row is about, worked out once for all rows alike: who reports, who called whom by which cluster
+//! and route, and how it ended.
+
+use super::address::{self, ClusterName};
+use super::bounded::Key;
+use super::flags::{self, Outcome, OutcomeFacts};
+use super::text;
+use crate::catalog::FlagTable;
+use crate::decode::log::AccessRow;
+
+/// Which proxy of a hop wrote a row, as in Istio's metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Reporter {
+    /// The caller's proxy (outbound rows).
+    Source,
+    /// The called proxy (inbound rows).
+    Destination,
+}
+
+impl Reporter {
+    /// Both, in order.
+    pub const ALL: [Self; 2] = [Self::Source, Self::Destination];
+
+    /// The name in reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Source => "source",
+            Self::Destination => "destination",
+        }
+    }
+}
+
+/// What rows of one group have in common.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct GroupKey {
+    /// Which proxy wrote the row: its pod, or `input:<path>` where the pod is not known.
+    pub proxy: String,
+    /// Caller's or called proxy.
+    pub reporter: Reporter,
+    /// Ip of the caller on rows of the called proxy, else empty.
+    pub peer: String,
+    /// Called service as `host:port`, as far as the row tells (see [`RowClass::destination_alias`]).
+    pub destination: String,
+    /// Envoy cluster, empty if none.
+    pub cluster: String,
+    /// Upstream host `ip:port`, empty if none.
+    pub host: String,
+    /// Route name, empty if none.
+    pub route: String,
+    /// Status code.
+    pub code: u16,
+    /// Flags, sorted, joined by commas.
+    pub flags: String,
+    /// Response code details, empty if none.
+    pub details: String,
+    /// Connection termination details, empty if none.
+    pub termination: String,
+    /// Upstream transport failure reason, empty if none.
+    pub failure_reason: String,
+    /// True on rows of TCP connections.
+    pub tcp: bool,
+    /// True where an upstream connection was made (`UPSTREAM_LOCAL_ADDRESS` is set).
+    pub connected: bool,
+    /// True where the caller named a server by TLS (`REQUESTED_SERVER_NAME` is set).
+    pub tls: bool,
+    /// How it ended.
+    pub outcome: Outcome,
+}
+
+impl GroupKey {
+    /// The flags one by one.
+    pub fn flag_tokens(&self) -> impl Iterator<Item = &str> {
+        self.flags.split(',').filter(|f| !f.is_empty())
+    }
+
+    /// True if the row has this flag.
+    pub fn has_flag(&self, flag: &str) -> bool {
+        self.flag_tokens().any(|f| f == flag)
+    }
+}
+
+impl Key for GroupKey {
+    type Lump = (Reporter, bool, Outcome);
+
+    fn key_hash(&self) -> u64 {
+        let parts = [
+            &self.proxy, &self.peer, &self.destination, &self.cluster, &self.host, &self.route, &self.flags,
+            &self.details, &self.termination, &self.failure_reason,
+        ];
+        let seed = u64::from(self.code) << 8
+            | u64::from(self.tls) << 5
+            | u64::from(self.tcp) << 4
+            | u64::from(self.connected) << 3
+            | (self.outcome as u64) << 1
+            | self.reporter as u64;
+        parts.iter().fold(seed, |hash, part| super::stable_hash_with(hash, part.as_bytes()))
+    }
+
+    fn lump(&self) -> Self::Lump {
+        (self.reporter, self.tcp, self.outcome)
+    }
+}
+
+/// All that is derived from the first row of a class.
+#[derive(Clone, Debug)]
+pub struct RowClass {
+    /// Its group.
+    pub key: GroupKey,
+    /// Protocol, empty on TCP rows.
+    pub protocol: String,
+    /// Flags one by one.
+    pub flags: Vec<String>,
+    /// The address of the pod that wrote the row, where the row tells.
+    pub own_ip: Option<String>,
+    /// A short or virtual name of the destination and what it stands for, where the row tells both.
+    pub destination_alias: Vec<(String, String)>,
+    /// True where the connection to the upstream was never made: the failure belongs to the row's start.
+    pub connect_failure: bool,
+}
+
+impl RowClass {
+    /// Works out the class of a row written by `proxy`.
+    pub fn of(row: &AccessRow<'_>, proxy: &str, table: &FlagTable) -> Self {
+        let cluster = row.cluster.map(text).unwrap_or_default();
+        let details = row.details.map(text).unwrap_or_default();
+        let termination = row.termination.map(text).unwrap_or_default();
+        let flags = flags::tokens(row.flags);
+        let tcp = row.protocol.is_none() && row.method.is_none();
+        let reporter = reporter(row, &cluster, &details);
+        let facts = OutcomeFacts { code: row.code, flags: &flags, details: &details, termination: &termination, grpc_status: row.grpc_status, tcp };
+        let outcome = flags::outcome(facts, table);
+        let destination = destination(row, &cluster, reporter);
+        let peer = match reporter {
+            Reporter::Source => None,
+            Reporter::Destination => row.downstream_remote.and_then(address::ip).map(text),
+        };
+        let connected = row.upstream_local.is_some();
+        let key = GroupKey {
+            proxy: proxy.to_owned(),
+            reporter,
+            peer: peer.unwrap_or_default(),
+            cluster,
+            host: row.upstream_host.map(text).unwrap_or_default(),
+            route: row.route.map(text).unwrap_or_default(),
+            code: row.code,
+            flags: flags.join(","),
+            details,
+            termination,
+            failure_reason: row.failure_reason.map(text).unwrap_or_default(),
+            tcp,
+            connected,
+            tls: row.sni.is_some(),
+            outcome,
+            destination,
+        };
+        Self {
+            protocol: row.protocol.map(text).unwrap_or_default(),
+            own_ip: own_ip(row, reporter),
+            destination_alias: aliases(row, &key),
+            connect_failure: !connected && flags.iter().any(|f| f == "UF"),
+            flags,
+            key,
+        }
+    }
+}
+
+fn reporter(row: &AccessRow<'_>, cluster: &str, details: &str) -> Reporter {
+    if cluster.starts_with("inbound") || cluster.starts_with("InboundPassthrough") {
+        return Reporter::Destination;
+    }
+    if !cluster.is_empty() {
+        return Reporter::Source;
+    }
+    // No cluster: refused before routing. Only the called side sees Istio's own SNI, lacks a filter chain for
+    // what the caller sent, or finds the caller's bytes to be no HTTP.
+    let istio_sni = row.sni.is_some_and(|sni| sni.starts_with(b"outbound_."));
+    if istio_sni || details == "filter_chain_not_found" || details.starts_with("http1.codec_error") {
+        Reporter::Destination
+    } else {
+        Reporter::Source
+    }
+}
+
+/// `host:port` of the called service, from the best field that the row has.
+fn destination(row: &AccessRow<'_>, cluster: &str, reporter: Reporter) -> String {
+    let parsed = ClusterName::parse(cluster);
+    if let Some(name) = parsed
+        && !name.host.is_empty()
+    {
+        return format!("{}:{}", name.host, name.port);
+    }
+    let sni = row.sni.map(text).unwrap_or_default();
+    if let Some((host, port)) = address::sni_service(&sni) {
+        return format!("{host}:{port}");
+    }
+    let local = row.downstream_local.map(text).unwrap_or_default();
+    let port = parsed.map(|name| name.port).or_else(|| address::port(&local));
+    if let Some(authority) = row.authority.filter(|a| !a.is_empty()).map(text) {
+        return with_port(authority, port);
+    }
+    if !sni.is_empty() {
+        return with_port(sni, port);
+    }
+    match (reporter, row.upstream_host) {
+        (Reporter::Source, Some(host)) => text(host),
+        _ => local,
+    }
+}
+
+fn with_port(host: String, port: Option<&str>) -> String {
+    match (address::port(&host), port) {
+        (None, Some(port)) => format!("{host}:{port}"),
+        _ => host,
+    }
+}
+
+fn own_ip(row: &AccessRow<'_>, reporter: Reporter) -> Option<String> {
+    let address = match reporter {
+        Reporter::Source => row.upstream_local?,
+        Reporter::Destination => row.downstream_local?,
+    };
+    address::ip(address).filter(|ip| !ip.is_empty() && !address::is_loopback(ip)).map(text)
+}
+
+/// Other names under which the destination appears on rows that lack its cluster or server name: the authority,
+/// the virtual address, the address of the pod.
+fn aliases(row: &AccessRow<'_>, key: &GroupKey) -> Vec<(String, String)> {
+    let full = ClusterName::parse(&key.cluster).is_some_and(|c| !c.host.is_empty())
+        || row.sni.is_some_and(|sni| sni.starts_with(b"outbound_."));
+    if !full {
+        return Vec::new();
+    }
+    let local = row.downstream_local.map(text);
+    let port = local.as_deref().and_then(address::port);
+    let authority = row.authority.filter(|a| !a.is_empty()).map(|a| with_port(text(a), port));
+    let host = row.upstream_host.map(text);
+    let names = [authority, local, host].into_iter().flatten();
+    names.filter(|name| *name != key.destination).map(|name| (name, key.destination.clone())).collect()
+}

@@ -1,0 +1,496 @@
+//! One worker's part: lines in, [`Partial`]s out.
+
+use super::cells::{Cell, Cells, ClassKey, MAX_SAMPLE_BYTES};
+use super::class::{Reporter, RowClass};
+use super::flags::Outcome;
+use super::inputs::{BlockSummary, InputStats};
+use super::paths::{Paths, template};
+use super::sampled::Sampled;
+use super::samples::Samples;
+use super::signatures::{HitKey, Hits, example_text};
+use super::slowest::{Slow, Slowest};
+use super::{Merge, stable_hash_with, text};
+use crate::catalog::Catalog;
+use crate::decode::log::{AccessRow, ComponentLine, Content, Line, LineAt, Reject, Wrapping};
+use crate::matcher::{Matcher, SignatureIndex};
+use crate::units::{InputId, Place, Timestamp};
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
+/// Rows of requests that are followed by their id.
+pub const MAX_ATTEMPTS: usize = 1 << 17;
+
+/// Rows that are followed by their upstream connection.
+pub const MAX_CONNECTION_ROWS: usize = 1 << 16;
+
+/// Seconds whose latencies a worker holds at a time.
+const SECONDS: usize = 32;
+
+/// Shared by all workers.
+#[derive(Clone, Copy, Debug)]
+pub struct CollectorOptions<'run> {
+    /// Signatures and flags.
+    pub catalog: &'run Catalog,
+    /// Their searcher.
+    pub matcher: &'run Matcher,
+    /// Records that completed before this are left out.
+    pub since: Option<Timestamp>,
+    /// Records that completed after this are left out.
+    pub until: Option<Timestamp>,
+    /// Pods kept, by name or workload; empty for all.
+    pub pods: &'run [String],
+    /// Examples per signature and places per group.
+    pub examples: usize,
+}
+
+/// What a block's input is.
+#[derive(Clone, Debug)]
+pub struct Origin {
+    /// Its number.
+    pub input: InputId,
+    /// The proxy that wrote it: pod, or `input:<path>`.
+    pub proxy: String,
+    /// Namespace, where its path says it.
+    pub namespace: Option<String>,
+}
+
+/// One row on an upstream connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ConnectionRow {
+    /// Start in nanoseconds since the epoch.
+    pub start_ns: i64,
+    /// Completion in nanoseconds since the epoch.
+    pub end_ns: i64,
+    /// True if the row failed with flag UC or UR.
+    pub reset: bool,
+    /// Hash of reporter and destination, as [`scope_hash`] makes it.
+    pub scope: u64,
+}
+
+/// By what a row on a connection is told to be about one destination.
+pub fn scope_hash(reporter: Reporter, destination: &str) -> u64 {
+    stable_hash_with(reporter as u64 + 1, destination.as_bytes())
+}
+
+/// Durations of good requests that completed in one second, by reporter.
+#[derive(Clone, Debug, Default)]
+pub struct SecondLatency(pub [Samples; 2]);
+
+impl Merge for SecondLatency {
+    fn merge(&mut self, other: Self) {
+        self.0.iter_mut().zip(other.0).for_each(|(a, b)| a.merge(b));
+    }
+}
+
+/// Sums over some lines, to be merged into [`super::Totals`].
+#[derive(Debug)]
+pub struct Partial {
+    /// Sums by class of rows.
+    pub cells: Vec<Cell>,
+    /// Durations by second.
+    pub seconds: Vec<(i64, SecondLatency)>,
+    /// Attempts by hash of request id, proxy and cluster.
+    pub attempts: Sampled<()>,
+    /// Rows by hash of proxy, host and local address.
+    pub connections: Sampled<ConnectionRow>,
+    /// Paths.
+    pub paths: Paths,
+    /// Slowest requests.
+    pub slowest: Slowest,
+    /// By input.
+    pub inputs: BTreeMap<InputId, InputStats>,
+    /// Component hits.
+    pub hits: BTreeMap<HitKey, Hits>,
+}
+
+impl Default for Partial {
+    fn default() -> Self {
+        Self {
+            cells: Vec::new(),
+            seconds: Vec::new(),
+            attempts: Sampled::new(MAX_ATTEMPTS),
+            connections: Sampled::new(MAX_CONNECTION_ROWS),
+            paths: Paths::default(),
+            slowest: Slowest::default(),
+            inputs: BTreeMap::new(),
+            hits: BTreeMap::new(),
+        }
+    }
+}
+
+/// Collects lines of one worker.
+#[derive(Debug)]
+pub struct Collector<'run> {
+    options: CollectorOptions<'run>,
+    cells: Cells,
+    partial: Partial,
+    seconds: Vec<Option<(i64, SecondLatency)>>,
+    hit_buffer: Vec<SignatureIndex>,
+    key_buffer: Vec<u8>,
+    // Of the block at hand:
+    origin: Origin,
+    stats: InputStats,
+    input_seed: u64,
+    proxy_seed: u64,
+    block: u32,
+    block_offset: u64,
+    summary: BlockSummary,
+    in_deselected: bool,
+}
+
+impl<'run> Collector<'run> {
+    /// An empty collector.
+    pub fn new(options: CollectorOptions<'run>) -> Self {
+        Self {
+            options,
+            cells: Cells::default(),
+            partial: Partial::default(),
+            seconds: vec![None; SECONDS],
+            hit_buffer: Vec::new(),
+            key_buffer: Vec::new(),
+            origin: Origin { input: InputId(0), proxy: String::new(), namespace: None },
+            stats: InputStats::default(),
+            input_seed: 0,
+            proxy_seed: 0,
+            block: 0,
+            block_offset: 0,
+            summary: BlockSummary { lines: 0, first: None, last: None, sorted: true },
+            in_deselected: false,
+        }
+    }
+
+    /// Begins a block of `origin`.
+    pub fn begin_block(&mut self, origin: &Origin, block: u32, offset_bytes: u64) {
+        if self.origin.input != origin.input || self.origin.proxy != origin.proxy {
+            self.origin = origin.clone();
+        }
+        self.input_seed = u64::from(self.origin.input.0);
+        self.proxy_seed = stable_hash_with(self.input_seed, self.origin.proxy.as_bytes());
+        self.block = block;
+        self.block_offset = offset_bytes;
+        self.summary = BlockSummary { lines: 0, first: None, last: None, sorted: true };
+        self.in_deselected = false;
+    }
+
+    /// Ends the block; `bytes` is its length.
+    pub fn end_block(&mut self, bytes: usize) {
+        let mut stats = std::mem::take(&mut self.stats);
+        stats.bytes += bytes as u64;
+        stats.blocks.insert(self.block, self.summary);
+        self.partial.inputs.entry(self.origin.input).or_default().merge(stats);
+    }
+
+    /// True when it holds so much that it should be [taken](Self::take).
+    pub fn is_full(&self) -> bool {
+        !self.partial.cells.is_empty() || self.cells.is_full() || self.cells.sample_bytes() > MAX_SAMPLE_BYTES
+    }
+
+    /// Everything collected so far.
+    pub fn take(&mut self) -> Partial {
+        self.spill_cells();
+        for slot in &mut self.seconds {
+            self.partial.seconds.extend(slot.take());
+        }
+        std::mem::take(&mut self.partial)
+    }
+
+    fn spill_cells(&mut self) {
+        let mut cells = self.cells.take();
+        cells.iter_mut().for_each(Cell::settle);
+        self.partial.cells.append(&mut cells);
+    }
+
+    /// Adds a line.
+    pub fn line(&mut self, at: &LineAt<'_>, line: &Line<'_>) {
+        self.summary.lines = self.summary.lines.max(at.line + 1);
+        if line.wrapping.kinds.depth() > 0 {
+            *self.stats.wrappers.entry(line.wrapping.kinds).or_default() += 1;
+        }
+        match &line.content {
+            Content::Access(row) => self.access(at, &line.wrapping, row),
+            Content::Component(message) => self.component(at, &line.wrapping, message),
+            Content::Continuation(more) => self.continuation(at, more),
+            Content::Blank => self.stats.skipped += 1,
+            Content::Unknown(reject) => self.unknown(at, *reject),
+        }
+    }
+
+    fn place(&self, at: &LineAt<'_>) -> Place {
+        Place {
+            input: self.origin.input,
+            offset_bytes: self.block_offset + at.offset as u64,
+            block: self.block,
+            line_in_block: at.line,
+        }
+    }
+
+    #[inline]
+    fn selected(&self, time: Option<Timestamp>, wrapping: &Wrapping<'_>) -> bool {
+        let options = &self.options;
+        if (options.since.is_some() || options.until.is_some())
+            && !time.is_some_and(|t| options.since.is_none_or(|s| t >= s) && options.until.is_none_or(|u| t <= u))
+        {
+            return false;
+        }
+        if options.pods.is_empty() {
+            return true;
+        }
+        let pod = wrapping.pod.map(text);
+        let pod = pod.as_deref().unwrap_or(&self.origin.proxy);
+        options.pods.iter().any(|p| p == pod || p == super::address::workload(pod))
+    }
+
+    fn note_time(&mut self, from: Timestamp, to: Timestamp) {
+        self.stats.span(from, to);
+        if self.summary.first.is_none() {
+            self.summary.first = Some(from);
+        }
+        if self.summary.last.is_some_and(|last| from < last) {
+            self.summary.sorted = false;
+        }
+        self.summary.last = Some(from);
+    }
+
+    #[inline]
+    fn access(&mut self, at: &LineAt<'_>, wrapping: &Wrapping<'_>, row: &AccessRow<'_>) {
+        let completed = row.start.map(|start| start.plus_millis(row.duration_ms.unwrap_or(0)));
+        if !self.selected(completed, wrapping) {
+            self.stats.deselected += 1;
+            self.stats.skipped += 1;
+            self.in_deselected = true;
+            return;
+        }
+        self.in_deselected = false;
+        if let Some(count) = self.stats.formats.get_mut(row.format.index()) {
+            *count += 1;
+        }
+        if let (Some(start), Some(end)) = (row.start, completed) {
+            self.note_time(start, end);
+        } else {
+            self.stats.undated += 1;
+        }
+        self.count_row(at, wrapping, row, completed);
+    }
+
+    #[inline]
+    fn count_row(&mut self, at: &LineAt<'_>, wrapping: &Wrapping<'_>, row: &AccessRow<'_>, completed: Option<Timestamp>) {
+        if self.cells.is_full() {
+            self.spill_cells();
+        }
+        let place = self.place(at);
+        let mut key_buffer = std::mem::take(&mut self.key_buffer);
+        let key = class_key(row, self.line_seed(wrapping), &mut key_buffer);
+        let (options, origin, hit_buffer) = (&self.options, &self.origin, &mut self.hit_buffer);
+        let stats = &mut self.stats;
+        let cell = self.cells.entry(key, || new_cell(options, origin, wrapping, row, hit_buffer, stats));
+        if let Some(cell) = cell {
+            let tcp = cell.class.key.tcp;
+            let at_time = if cell.class.connect_failure { row.start } else { completed };
+            cell.record(at_time, row.duration_ms.filter(|_| !tcp), row.upstream_ms);
+            if cell.wants_place(place) {
+                cell.keep_place(place, example_text(at.text));
+            }
+            if !tcp {
+                follow(&mut self.partial, &mut self.seconds, cell, row, completed, place);
+            }
+        }
+        self.key_buffer = key_buffer;
+        self.key_buffer.clear();
+    }
+
+    fn line_seed(&self, wrapping: &Wrapping<'_>) -> u64 {
+        match wrapping.pod {
+            None => self.proxy_seed,
+            Some(pod) => stable_hash_with(self.input_seed, pod),
+        }
+    }
+
+    fn component(&mut self, at: &LineAt<'_>, wrapping: &Wrapping<'_>, message: &ComponentLine<'_>) {
+        if !self.selected(message.time, wrapping) {
+            self.stats.deselected += 1;
+            self.stats.skipped += 1;
+            self.in_deselected = true;
+            return;
+        }
+        self.in_deselected = false;
+        self.stats.count_component(message.component, message.level);
+        if let Some(time) = message.time {
+            self.note_time(time, time);
+        }
+        let mut hits = std::mem::take(&mut self.hit_buffer);
+        hits.clear();
+        self.options.matcher.component(message, &mut hits);
+        self.count_hits(at, wrapping.pod, message.time, &hits);
+        self.hit_buffer = hits;
+    }
+
+    fn continuation(&mut self, at: &LineAt<'_>, more: &[u8]) {
+        self.stats.skipped += 1;
+        if !self.in_deselected {
+            self.text_hits(at, more);
+        }
+    }
+
+    fn unknown(&mut self, at: &LineAt<'_>, reject: Reject) {
+        let place = self.place(at);
+        self.stats.reject(place, reject, at.text);
+        if reject == Reject::Form {
+            self.text_hits(at, at.text);
+        }
+    }
+
+    fn text_hits(&mut self, at: &LineAt<'_>, more: &[u8]) {
+        let mut hits = std::mem::take(&mut self.hit_buffer);
+        hits.clear();
+        self.options.matcher.text(more, &mut hits);
+        let time = self.summary.last;
+        self.count_hits(at, None, time, &hits);
+        self.hit_buffer = hits;
+    }
+
+    fn count_hits(&mut self, at: &LineAt<'_>, pod: Option<&[u8]>, time: Option<Timestamp>, hits: &[SignatureIndex]) {
+        for hit in hits {
+            let place = self.place(at);
+            let proxy = pod.map_or_else(|| self.origin.proxy.clone(), text);
+            let entry = self.partial.hits.entry(HitKey { signature: hit.0, proxy }).or_default();
+            entry.keep = self.options.examples;
+            entry.count += 1;
+            entry.first = super::signatures::earliest(entry.first, time);
+            entry.last = entry.last.max(time);
+            *entry.inputs.entry(place.input).or_default() += 1;
+            if let Some(time) = time {
+                entry.series.add(time.secs(), 1);
+            }
+            let wanted = entry.examples.len() < entry.keep
+                || entry.examples.last_key_value().is_some_and(|(last, _)| place < *last);
+            if wanted {
+                entry.examples.insert(place, example_text(at.text));
+                while entry.examples.len() > entry.keep {
+                    entry.examples.pop_last();
+                }
+            }
+        }
+    }
+}
+
+fn new_cell(
+    options: &CollectorOptions<'_>,
+    origin: &Origin,
+    wrapping: &Wrapping<'_>,
+    row: &AccessRow<'_>,
+    hits: &mut Vec<SignatureIndex>,
+    stats: &mut InputStats,
+) -> Cell {
+    let pod = wrapping.pod.map(text);
+    if let Some(pod) = &pod {
+        *stats.pods.entry(pod.clone()).or_default() += 1;
+    }
+    let class = RowClass::of(row, pod.as_deref().unwrap_or(&origin.proxy), &options.catalog.flags);
+    hits.clear();
+    options.matcher.access(row, hits);
+    let plain = class.key.outcome == Outcome::Ok && hits.is_empty();
+    Cell::new(class, hits.clone(), if plain { 1 } else { options.examples })
+}
+
+/// The bytes that decide a row's class: its spans where it has them, else its fields one after the other.
+#[inline]
+fn class_key<'a>(row: &AccessRow<'a>, proxy_seed: u64, buffer: &'a mut Vec<u8>) -> ClassKey<'a> {
+    let connected = u64::from(row.upstream_local.is_some()) << 8;
+    let grpc = row.grpc_status.map_or(0, |s| u64::from(s) + 1);
+    let seed = proxy_seed ^ connected ^ grpc.rotate_left(32);
+    let inbound = row.cluster.is_none_or(|c| c.starts_with(b"in") || c.starts_with(b"In"));
+    if let Some([outcome, target, addresses, server]) = row.class_spans {
+        // Which client called matters on the called side alone; a gateway has many.
+        let addresses = if inbound { addresses } else { b"" };
+        return ClassKey { seed, parts: [outcome, target, addresses, server] };
+    }
+    let remote_ip = row.downstream_remote.and_then(super::address::ip).filter(|_| inbound);
+    let fields = [
+        row.protocol, row.method.map(|_| &b"m"[..]), row.flags, row.details, row.termination, row.failure_reason, row.authority,
+        row.upstream_host, row.cluster, row.downstream_local, remote_ip, row.sni, row.route,
+    ];
+    buffer.clear();
+    buffer.extend_from_slice(&row.code.to_le_bytes());
+    for field in fields {
+        let field = field.map_or(&[0xff][..], |f| f);
+        buffer.extend_from_slice(&u32::try_from(field.len()).unwrap_or(u32::MAX).to_le_bytes());
+        buffer.extend_from_slice(field);
+    }
+    ClassKey { seed, parts: [buffer, b"", b"", b"json"] }
+}
+
+/// What is kept of a row beyond the sums of its class.
+#[inline]
+fn follow(
+    partial: &mut Partial,
+    seconds: &mut [Option<(i64, SecondLatency)>],
+    cell: &Cell,
+    row: &AccessRow<'_>,
+    completed: Option<Timestamp>,
+    place: Place,
+) {
+    let class = &cell.class.key;
+    if let (Some(at), Some(duration), Outcome::Ok) = (completed, row.duration_ms, class.outcome) {
+        count_second(partial, seconds, at.secs(), class.reporter, duration);
+    }
+    if let Some(id) = row.request_id {
+        partial.attempts.offer(stable_hash_with(cell.attempt_seed, id), ());
+    }
+    if let (Some(local), Some(start), Some(end)) = (row.upstream_local, row.start, completed) {
+        let reset = class.outcome == Outcome::Failed && (class.has_flag("UC") || class.has_flag("UR"));
+        let row = ConnectionRow { start_ns: start.0, end_ns: end.0, reset, scope: cell.scope_hash };
+        partial.connections.offer(stable_hash_with(cell.connection_seed, local), row);
+    }
+    if let (Some(authority), Some(path)) = (row.authority, row.path) {
+        partial.paths.note(authority, path, row.upstream_host.is_some());
+    }
+    if let Some(duration) = row.duration_ms
+        && partial.slowest.admits(duration)
+    {
+        partial.slowest.add(slow(cell, row, duration, place));
+    }
+}
+
+#[inline]
+fn count_second(
+    partial: &mut Partial,
+    seconds: &mut [Option<(i64, SecondLatency)>],
+    second: i64,
+    reporter: Reporter,
+    duration_ms: u64,
+) {
+    let slot = usize::try_from(second.rem_euclid(SECONDS as i64)).unwrap_or(0);
+    let Some(slot) = seconds.get_mut(slot) else { return };
+    if slot.as_ref().is_none_or(|(held, _)| *held != second) {
+        partial.seconds.extend(slot.replace((second, SecondLatency::default())));
+    }
+    if let Some((_, latency)) = slot
+        && let Some(samples) = latency.0.get_mut(reporter as usize)
+    {
+        samples.record(duration_ms);
+    }
+}
+
+fn slow(cell: &Cell, row: &AccessRow<'_>, duration_ms: u64, place: Place) -> Slow {
+    let key = &cell.class.key;
+    let method = row.method.map(text).unwrap_or_default();
+    let path = row.path.unwrap_or_default();
+    let path = path.split(|&b| b == b'?').next().unwrap_or_default();
+    let path = text(path.get(..path.len().min(120)).unwrap_or(path));
+    Slow {
+        duration_ms: Reverse(duration_ms),
+        place,
+        upstream_ms: row.upstream_ms,
+        start: row.start,
+        destination: key.destination.clone(),
+        reporter: key.reporter,
+        request: format!("{method} {path}").trim().to_owned(),
+        code: key.code,
+        flags: key.flags.clone(),
+    }
+}
+
+/// The template of a path, for those who name paths in findings.
+pub fn path_template(path: &[u8]) -> String {
+    text(template(path))
+}

@@ -1,0 +1,117 @@
+//! A bounded sample of rows that belong together, chosen by the hash of what they share (a request id, a
+//! connection): all rows with a hash at most T are kept, T is halved when there are too many. So a kept
+//! request or connection is kept whole, and which ones are kept does not depend on order or threads.
+
+use super::Merge;
+
+/// Rows with a hash, at most `limit` of them.
+#[derive(Clone, Debug)]
+pub struct Sampled<R> {
+    limit: usize,
+    threshold: u64,
+    rows: Vec<(u64, R)>,
+    seen: u64,
+}
+
+impl<R: Copy + Ord> Sampled<R> {
+    /// An empty sample of at most `limit` rows.
+    pub fn new(limit: usize) -> Self {
+        Self { limit, threshold: u64::MAX, rows: Vec::new(), seen: 0 }
+    }
+
+    /// Offers a row.
+    #[inline]
+    pub fn offer(&mut self, hash: u64, row: R) {
+        self.seen += 1;
+        if hash <= self.threshold {
+            self.rows.push((hash, row));
+            if self.rows.len() > self.limit {
+                self.shrink();
+            }
+        }
+    }
+
+    #[cold]
+    fn shrink(&mut self) {
+        while self.rows.len() > self.limit && self.threshold > 0 {
+            self.threshold /= 2;
+            let threshold = self.threshold;
+            self.rows.retain(|(hash, _)| *hash <= threshold);
+        }
+        // One hash shared by more rows than the limit: hostile or broken input; none of them can be kept.
+        if self.rows.len() > self.limit {
+            self.rows.clear();
+        }
+    }
+
+    /// Adds another sample of the same limit.
+    pub fn absorb(&mut self, other: Self) {
+        self.seen += other.seen;
+        self.threshold = self.threshold.min(other.threshold);
+        let threshold = self.threshold;
+        self.rows.retain(|(hash, _)| *hash <= threshold);
+        self.rows.extend(other.rows.into_iter().filter(|(hash, _)| *hash <= threshold));
+        self.shrink();
+    }
+
+    /// Rows offered.
+    pub fn seen(&self) -> u64 {
+        self.seen
+    }
+
+    /// Rows that the sample can keep.
+    pub fn limit(&self) -> usize {
+        self.limit
+    }
+
+    /// True when rows were left out.
+    pub fn is_truncated(&self) -> bool {
+        self.threshold < u64::MAX
+    }
+
+    /// The kept rows in order of hash, then row: rows that belong together stand together.
+    pub fn sorted(&self) -> Vec<(u64, R)> {
+        let mut rows = self.rows.clone();
+        rows.sort_unstable();
+        rows
+    }
+}
+
+impl<R: Copy + Ord> Merge for Option<Sampled<R>> {
+    fn merge(&mut self, other: Self) {
+        match (self.as_mut(), other) {
+            (Some(mine), Some(theirs)) => mine.absorb(theirs),
+            (None, Some(theirs)) => *self = Some(theirs),
+            (_, None) => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::aggregate::stable_hash;
+    use proptest::prelude::*;
+
+    fn of(keys: &[u16], limit: usize) -> Sampled<u16> {
+        let mut sample = Sampled::new(limit);
+        keys.iter().for_each(|&k| sample.offer(stable_hash(&k.to_le_bytes()), k));
+        sample
+    }
+
+    proptest! {
+        #[test]
+        fn order_and_split_do_not_matter(keys in prop::collection::vec(0u16..200, 0..500), limit in 20usize..200, cut in 0usize..500) {
+            let whole = of(&keys, limit);
+            let (left, right) = keys.split_at(cut.min(keys.len()));
+            let mut merged = of(right, limit);
+            merged.absorb(of(left, limit));
+            prop_assert_eq!(whole.sorted(), merged.sorted());
+            prop_assert!(whole.sorted().len() <= limit);
+            for (_, key) in whole.sorted() {
+                let kept = whole.sorted().iter().filter(|(_, k)| *k == key).count();
+                prop_assert_eq!(kept, keys.iter().filter(|k| **k == key).count(), "a kept key is kept whole");
+            }
+        }
+    }
+}

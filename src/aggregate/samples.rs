@@ -1,0 +1,151 @@
+//! Latency samples of one key: a short list while the key is cold, an `HdrHistogram` once it is hot.
+//!
+//! What is read out does not depend on which of the two holds the samples, nor on the order of merging.
+
+use super::Merge;
+use hdrhistogram::Histogram;
+
+/// Samples above this (one day) are counted as this: longer requests are tunnels, not latencies.
+pub const MAX_MS: u64 = 86_400_000;
+
+/// Samples that a cold key keeps as a list (1 KiB); a histogram of three digits starts at 16 KiB.
+const COLD_LIMIT: usize = 256;
+
+/// Samples in milliseconds, three significant digits once hot.
+#[derive(Clone, Debug)]
+pub struct Samples(Store);
+
+#[derive(Clone, Debug)]
+enum Store {
+    Cold(Vec<u32>),
+    Hot(Box<Histogram<u64>>),
+}
+
+impl Default for Samples {
+    fn default() -> Self {
+        Self(Store::Cold(Vec::new()))
+    }
+}
+
+impl Samples {
+    /// Adds a sample.
+    #[inline]
+    pub fn record(&mut self, ms: u64) {
+        let ms = ms.min(MAX_MS);
+        match &mut self.0 {
+            Store::Hot(histogram) => histogram.saturating_record(ms),
+            Store::Cold(list) if list.len() < COLD_LIMIT => list.push(u32::try_from(ms).unwrap_or(u32::MAX)),
+            Store::Cold(_) => {
+                self.heat();
+                self.record(ms);
+            }
+        }
+    }
+
+    /// Number of samples.
+    pub fn count(&self) -> u64 {
+        match &self.0 {
+            Store::Cold(list) => list.len() as u64,
+            Store::Hot(histogram) => histogram.len(),
+        }
+    }
+
+    /// True without samples.
+    pub fn is_empty(&self) -> bool {
+        self.count() == 0
+    }
+
+    /// True when a histogram was made.
+    pub fn is_hot(&self) -> bool {
+        matches!(self.0, Store::Hot(_))
+    }
+
+    /// Bytes held.
+    pub fn weight_bytes(&self) -> usize {
+        match &self.0 {
+            Store::Cold(list) => list.capacity() * size_of::<u32>(),
+            Store::Hot(histogram) => histogram.distinct_values() * size_of::<u64>(),
+        }
+    }
+
+    /// The samples as a histogram, for reading figures.
+    pub fn to_histogram(&self) -> Option<Histogram<u64>> {
+        let mut histogram = empty_histogram()?;
+        self.add_to(&mut histogram);
+        Some(histogram)
+    }
+
+    fn add_to(&self, histogram: &mut Histogram<u64>) {
+        match &self.0 {
+            Store::Cold(list) => list.iter().for_each(|&ms| histogram.saturating_record(u64::from(ms))),
+            // Fails only if `histogram` cannot grow to hold the other's values; it resizes by itself.
+            Store::Hot(other) => drop(histogram.add(&**other)),
+        }
+    }
+
+    fn heat(&mut self) {
+        if let (Store::Cold(_), Some(mut histogram)) = (&self.0, empty_histogram()) {
+            self.add_to(&mut histogram);
+            self.0 = Store::Hot(Box::new(histogram));
+        }
+    }
+
+    /// Adds the samples of `other`.
+    pub fn merge_ref(&mut self, other: &Self) {
+        if let (Store::Cold(mine), Store::Cold(theirs)) = (&mut self.0, &other.0)
+            && mine.len() + theirs.len() <= COLD_LIMIT
+        {
+            mine.extend_from_slice(theirs);
+            return;
+        }
+        self.heat();
+        if let Store::Hot(histogram) = &mut self.0 {
+            other.add_to(histogram);
+        }
+    }
+}
+
+impl Merge for Samples {
+    fn merge(&mut self, other: Self) {
+        if self.is_empty() {
+            *self = other;
+        } else {
+            self.merge_ref(&other);
+        }
+    }
+}
+
+/// Three significant digits, resizing by itself.
+fn empty_histogram() -> Option<Histogram<u64>> {
+    // Fails only for more than five digits.
+    Histogram::new(3).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn figures(samples: &Samples) -> (u64, u64, u64, Vec<u64>) {
+        let h = samples.to_histogram().unwrap();
+        (h.len(), h.min(), h.max(), [0.5, 0.9, 0.99, 0.999].iter().map(|&q| h.value_at_quantile(q)).collect())
+    }
+
+    proptest! {
+        #[test]
+        fn any_split_gives_the_same_figures(values in prop::collection::vec(0u64..100_000_000, 1..900), cut in 0usize..900) {
+            let mut whole = Samples::default();
+            values.iter().for_each(|&v| whole.record(v));
+            let (left, right) = values.split_at(cut.min(values.len()));
+            let (mut a, mut b) = (Samples::default(), Samples::default());
+            left.iter().for_each(|&v| a.record(v));
+            right.iter().for_each(|&v| b.record(v));
+            let mut ab = a.clone();
+            ab.merge(b.clone());
+            b.merge(a);
+            prop_assert_eq!(figures(&whole), figures(&ab));
+            prop_assert_eq!(figures(&whole), figures(&b));
+            prop_assert_eq!(whole.count(), values.len() as u64);
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! Counts over time in buckets whose width the data decide: epoch-aligned, a power of two of seconds, the
+//! smallest width at which the buckets that hold anything fit the limit. Empty buckets cost nothing, so a
+//! stray date in 1970 adds one bucket and decides nothing.
+
+use super::Merge;
+use std::collections::BTreeMap;
+
+/// Buckets that hold anything, at most; beyond it their width doubles.
+pub const MAX_BUCKETS: usize = 256;
+
+/// Widths end here (2^40 s, 35,000 years): one bucket holds everything by then.
+const MAX_WIDTH_LOG2: u32 = 40;
+
+/// A sparse series.
+#[derive(Clone, Debug)]
+pub struct Series<C> {
+    width_log2: u32,
+    cells: BTreeMap<i64, C>,
+}
+
+impl<C> Default for Series<C> {
+    fn default() -> Self {
+        Self { width_log2: 0, cells: BTreeMap::new() }
+    }
+}
+
+impl<C: Merge> Series<C> {
+    /// Adds `cell` to the bucket of `second` (seconds since the epoch).
+    pub fn add(&mut self, second: i64, cell: C) {
+        self.cells.entry(second >> self.width_log2).or_default().merge(cell);
+        self.shrink();
+    }
+
+    /// Width of a bucket in seconds.
+    pub fn width_s(&self) -> i64 {
+        1 << self.width_log2
+    }
+
+    /// Widens the buckets to at least `2^log2` seconds.
+    pub fn widen_to(&mut self, log2: u32) {
+        while self.width_log2 < log2.min(MAX_WIDTH_LOG2) {
+            self.double();
+        }
+    }
+
+    /// Binary logarithm of the width in seconds.
+    pub fn width_log2(&self) -> u32 {
+        self.width_log2
+    }
+
+    /// Start of each bucket in seconds since the epoch, with what it holds, in order of time.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = (i64, &C)> {
+        self.cells.iter().map(|(bucket, cell)| (bucket << self.width_log2, cell))
+    }
+
+    /// Number of buckets that hold anything.
+    pub fn len(&self) -> usize {
+        self.cells.len()
+    }
+
+    /// True when nothing was added.
+    pub fn is_empty(&self) -> bool {
+        self.cells.is_empty()
+    }
+
+    fn shrink(&mut self) {
+        while self.cells.len() > MAX_BUCKETS && self.width_log2 < MAX_WIDTH_LOG2 {
+            self.double();
+        }
+    }
+
+    fn double(&mut self) {
+        self.width_log2 += 1;
+        let narrow = std::mem::take(&mut self.cells);
+        for (bucket, cell) in narrow {
+            self.cells.entry(bucket >> 1).or_default().merge(cell);
+        }
+    }
+}
+
+impl<C: Merge> Merge for Series<C> {
+    fn merge(&mut self, mut other: Self) {
+        self.widen_to(other.width_log2);
+        other.widen_to(self.width_log2);
+        for (bucket, cell) in other.cells {
+            self.cells.entry(bucket).or_default().merge(cell);
+        }
+        self.shrink();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn of(seconds: &[i64]) -> Series<u64> {
+        let mut series = Series::default();
+        seconds.iter().for_each(|&s| series.add(s, 1));
+        series
+    }
+
+    fn flat(series: &Series<u64>) -> (i64, Vec<(i64, u64)>) {
+        (series.width_s(), series.iter().map(|(s, c)| (s, *c)).collect())
+    }
+
+    #[test]
+    fn a_stray_date_does_not_widen() {
+        let mut seconds: Vec<i64> = (1_700_000_000..1_700_000_200).collect();
+        seconds.push(0);
+        assert_eq!(of(&seconds).width_s(), 1);
+    }
+
+    proptest! {
+        #[test]
+        fn order_and_split_do_not_matter(seconds in prop::collection::vec(-5_000_000i64..5_000_000, 0..1500), cut in 0usize..1500) {
+            let whole = of(&seconds);
+            let (left, right) = seconds.split_at(cut.min(seconds.len()));
+            let mut merged = of(right);
+            merged.merge(of(left));
+            prop_assert_eq!(flat(&whole), flat(&merged));
+            prop_assert!(whole.len() <= MAX_BUCKETS);
+            prop_assert_eq!(whole.iter().map(|(_, c)| c).sum::<u64>(), seconds.len() as u64);
+        }
+    }
+}

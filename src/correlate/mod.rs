@@ -1,0 +1,94 @@
+//! Merged totals to one picture of the incident: who is who, which rows are of one hop, where lines are.
+//!
+//! In: [`Totals`]. Out: [`Incident`]. Later: rows joined to connections. Never: judges.
+
+pub mod hops;
+pub mod lines;
+pub mod names;
+
+use crate::aggregate::Totals;
+use crate::aggregate::class::{GroupKey, Reporter};
+use crate::aggregate::flags::Outcome;
+use crate::aggregate::totals::Group;
+use crate::units::Timestamp;
+pub use lines::LineNumbers;
+pub use names::Names;
+
+/// A group of rows with its names settled.
+#[derive(Clone, Debug)]
+pub struct Call<'t> {
+    /// What the rows have in common.
+    pub key: &'t GroupKey,
+    /// Their sums.
+    pub group: &'t Group,
+    /// Called service, `host:port`.
+    pub destination: String,
+    /// Calling workload, or its address where nothing names it.
+    pub source: String,
+    /// Pod that was called, where a log of it was read.
+    pub destination_pod: Option<String>,
+    /// True if the rows count as requests: HTTP, and of the reporter that stands for their hop.
+    pub counted: bool,
+}
+
+impl Call<'_> {
+    /// Rows.
+    pub fn count(&self) -> u64 {
+        self.group.count
+    }
+
+    /// How the rows ended.
+    pub fn outcome(&self) -> Outcome {
+        self.key.outcome
+    }
+
+    /// True on rows of the caller's proxy.
+    pub fn is_source(&self) -> bool {
+        self.key.reporter == Reporter::Source
+    }
+}
+
+/// The whole incident, names settled.
+#[derive(Debug)]
+pub struct Incident<'t> {
+    /// The sums.
+    pub totals: &'t Totals,
+    /// Groups in a fixed order.
+    pub calls: Vec<Call<'t>>,
+    /// Names.
+    pub names: Names,
+    /// Line numbers.
+    pub lines: LineNumbers,
+    /// First record time.
+    pub start: Option<Timestamp>,
+    /// Last record time.
+    pub end: Option<Timestamp>,
+}
+
+impl<'t> Incident<'t> {
+    /// Settles the names of `totals`.
+    pub fn of(totals: &'t Totals) -> Self {
+        let names = Names::of(totals);
+        let mut calls: Vec<Call<'t>> =
+            totals.groups.iter().map(|(key, group)| call(key, group, &names)).collect();
+        hops::settle(&mut calls);
+        let start = totals.inputs.values().filter_map(|i| i.first).min();
+        let end = totals.inputs.values().filter_map(|i| i.last).max();
+        Self { totals, calls, names, lines: LineNumbers::of(totals), start, end }
+    }
+}
+
+fn call<'t>(key: &'t GroupKey, group: &'t Group, names: &Names) -> Call<'t> {
+    let destination_pod = match key.reporter {
+        Reporter::Destination => Some(key.proxy.clone()),
+        Reporter::Source => names.pod_at(&key.host).map(str::to_owned),
+    };
+    Call {
+        key,
+        group,
+        destination: names.service(&key.destination).to_owned(),
+        source: names.caller(key),
+        destination_pod,
+        counted: false,
+    }
+}

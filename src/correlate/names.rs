@@ -1,0 +1,73 @@
+//! Which pod has which address, and what a service's other names stand for, by the majority of rows.
+
+use crate::aggregate::Totals;
+use crate::aggregate::address;
+use crate::aggregate::class::{GroupKey, Reporter};
+use std::collections::BTreeMap;
+
+/// The names of an incident.
+#[derive(Clone, Debug, Default)]
+pub struct Names {
+    pods: BTreeMap<String, String>,
+    services: BTreeMap<String, String>,
+}
+
+/// The name of a proxy whose pod is not known starts with this; the rest is the input's path.
+pub const UNNAMED: &str = "input:";
+
+impl Names {
+    /// Settles the votes of `totals`.
+    pub fn of(totals: &Totals) -> Self {
+        let settle = |(key, votes): (&String, &crate::aggregate::totals::Votes)| {
+            votes.winner().map(|winner| (key.clone(), winner.to_owned()))
+        };
+        Self {
+            pods: totals.addresses.iter().filter_map(settle).collect(),
+            services: totals.aliases.iter().filter_map(settle).collect(),
+        }
+    }
+
+    /// The pod at `ip` or `ip:port`, if a log of it was read.
+    pub fn pod_at(&self, address: &str) -> Option<&str> {
+        let ip = address::ip(address.as_bytes())?;
+        self.pods.get(std::str::from_utf8(ip).ok()?).map(String::as_str)
+    }
+
+    /// The full name of a service that may be given by a short name or a virtual address.
+    pub fn service<'a>(&'a self, name: &'a str) -> &'a str {
+        self.services.get(name).map_or(name, String::as_str)
+    }
+
+    /// The calling workload of a group.
+    pub fn caller(&self, key: &GroupKey) -> String {
+        match key.reporter {
+            Reporter::Source => proxy_name(&key.proxy).to_owned(),
+            Reporter::Destination => self.source_name(&format!("ip:{}", key.peer)),
+        }
+    }
+
+    /// The workload behind a source as the totals name it: a proxy, or `ip:<address>`.
+    pub fn source_name(&self, source: &str) -> String {
+        match source.strip_prefix("ip:") {
+            None => proxy_name(source).to_owned(),
+            Some(ip) => self.pods.get(ip).map_or_else(|| unnamed_address(ip), |pod| proxy_name(pod).to_owned()),
+        }
+    }
+
+    /// Addresses with the proxies that have them, in order.
+    pub fn addresses(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.pods.iter().map(|(ip, pod)| (ip.as_str(), pod.as_str()))
+    }
+}
+
+fn unnamed_address(ip: &str) -> String {
+    if ip.is_empty() { "unknown".to_owned() } else { ip.to_owned() }
+}
+
+/// The workload of a proxy: of its pod, or the path of its log where the pod is not known.
+pub fn proxy_name(proxy: &str) -> &str {
+    match proxy.strip_prefix(UNNAMED) {
+        Some(path) => path,
+        None => address::workload(proxy),
+    }
+}

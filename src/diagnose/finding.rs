@@ -1,0 +1,107 @@
+//! What a diagnosis says, before it is put into the report's words.
+
+use crate::report::model::{EvidenceKind, Fix, Missing, Role, Severity, State};
+use crate::units::{Place, Timestamp};
+
+/// A piece of evidence.
+#[derive(Clone, Debug)]
+pub struct Evidence {
+    /// Its kind.
+    pub kind: EvidenceKind,
+    /// What it says.
+    pub text: String,
+    /// How many records say it.
+    pub count: u64,
+    /// 0..1.
+    pub strength: f64,
+    /// Where, first places first.
+    pub places: Vec<Place>,
+}
+
+/// A look-alike that was ruled out.
+#[derive(Clone, Debug)]
+pub struct RuledOut {
+    /// Its id.
+    pub cause: String,
+    /// Why.
+    pub because: String,
+}
+
+/// Whom a finding concerns.
+#[derive(Clone, Debug, Default)]
+pub struct Scope {
+    /// Calling workload.
+    pub source: Option<String>,
+    /// Called service, `*` for many.
+    pub destination: Option<String>,
+    /// Envoy cluster.
+    pub cluster: Option<String>,
+    /// Pods that were called.
+    pub pods: Vec<String>,
+}
+
+/// A finding.
+#[derive(Clone, Debug)]
+pub struct Finding {
+    /// Stable id: cause and scope.
+    pub id: String,
+    /// Cause.
+    pub cause: String,
+    /// One line.
+    pub title: String,
+    /// What happened.
+    pub summary: String,
+    /// How bad.
+    pub severity: Severity,
+    /// 0..1.
+    pub confidence: f64,
+    /// Cause or consequence.
+    pub role: Role,
+    /// Id of the finding from which it follows.
+    pub consequence_of: Option<String>,
+    /// The documented step that would show it, from 1.
+    pub step: u8,
+    /// Whom it concerns.
+    pub scope: Scope,
+    /// When it began.
+    pub onset: Option<Timestamp>,
+    /// First affected record.
+    pub start: Option<Timestamp>,
+    /// Last affected record, or the end of the data.
+    pub end: Option<Timestamp>,
+    /// Requests in scope and window.
+    pub requests: u64,
+    /// Of these, failed or denied.
+    pub failed: u64,
+    /// Added latency, where that is the fault.
+    pub added_latency_ms: Option<f64>,
+    /// What speaks for it.
+    pub evidence: Vec<Evidence>,
+    /// What was ruled out.
+    pub ruled_out: Vec<RuledOut>,
+    /// What would overturn it.
+    pub would_overturn: Option<Missing>,
+    /// Commands that check.
+    pub checks: Vec<String>,
+    /// Fixes.
+    pub fixes: Vec<Fix>,
+    /// Remarks.
+    pub notes: Vec<String>,
+    /// Wireshark display filter.
+    pub wireshark: Option<String>,
+    /// Where it is documented.
+    pub documented_in: Vec<String>,
+}
+
+/// The answer.
+#[derive(Clone, Debug)]
+pub struct Diagnosis {
+    /// State.
+    pub state: State,
+    /// One sentence.
+    pub headline: String,
+    /// Ranked findings.
+    pub findings: Vec<Finding>,
+    /// What would have settled more.
+    pub missing: Vec<Missing>,
+}

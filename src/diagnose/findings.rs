@@ -1,0 +1,403 @@
+//! Suspects to findings: weighed, scoped, cited, worded.
+
+use super::finding::{Evidence, Finding, RuledOut, Scope};
+use super::measure::{Facts, Measured, first_places, rows_between, some};
+use super::resets::ratio;
+use super::rules::Rule;
+use super::suspects::{Suspect, Suspects};
+use crate::aggregate::address::{self, ClusterName};
+use crate::aggregate::flags::Outcome;
+use crate::catalog::{Cause, FilledFix, Placeholders};
+use crate::correlate::{Call, names::proxy_name};
+use crate::report::model::{EvidenceKind, Fix, Missing, Role, Severity, ValidFor};
+use crate::units::{Place, Timestamp};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// References given for a piece of evidence.
+const REFS: usize = 5;
+
+/// Writes the findings, best first.
+pub fn write(suspects: &Suspects<'_>, facts: &Facts<'_>) -> Vec<Finding> {
+    let large = |s: &&Suspect<'_>| {
+        s.count(facts) >= facts.thresholds().min_failures || !s.lines.is_empty() || s.window.is_some()
+    };
+    let mut findings: Vec<Finding> =
+        suspects.list.values().filter(large).filter_map(|s| finding(s, suspects, facts)).collect();
+    drop_orphans(&mut findings);
+    findings.sort_by(|a, b| order(b).total_cmp(&order(a)).then_with(|| a.id.cmp(&b.id)));
+    findings
+}
+
+/// A finding that follows from one that was too small to be written stands for itself.
+fn drop_orphans(findings: &mut [Finding]) {
+    let ids: BTreeSet<String> = findings.iter().map(|f| f.id.clone()).collect();
+    for finding in findings {
+        if finding.consequence_of.as_ref().is_some_and(|id| !ids.contains(id)) {
+            finding.consequence_of = None;
+            finding.role = Role::Cause;
+        }
+    }
+}
+
+/// Causes before consequences, accusations before remarks, then by how sure and how large.
+fn order(finding: &Finding) -> f64 {
+    let role = if finding.role == Role::Cause { 100.0 } else { 0.0 };
+    let severity = if finding.severity == Severity::Info { 0.0 } else { 50.0 };
+    let share = ratio(finding.failed, finding.requests);
+    let size = f64::from(u32::try_from(finding.failed.min(1_000_000)).unwrap_or(0)).ln_1p() / 14.0;
+    role + severity + finding.confidence * 10.0 + share * 3.0 + size * 3.0
+}
+
+fn id_of(cause: &str, destination: &str) -> String {
+    let place = if destination == "*" { "mesh".to_owned() } else { destination.to_lowercase() };
+    let slug: String = place.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+    format!("{cause}-{}", slug.trim_matches('-'))
+}
+
+fn finding(suspect: &Suspect<'_>, suspects: &Suspects<'_>, facts: &Facts<'_>) -> Option<Finding> {
+    let cause = facts.catalog.cause(&suspect.cause)?;
+    let (first, last) = suspect.span(facts)?;
+    let all: Vec<usize> = suspect.all_calls().into_iter().collect();
+    let own: Vec<usize> = suspect.own_calls().collect();
+    let count = suspect.count(facts).max(suspect.lines.iter().map(|l| l.hits.count).sum());
+    let (start, end) = window(suspect, facts, first, last, count);
+    let scope = scope(suspect, facts, &all);
+    let names = placeholders(suspect, facts, &scope, &all);
+    let filled = cause.filled(&names);
+    let (requests, failed) = impact(suspect, facts, &all, start, end);
+    let role = if suspect.follows.is_some() { Role::Consequence } else { Role::Cause };
+    let confidence = confidence(suspect, count);
+    let (ruled_out, open) = look_alikes(suspect, suspects, facts, cause);
+    let settled_by = filled.overturn.map(|o| Missing { what: o.what, why_it_matters: o.why_it_matters, command: o.command });
+    let mut notes = filled.notes;
+    notes.extend(open);
+    Some(Finding {
+        id: id_of(&suspect.cause, &suspect.destination),
+        cause: suspect.cause.clone(),
+        title: filled.title,
+        summary: filled.summary,
+        severity: severity(suspect, facts, role, confidence, requests, failed),
+        confidence,
+        role,
+        consequence_of: suspect.follows.as_ref().map(|(cause, destination)| id_of(cause, destination)),
+        step: cause.step,
+        scope,
+        onset: (count >= facts.thresholds().onset_failures || suspect.window.is_some() || !suspect.lines.is_empty()).then_some(first),
+        start: Some(start),
+        end: Some(end),
+        requests,
+        failed,
+        added_latency_ms: suspect.added_latency_ms,
+        evidence: evidence(suspect, facts, &own),
+        ruled_out,
+        would_overturn: settled_by,
+        checks: filled.checks,
+        fixes: filled.fixes.into_iter().map(fix).collect(),
+        notes,
+        wireshark: filled.wireshark,
+        documented_in: cause.documented_in.clone(),
+    })
+}
+
+fn fix(fix: FilledFix) -> Fix {
+    Fix {
+        text: fix.text,
+        command: fix.command,
+        yaml: fix.yaml,
+        risk: fix.risk.name().to_owned(),
+        valid_for: ValidFor { from: fix.valid_from, to: fix.valid_to },
+    }
+}
+
+/// From the first to the last affected record; to the end of the data without a later success; a sporadic fault
+/// is widened by the mean gap between its failures.
+fn window(suspect: &Suspect<'_>, facts: &Facts<'_>, first: Timestamp, last: Timestamp, count: u64) -> (Timestamp, Timestamp) {
+    let data_start = facts.incident.start.unwrap_or(first);
+    let data_end = facts.incident.end.unwrap_or(last);
+    if suspect.window.is_some() {
+        return (first, last);
+    }
+    let from_lines = suspect.own_calls().next().is_none();
+    let last_good = facts.last_good(&suspect.destination);
+    let recovered = !from_lines && suspect.destination != "*" && last_good.is_some_and(|good| good > last);
+    let goes_on = if suspect.destination == "*" { any_recovered(suspect, facts) } else { recovered };
+    if !goes_on {
+        return (first, data_end);
+    }
+    let good_between: u64 = facts
+        .calls_to(&suspect.destination)
+        .filter(|c| c.outcome() == Outcome::Ok && !c.key.tcp)
+        .map(|c| rows_between(c, first.secs(), last.secs()))
+        .sum();
+    if good_between < count || count < 2 {
+        return (first, last);
+    }
+    let gap_ns = last.0.saturating_sub(first.0) / i64::try_from(count - 1).unwrap_or(i64::MAX).max(1);
+    (Timestamp(first.0.saturating_sub(gap_ns)).max(data_start), Timestamp(last.0.saturating_add(gap_ns)).min(data_end))
+}
+
+/// For a fault of many destinations: true if every one of them answered well after its last failure.
+fn any_recovered(suspect: &Suspect<'_>, facts: &Facts<'_>) -> bool {
+    let calls: Vec<usize> = suspect.own_calls().collect();
+    let mut last: BTreeMap<&str, Timestamp> = BTreeMap::new();
+    for call in facts.calls(&calls) {
+        if let Some(time) = call.group.last {
+            let known = last.entry(&call.destination).or_insert(time);
+            *known = (*known).max(time);
+        }
+    }
+    !last.is_empty() && last.iter().all(|(destination, time)| facts.last_good(destination).is_some_and(|good| good > *time))
+}
+
+fn scope(suspect: &Suspect<'_>, facts: &Facts<'_>, all: &[usize]) -> Scope {
+    let mut sources: BTreeMap<&str, u64> = BTreeMap::new();
+    let mut clusters: BTreeMap<&str, u64> = BTreeMap::new();
+    for call in facts.calls(all) {
+        *sources.entry(&call.source).or_default() += call.count();
+        if call.is_source() && !call.key.cluster.is_empty() {
+            *clusters.entry(&call.key.cluster).or_default() += call.count();
+        }
+    }
+    let most = |counts: &BTreeMap<&str, u64>| {
+        counts.iter().max_by(|a, b| a.1.cmp(b.1).then(b.0.cmp(a.0))).map(|(name, _)| (*name).to_owned())
+    };
+    let line_source = suspect.lines.first().map(|l| proxy_name(&l.proxy).to_owned());
+    let control_plane = suspect.destination == "istiod";
+    Scope {
+        source: if control_plane { line_source } else { most(&sources) },
+        destination: Some(suspect.destination.clone()),
+        cluster: if control_plane { Some("xds-grpc".to_owned()) } else { most(&clusters).or_else(|| usual_cluster(suspect, facts)) },
+        pods: suspect.pods.iter().cloned().collect(),
+    }
+}
+
+/// The cluster of good calls to the destination, where the affected rows have none.
+fn usual_cluster(suspect: &Suspect<'_>, facts: &Facts<'_>) -> Option<String> {
+    let named = facts.calls_to(&suspect.destination).filter(|c| c.is_source() && !c.key.cluster.is_empty());
+    named.max_by_key(|c| c.count()).map(|c| c.key.cluster.clone())
+}
+
+fn placeholders(suspect: &Suspect<'_>, facts: &Facts<'_>, scope: &Scope, all: &[usize]) -> Placeholders {
+    let destination = &suspect.destination;
+    let host = destination.rsplit_once(':').map_or(destination.as_str(), |(host, _)| host);
+    let source_pod = facts.calls(all).find(|c| c.is_source()).map(|c| &c.key.proxy).or_else(|| suspect.lines.first().map(|l| &l.proxy));
+    let subset = scope.cluster.as_deref().and_then(ClusterName::parse).map(|c| c.subset.to_owned()).filter(|s| !s.is_empty());
+    Placeholders {
+        source: scope.source.clone(),
+        source_pod: source_pod.filter(|p| !p.contains(':')).cloned(),
+        destination: Some(if destination == "*" { "all destinations".to_owned() } else { address::short_service(destination).to_owned() }),
+        destination_pod: suspect.pods.first().filter(|p| !p.contains(':')).cloned(),
+        namespace: address::service_namespace(destination).map(str::to_owned),
+        service: (destination != "*").then(|| address::short_service(destination).to_owned()),
+        host: (destination != "*").then(|| host.to_owned()),
+        port: address::port(destination).map(str::to_owned),
+        cluster: scope.cluster.clone(),
+        path: None,
+        subset,
+        node: None,
+    }
+}
+
+/// Requests to the destination in the window, and those that failed of this cause.
+fn impact(suspect: &Suspect<'_>, facts: &Facts<'_>, all: &[usize], start: Timestamp, end: Timestamp) -> (u64, u64) {
+    let destinations: BTreeSet<&str> = if suspect.destination == "*" || suspect.own_calls().next().is_none() {
+        facts.calls(all).map(|c| c.destination.as_str()).collect()
+    } else {
+        BTreeSet::from([suspect.destination.as_str()])
+    };
+    let within = |c: &&Call<'_>| c.counted || c.key.tcp;
+    let requests = destinations
+        .iter()
+        .flat_map(|d| facts.calls_to(d))
+        .filter(within)
+        .map(|c| rows_between(c, start.secs(), end.secs()))
+        .sum();
+    let failed = facts.calls(all).filter(within).filter(|c| c.outcome() != Outcome::Ok || c.key.code >= 400).map(Call::count).sum();
+    (requests, failed)
+}
+
+fn confidence(suspect: &Suspect<'_>, count: u64) -> f64 {
+    let few = if count < 20 && suspect.lines.is_empty() { 0.9 } else { 1.0 };
+    ((suspect.confidence * few) * 100.0).round() / 100.0
+}
+
+fn severity(suspect: &Suspect<'_>, facts: &Facts<'_>, role: Role, confidence: f64, requests: u64, failed: u64) -> Severity {
+    if role == Role::Consequence || suspect.remark || confidence < 0.5 {
+        Severity::Info
+    } else if failed >= facts.thresholds().onset_failures && ratio(failed, requests) >= facts.thresholds().critical_share {
+        Severity::Critical
+    } else {
+        Severity::Warning
+    }
+}
+
+fn evidence(suspect: &Suspect<'_>, facts: &Facts<'_>, own: &[usize]) -> Vec<Evidence> {
+    let mut list: Vec<Evidence> = Vec::new();
+    for (rule_id, calls) in &suspect.rows {
+        let rule = facts.rules.rule.iter().find(|r| r.id == *rule_id);
+        list.push(rows_evidence(suspect, facts, rule, rule_id, calls));
+    }
+    list.extend(line_evidence(suspect, facts));
+    list.extend(suspect.measured.iter().map(measured_evidence));
+    list.extend(carried_evidence(suspect, facts));
+    list.extend(before_and_elsewhere(suspect, facts, own));
+    list.sort_by(|a, b| b.strength.total_cmp(&a.strength));
+    list
+}
+
+fn rows_evidence(suspect: &Suspect<'_>, facts: &Facts<'_>, rule: Option<&Rule>, rule_id: &str, calls: &[usize]) -> Evidence {
+    let count = facts.calls(calls).map(Call::count).sum();
+    let says = match (rule, rule_id) {
+        (Some(rule), _) => &rule.says,
+        (None, "retries-ran-out") => "retries of {proxy} to {destination} ran out (URX)",
+        (None, _) => "callers of {destination} went away before it had answered (DC)",
+    };
+    let proxies: BTreeSet<String> = facts.calls(calls).map(|c| proxy_name(&c.key.proxy).to_owned()).collect();
+    let hosts: BTreeSet<String> = facts.calls(calls).map(|c| c.key.host.clone()).filter(|h| !h.is_empty()).collect();
+    let text = says
+        .replace("{proxy}", &listed(&proxies, "a proxy"))
+        .replace("{host}", &listed(&hosts, &suspect.destination))
+        .replace("{destination}", &suspect.destination);
+    let statuses = statuses(facts, calls);
+    Evidence {
+        kind: EvidenceKind::Log,
+        text: format!("{text}: {count} rows with {statuses}"),
+        count,
+        strength: rule.map_or(0.8, |r| r.confidence),
+        places: first_places(facts.calls(calls), REFS),
+    }
+}
+
+/// Status, flags and details of the rows, most frequent first.
+fn statuses(facts: &Facts<'_>, calls: &[usize]) -> String {
+    let mut counts: BTreeMap<String, u64> = BTreeMap::new();
+    for call in facts.calls(calls) {
+        let key = call.key;
+        let flags = if key.flags.is_empty() { "-" } else { &key.flags };
+        let details = if key.details.is_empty() { String::new() } else { format!(" {}", shortened(&key.details)) };
+        *counts.entry(format!("{} {flags}{details}", key.code)).or_default() += call.count();
+    }
+    let mut list: Vec<(String, u64)> = counts.into_iter().collect();
+    list.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+    some(&list.into_iter().map(|(status, _)| status).collect::<Vec<_>>(), 2)
+}
+
+fn shortened(details: &str) -> String {
+    let mut cut: String = details.chars().take(90).collect();
+    if cut.len() < details.len() {
+        cut.push('…');
+    }
+    cut
+}
+
+fn listed(names: &BTreeSet<String>, none: &str) -> String {
+    if names.is_empty() { none.to_owned() } else { some(&names.iter().cloned().collect::<Vec<_>>(), 2) }
+}
+
+fn line_evidence(suspect: &Suspect<'_>, facts: &Facts<'_>) -> Vec<Evidence> {
+    let rule = facts.rules.line.iter().find(|r| r.cause == suspect.cause);
+    let mut by_proxy: BTreeMap<&str, (u64, BTreeSet<Place>, BTreeSet<&str>)> = BTreeMap::new();
+    for line in &suspect.lines {
+        let entry = by_proxy.entry(&line.proxy).or_default();
+        entry.0 = entry.0.max(line.hits.count);
+        entry.1.extend(line.hits.examples.keys());
+        entry.2.insert(&line.signature);
+    }
+    let says = rule.map_or("{proxy} logged it", |r| r.says.as_str());
+    by_proxy
+        .into_iter()
+        .take(REFS)
+        .map(|(proxy, (count, places, signatures))| Evidence {
+            kind: EvidenceKind::Log,
+            text: format!(
+                "{} ({count} lines: {})",
+                says.replace("{proxy}", proxy_name(proxy)),
+                signatures.into_iter().collect::<Vec<_>>().join(", ")
+            ),
+            count,
+            strength: rule.map_or(0.8, |r| r.confidence),
+            places: places.into_iter().take(REFS).collect(),
+        })
+        .collect()
+}
+
+fn measured_evidence(measured: &Measured) -> Evidence {
+    Evidence {
+        kind: measured.kind,
+        text: measured.text.clone(),
+        count: measured.count,
+        strength: measured.strength,
+        places: measured.places.iter().take(REFS).copied().collect(),
+    }
+}
+
+/// The same fault as the other side of the hop saw it.
+fn carried_evidence(suspect: &Suspect<'_>, facts: &Facts<'_>) -> Option<Evidence> {
+    let calls: Vec<usize> = suspect.carried.iter().copied().collect();
+    let count: u64 = facts.calls(&calls).map(Call::count).sum();
+    (count > 0).then(|| Evidence {
+        kind: EvidenceKind::Join,
+        text: format!("it stands behind {count} rows elsewhere at the same time, with {}", statuses(facts, &calls)),
+        count,
+        strength: 0.7,
+        places: first_places(facts.calls(&calls), REFS),
+    })
+}
+
+/// Good before, and good elsewhere meanwhile: what is wrong is here, and began then.
+fn before_and_elsewhere(suspect: &Suspect<'_>, facts: &Facts<'_>, own: &[usize]) -> Vec<Evidence> {
+    let Some((first, last)) = suspect.span(facts) else { return Vec::new() };
+    let good = |c: &&Call<'_>| c.counted && c.outcome() == Outcome::Ok;
+    let before: u64 =
+        facts.calls_to(&suspect.destination).filter(good).map(|c| rows_between(c, i64::MIN, first.secs() - 1)).sum();
+    let sources: BTreeSet<&str> = facts.calls(own).map(|c| c.source.as_str()).collect();
+    let elsewhere: Vec<&Call<'_>> = facts
+        .incident
+        .calls
+        .iter()
+        .filter(|c| c.counted && c.destination != suspect.destination && sources.contains(c.source.as_str()))
+        .collect();
+    let within = |c: &&&Call<'_>| rows_between(c, first.secs(), last.secs());
+    let all: u64 = elsewhere.iter().map(|c| within(&c)).sum();
+    let fine: u64 = elsewhere.iter().filter(|c| good(&**c)).map(|c| within(&c)).sum();
+    let mut list = Vec::new();
+    if before > 0 {
+        list.push(statistic(format!("{before} requests to {} were good before {first}", suspect.destination), before, 0.4));
+    }
+    if all >= 20 && suspect.destination != "*" {
+        let share = ratio(fine, all) * 100.0;
+        list.push(statistic(format!("the same callers' requests to other destinations went on meanwhile: {fine} of {all} good ({share:.1} %)"), fine, 0.4));
+    }
+    list
+}
+
+fn statistic(text: String, count: u64, strength: f64) -> Evidence {
+    Evidence { kind: EvidenceKind::Statistic, text, count, strength, places: Vec::new() }
+}
+
+/// Look-alikes that left no trace are ruled out; those that cannot be, are named with what would tell them apart.
+fn look_alikes(suspect: &Suspect<'_>, suspects: &Suspects<'_>, facts: &Facts<'_>, cause: &Cause) -> (Vec<RuledOut>, Vec<String>) {
+    let rows = if suspect.destination == "*" { facts.incident.totals.rows } else { facts.rows_to(&suspect.destination) };
+    let (mut out, mut open) = (Vec::new(), Vec::new());
+    for look_alike in &cause.look_alikes {
+        let present = suspects.list.contains_key(&(look_alike.cause.clone(), suspect.destination.clone()));
+        match because(facts, &look_alike.cause, &suspect.destination, rows).filter(|_| !present) {
+            Some(because) => out.push(RuledOut { cause: look_alike.cause.clone(), because }),
+            None => open.push(format!("not ruled out: {}: {}", look_alike.cause, look_alike.differs)),
+        }
+    }
+    (out, open)
+}
+
+fn because(facts: &Facts<'_>, cause: &str, destination: &str, rows: u64) -> Option<String> {
+    let of_rows = facts.rules.of_cause(cause).map(|r| r.absent.as_str());
+    let of_lines = facts.rules.line.iter().filter(|l| l.cause == cause).map(|l| l.absent.as_str());
+    let absent: Vec<&str> = of_rows.chain(of_lines).filter(|text| !text.is_empty()).collect();
+    if absent.is_empty() {
+        return None;
+    }
+    let proxies: BTreeSet<&str> = facts.incident.calls.iter().map(|c| c.key.proxy.as_str()).collect();
+    let text = absent.iter().take(2).copied().collect::<Vec<_>>().join("; ").replace("{proxies}", &proxies.len().to_string());
+    let whom = if destination == "*" { "all destinations" } else { destination };
+    Some(format!("{text} ({rows} rows to {whom} read)"))
+}

@@ -1,0 +1,214 @@
+//! Spans in which a destination answered much more slowly than it usually does, and where the time went as far
+//! as rows of both proxies can tell.
+
+use super::measure::{Facts, Measured};
+use super::suspects::{Suspect, Suspects};
+use crate::aggregate::Merge;
+use crate::aggregate::cells::Moment;
+use crate::aggregate::class::Reporter;
+use crate::aggregate::flags::Outcome;
+use crate::aggregate::series::Series;
+use crate::report::model::EvidenceKind;
+use crate::units::{Place, Timestamp};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A destination's slow seconds.
+#[derive(Clone, Debug)]
+struct Slow {
+    destination: String,
+    seconds: Vec<i64>,
+    width_s: i64,
+    rows: u64,
+    usual_ms: f64,
+    slow_ms: f64,
+    proxies: BTreeSet<String>,
+    reporter: Reporter,
+}
+
+/// Adds suspects for slow destinations that no fault explains.
+pub fn suspect<'f>(suspects: &mut Suspects<'f>, facts: &'f Facts<'f>) {
+    let slow: Vec<Slow> = facts.destinations().filter_map(|(name, _)| slow_destination(facts, name)).collect();
+    if let Some(common) = common_stall(facts, &slow) {
+        suspects.add(common);
+        return;
+    }
+    for slow in slow {
+        let faulty = suspects.list.iter().any(|((_, destination), s)| {
+            *destination == slow.destination && s.count(facts) >= facts.thresholds().min_failures
+        });
+        if !faulty {
+            suspects.add(slow_upstream(facts, &slow));
+        }
+    }
+}
+
+fn good_series(facts: &Facts<'_>, destination: &str, reporter: Reporter) -> Series<Moment> {
+    let mut series = Series::default();
+    for call in facts.calls_to(destination) {
+        if call.key.reporter == reporter && call.outcome() == Outcome::Ok && !call.key.tcp {
+            series.merge(call.group.series.clone());
+        }
+    }
+    series
+}
+
+fn mean_ms(moment: &Moment) -> f64 {
+    if moment.count == 0 { 0.0 } else { as_f64(moment.duration_sum_ms) / as_f64(moment.count) }
+}
+
+fn slow_destination(facts: &Facts<'_>, destination: &str) -> Option<Slow> {
+    let source = good_series(facts, destination, Reporter::Source);
+    let (series, reporter) = if source.is_empty() {
+        (good_series(facts, destination, Reporter::Destination), Reporter::Destination)
+    } else {
+        (source, Reporter::Source)
+    };
+    let mut means: Vec<f64> = series.iter().map(|(_, m)| mean_ms(m)).collect();
+    means.sort_by(f64::total_cmp);
+    // The lower third stands for the usual: an incident may fill more than half of a short recording.
+    let usual_ms = *means.get(means.len() / 3)?;
+    let thresholds = facts.thresholds();
+    let bound = (usual_ms * thresholds.slow_factor).max(usual_ms + as_f64(thresholds.slow_floor_ms));
+    let mut slow_moment = Moment::default();
+    let mut seconds = Vec::new();
+    for (second, moment) in series.iter().filter(|(_, m)| mean_ms(m) >= bound) {
+        slow_moment.merge(*moment);
+        seconds.push(second);
+    }
+    let proxies = facts.calls_to(destination).filter(|c| c.key.reporter == reporter).map(|c| c.key.proxy.clone()).collect();
+    (slow_moment.count >= thresholds.slow_rows && seconds.len() < series.len()).then(|| Slow {
+        destination: destination.to_owned(),
+        seconds,
+        width_s: series.width_s(),
+        rows: slow_moment.count,
+        usual_ms,
+        slow_ms: mean_ms(&slow_moment),
+        proxies,
+        reporter,
+    })
+}
+
+fn span(slow: &Slow) -> Option<(Timestamp, Timestamp)> {
+    let (first, last) = (slow.seconds.first()?, slow.seconds.last()?);
+    Some((Timestamp::from_secs(*first), Timestamp::from_secs(last + slow.width_s)))
+}
+
+/// Slow calls that the called proxy confirms are its application's; without its rows that is open.
+fn slow_upstream<'f>(facts: &Facts<'_>, slow: &Slow) -> Suspect<'f> {
+    let called = good_series(facts, &slow.destination, Reporter::Destination);
+    let mut inside = Moment::default();
+    for (_, moment) in called.iter().filter(|(second, _)| slow.seconds.contains(second)) {
+        inside.merge(*moment);
+    }
+    let upstream_ms = if inside.upstream_count == 0 { None } else { Some(as_f64(inside.upstream_sum_ms) / as_f64(inside.upstream_count)) };
+    let application = upstream_ms.is_some_and(|ms| ms * 2.0 >= slow.slow_ms);
+    let text = match upstream_ms {
+        Some(ms) if application => format!("the called proxy waited {ms:.0} ms on average for its application in the same seconds: the time was spent there"),
+        Some(ms) => format!("the called proxy waited only {ms:.0} ms for its application in the same seconds: the time was spent between the proxies"),
+        None => "the called proxy's log was not read for these seconds: application and network cannot be told apart".to_owned(),
+    };
+    let (cause, confidence) = match upstream_ms {
+        Some(_) if application => ("slow-upstream-app", 0.88),
+        Some(_) => ("packet-loss", 0.35),
+        None => ("slow-upstream-app", 0.4),
+    };
+    let mut suspect = Suspect::new(cause, &slow.destination, confidence);
+    suspect.remark = !application;
+    suspect.window = span(slow);
+    suspect.added_latency_ms = Some(slow.slow_ms - slow.usual_ms);
+    suspect.measured.push(slower(facts, slow));
+    suspect.measured.push(Measured { name: "time-spent", kind: EvidenceKind::Statistic, text, count: inside.upstream_count, strength: confidence, places: slowest_places(facts, &slow.destination, Reporter::Destination) });
+    suspect.pods = facts.calls_to(&slow.destination).filter(|c| !c.is_source()).map(|c| c.key.proxy.clone()).collect();
+    suspect
+}
+
+fn slower(facts: &Facts<'_>, slow: &Slow) -> Measured {
+    Measured {
+        name: "slower",
+        kind: EvidenceKind::Statistic,
+        text: format!("{} good requests to {} took {:.0} ms on average, against {:.0} ms at other times", slow.rows, slow.destination, slow.slow_ms, slow.usual_ms),
+        count: slow.rows,
+        strength: 0.8,
+        places: slowest_places(facts, &slow.destination, slow.reporter),
+    }
+}
+
+fn slowest_places(facts: &Facts<'_>, destination: &str, reporter: Reporter) -> Vec<Place> {
+    let names = &facts.incident.names;
+    let slowest = facts.incident.totals.slowest.iter();
+    slowest.filter(|s| s.reporter == reporter && names.service(&s.destination) == destination).map(|s| s.place).take(3).collect()
+}
+
+/// All destinations of one proxy slow in the same seconds: the proxy itself stood still. With configuration
+/// updates in its log at these times, that is what kept it busy.
+fn common_stall<'f>(facts: &Facts<'f>, slow: &[Slow]) -> Option<Suspect<'f>> {
+    let called: BTreeSet<&str> = facts
+        .incident
+        .calls
+        .iter()
+        .filter(|c| c.is_source() && c.counted && c.count() >= facts.thresholds().slow_rows)
+        .map(|c| c.destination.as_str())
+        .collect();
+    let caller_side: Vec<&Slow> = slow.iter().filter(|s| s.reporter == Reporter::Source).collect();
+    let proxies: BTreeSet<&String> = caller_side.iter().flat_map(|s| &s.proxies).collect();
+    let proxy = match proxies.iter().collect::<Vec<_>>().as_slice() {
+        [only] => (**only).clone(),
+        _ => return None,
+    };
+    if caller_side.len() < 2 || caller_side.len() * 3 < called.len() * 2 || !together(&caller_side) {
+        return None;
+    }
+    let pushes = pushes(facts, &proxy, &caller_side);
+    let mut suspect = Suspect::new("control-plane-push-delay", "*", if pushes.is_some() { 0.85 } else { 0.35 });
+    suspect.remark = pushes.is_none();
+    suspect.pods.insert(proxy);
+    suspect.added_latency_ms = caller_side.iter().map(|s| s.slow_ms - s.usual_ms).max_by(f64::total_cmp);
+    let spans: Vec<(Timestamp, Timestamp)> = caller_side.iter().filter_map(|s| span(s)).collect();
+    suspect.window = spans.iter().map(|s| s.0).min().zip(spans.iter().map(|s| s.1).max());
+    suspect.measured.extend(caller_side.iter().map(|s| slower(facts, s)));
+    suspect.measured.extend(pushes);
+    Some(suspect)
+}
+
+/// True if the slow seconds of each lie near those of the first.
+fn together(slow: &[&Slow]) -> bool {
+    let Some(first) = slow.first() else { return false };
+    let near = |second: i64| first.seconds.iter().any(|s| (s - second).abs() <= 5 * first.width_s);
+    slow.iter().all(|s| {
+        let close = s.seconds.iter().filter(|&&second| near(second)).count();
+        close * 2 >= s.seconds.len()
+    })
+}
+
+fn pushes(facts: &Facts<'_>, proxy: &str, slow: &[&Slow]) -> Option<Measured> {
+    let mut near: BTreeMap<i64, u64> = BTreeMap::new();
+    let mut places = Vec::new();
+    for (key, hits) in facts.incident.totals.hits.iter() {
+        let id = facts.catalog.signatures.get(usize::from(key.signature)).map(|s| s.id.as_str());
+        if key.proxy != proxy || id != Some("ev-config-update") {
+            continue;
+        }
+        for (second, count) in hits.series.iter() {
+            if slow.iter().any(|s| s.seconds.iter().any(|x| (x - second).abs() <= 10)) {
+                *near.entry(second).or_default() += count;
+            }
+        }
+        places.extend(hits.examples.keys().copied());
+    }
+    let count: u64 = near.values().sum();
+    (count > 0).then(|| Measured {
+        name: "pushes",
+        kind: EvidenceKind::Log,
+        text: format!("{proxy} applied configuration updates within 10 s of these spans ({count} lines)"),
+        count,
+        strength: 0.8,
+        places: places.into_iter().take(3).collect(),
+    })
+}
+
+fn as_f64(value: u64) -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "sums of ms are far below 2^52")]
+    let value = value as f64;
+    value
+}
+

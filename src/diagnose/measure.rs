@@ -1,0 +1,328 @@
+//! What is measured about the rows of a destination: the named conditions that rules require, each with the
+//! words and places that tell what was found.
+
+use super::resets::{self, ResetStats, median, ratio, share_at_least};
+use super::rules::{Rules, Thresholds};
+use crate::aggregate::address;
+use crate::aggregate::collector::scope_hash;
+use crate::aggregate::flags::Outcome;
+use crate::catalog::Catalog;
+use crate::correlate::{Call, Incident};
+use crate::report::model::EvidenceKind;
+use crate::units::{Place, Timestamp};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The measurements that rules may require.
+pub const NAMES: [&str; 9] = [
+    "called-proxy-silent",
+    "case-variant",
+    "errors-before",
+    "external-name",
+    "fresh-connections-reset",
+    "idle-before-reset",
+    "mesh-name",
+    "no-push-after",
+    "worked-before",
+];
+
+/// Everything that a diagnosis looks at.
+#[derive(Debug)]
+pub struct Facts<'i> {
+    /// The incident.
+    pub incident: &'i Incident<'i>,
+    /// The catalogue.
+    pub catalog: &'i Catalog,
+    /// The rules.
+    pub rules: &'i Rules,
+    resets: BTreeMap<u64, ResetStats>,
+    by_destination: BTreeMap<String, Vec<usize>>,
+}
+
+/// Something that was measured and holds.
+#[derive(Clone, Debug)]
+pub struct Measured {
+    /// Which measurement.
+    pub name: &'static str,
+    /// What kind of evidence it is.
+    pub kind: EvidenceKind,
+    /// What it says.
+    pub text: String,
+    /// How many records say it.
+    pub count: u64,
+    /// 0..1.
+    pub strength: f64,
+    /// Where.
+    pub places: Vec<Place>,
+}
+
+impl<'i> Facts<'i> {
+    /// Prepares what several measurements share.
+    pub fn of(incident: &'i Incident<'i>, catalog: &'i Catalog, rules: &'i Rules) -> Self {
+        let mut by_destination: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+        for (index, call) in incident.calls.iter().enumerate() {
+            by_destination.entry(call.destination.clone()).or_default().push(index);
+        }
+        let resets = resets::by_scope(&incident.totals.connections);
+        Self { incident, catalog, rules, resets, by_destination }
+    }
+
+    /// Thresholds.
+    pub fn thresholds(&self) -> &Thresholds {
+        &self.rules.thresholds
+    }
+
+    /// A call by its number.
+    pub fn call(&self, index: usize) -> Option<&Call<'i>> {
+        self.incident.calls.get(index)
+    }
+
+    /// Calls by their numbers.
+    pub fn calls<'a>(&'a self, indexes: &'a [usize]) -> impl Iterator<Item = &'a Call<'i>> {
+        indexes.iter().filter_map(|&i| self.call(i))
+    }
+
+    /// Destinations with the numbers of their calls.
+    pub fn destinations(&self) -> impl Iterator<Item = (&str, &[usize])> {
+        self.by_destination.iter().map(|(name, calls)| (name.as_str(), calls.as_slice()))
+    }
+
+    /// All calls to a destination.
+    pub fn calls_to<'a>(&'a self, destination: &str) -> impl Iterator<Item = &'a Call<'i>> {
+        self.calls(self.by_destination.get(destination).map_or(&[], Vec::as_slice))
+    }
+
+    /// Rows read of calls to a destination, whoever reports.
+    pub fn rows_to(&self, destination: &str) -> u64 {
+        self.calls_to(destination).map(Call::count).sum()
+    }
+
+    /// Last good completion of calls to a destination.
+    pub fn last_good(&self, destination: &str) -> Option<Timestamp> {
+        self.calls_to(destination).filter(|c| c.outcome() == Outcome::Ok && !c.key.tcp).filter_map(|c| c.group.last).max()
+    }
+
+    /// Measures `name` for rows of `destination` (numbers in `calls`); `None` where it does not hold.
+    pub fn measure(&self, name: &str, destination: &str, calls: &[usize]) -> Option<Measured> {
+        match name {
+            "called-proxy-silent" => self.called_proxy_silent(destination, calls),
+            "case-variant" => self.case_variant(destination),
+            "errors-before" => self.errors_before(destination, calls),
+            "external-name" => self.external_name(destination),
+            "fresh-connections-reset" => self.fresh_connections_reset(calls),
+            "idle-before-reset" => self.idle_before_reset(calls),
+            "mesh-name" => self.mesh_name(destination),
+            "worked-before" => self.worked_before(destination, calls),
+            _ => None,
+        }
+    }
+
+    fn first(&self, calls: &[usize]) -> Option<Timestamp> {
+        self.calls(calls).filter_map(|c| c.group.first).min()
+    }
+
+    /// The called proxy's log was read, covers the time, and shows no failure of this destination.
+    fn called_proxy_silent(&self, destination: &str, calls: &[usize]) -> Option<Measured> {
+        let first = self.first(calls)?;
+        let called: Vec<&Call<'_>> = self.calls_to(destination).filter(|c| !c.is_source()).collect();
+        let recording = called.iter().any(|c| c.group.first.is_some_and(|t| t <= first));
+        let faults = called.iter().any(|c| c.outcome() != Outcome::Ok && !c.key.details.eq("via_upstream"));
+        (recording && !faults).then(|| Measured {
+            name: "called-proxy-silent",
+            kind: EvidenceKind::Absence,
+            text: format!("the log of the called proxy was being written and shows no failure of {destination}"),
+            count: called.iter().map(|c| c.count()).sum(),
+            strength: 0.6,
+            places: called.iter().flat_map(|c| c.group.places.keys().take(1)).copied().take(2).collect(),
+        })
+    }
+
+    /// Paths without a route that are routed when written in other letter case, and no more than as many others.
+    fn case_variant(&self, destination: &str) -> Option<Measured> {
+        let names = &self.incident.names;
+        let port = address::port(destination).unwrap_or_default();
+        let (mut variants, mut plain) = (Vec::new(), 0);
+        for (key, spellings) in self.incident.totals.paths.table().iter() {
+            let authority = &key.authority;
+            let with_port = format!("{authority}:{port}");
+            if names.service(authority) != destination && names.service(&with_port) != destination {
+                continue;
+            }
+            let routed = spellings.0.iter().find(|(_, seen)| seen.routed).map(|(path, _)| path);
+            for (path, _) in spellings.0.iter().filter(|(_, seen)| seen.unrouted && !seen.routed) {
+                match routed {
+                    Some(routed) => variants.push(format!("{path} (routed as {routed})")),
+                    None => plain += 1,
+                }
+            }
+        }
+        (!variants.is_empty() && variants.len() >= plain).then(|| Measured {
+            name: "case-variant",
+            kind: EvidenceKind::Statistic,
+            text: format!("paths without a route differ from routed ones in letter case alone: {}", some(&variants, 3)),
+            count: variants.len() as u64,
+            strength: 0.95,
+            places: Vec::new(),
+        })
+    }
+
+    /// A burst of errors of the destination's hosts shortly before the first of these rows.
+    fn errors_before(&self, destination: &str, calls: &[usize]) -> Option<Measured> {
+        let thresholds = self.thresholds();
+        let first = self.first(calls)?.secs();
+        let from = first - thresholds.ejection_lookback_s;
+        let errors: Vec<&Call<'_>> = self
+            .calls_to(destination)
+            .filter(|c| c.is_source() && !c.key.host.is_empty() && c.outcome() == Outcome::Failed)
+            .collect();
+        let between = |from: i64, to: i64| -> u64 { errors.iter().map(|c| rows_between(c, from, to)).sum() };
+        let (recent, earlier) = (between(from, first), between(i64::MIN, from - 1));
+        let start = self.incident.start?.secs();
+        let span_before = u64::try_from(from - start).unwrap_or(0);
+        let lookback = u64::try_from(thresholds.ejection_lookback_s).unwrap_or(1);
+        // Background errors of the application at a steady rate eject nobody: the burst must stand out.
+        let steady = earlier.saturating_mul(lookback) * 3 > recent.saturating_mul(span_before) && span_before > 0;
+        (recent >= thresholds.ejecting_errors && !steady).then(|| Measured {
+            name: "errors-before",
+            kind: EvidenceKind::Statistic,
+            text: format!("{recent} errors came from hosts of {destination} in the {lookback} s before the first call without a host"),
+            count: recent,
+            strength: 0.85,
+            places: first_places(errors.iter().copied(), 3),
+        })
+    }
+
+    fn worked_before(&self, destination: &str, calls: &[usize]) -> Option<Measured> {
+        let first = self.first(calls)?;
+        let good: Vec<&Call<'_>> = self
+            .calls_to(destination)
+            .filter(|c| c.is_source() && c.outcome() == Outcome::Ok && c.group.first.is_some_and(|t| t < first))
+            .collect();
+        let count: u64 = good.iter().map(|c| rows_between(c, i64::MIN, first.secs())).sum();
+        (count > 0).then(|| Measured {
+            name: "worked-before",
+            kind: EvidenceKind::Statistic,
+            text: format!("{count} calls to {destination} were good before the first failure"),
+            count,
+            strength: 0.3,
+            places: Vec::new(),
+        })
+    }
+
+    fn external_name(&self, destination: &str) -> Option<Measured> {
+        let host = destination.rsplit_once(':').map_or(destination, |(host, _)| host);
+        let external = host.contains('.') && !host.contains(".svc.") && !host.ends_with(".svc");
+        let is_name = host.bytes().any(|b| b.is_ascii_alphabetic());
+        (external && is_name).then(|| Measured {
+            name: "external-name",
+            kind: EvidenceKind::Log,
+            text: format!("{host} is no service of the cluster (no .svc in its name): its addresses come from a ServiceEntry, usually by DNS"),
+            count: 1,
+            strength: 0.5,
+            places: Vec::new(),
+        })
+    }
+
+    fn mesh_name(&self, destination: &str) -> Option<Measured> {
+        let clustered = self
+            .calls_to(destination)
+            .find(|c| c.is_source() && c.key.cluster.starts_with("outbound|"));
+        clustered.map(|call| Measured {
+            name: "mesh-name",
+            kind: EvidenceKind::Log,
+            text: format!("earlier calls to {destination} went to its own cluster {}", call.key.cluster),
+            count: call.count(),
+            strength: 0.7,
+            places: call.group.places.keys().take(1).copied().collect(),
+        })
+    }
+
+    /// What came before the resets among these rows, on their connections.
+    pub fn reset_stats(&self, calls: &[usize]) -> ResetStats {
+        let scopes: BTreeSet<u64> =
+            self.calls(calls).map(|c| scope_hash(c.key.reporter, &c.key.destination)).collect();
+        let mut all = ResetStats::default();
+        for stats in scopes.iter().filter_map(|scope| self.resets.get(scope)) {
+            all.reset_idle_ms.extend(&stats.reset_idle_ms);
+            all.good_idle_ms.extend(&stats.good_idle_ms);
+            all.fresh_resets += stats.fresh_resets;
+            all.fresh_good += stats.fresh_good;
+        }
+        all.reset_idle_ms.sort_unstable();
+        all.good_idle_ms.sort_unstable();
+        all
+    }
+
+    /// Resets hit used connections after idle time, and much more often than good rows do.
+    fn idle_before_reset(&self, calls: &[usize]) -> Option<Measured> {
+        let thresholds = self.thresholds();
+        let stats = self.reset_stats(calls);
+        let idle_resets = share_at_least(&stats.reset_idle_ms, thresholds.idle_race_ms);
+        let of_all = idle_resets * ratio(stats.reset_idle_ms.len() as u64, stats.resets());
+        let idle_good = share_at_least(&stats.good_idle_ms, thresholds.idle_race_ms);
+        let median_ms = median(&stats.reset_idle_ms)?;
+        let stands_out = idle_good < idle_resets / 2.0 || tight(&stats.reset_idle_ms);
+        (stats.resets() >= 3 && of_all >= thresholds.idle_race_share && stands_out).then(|| Measured {
+            name: "idle-before-reset",
+            kind: EvidenceKind::Join,
+            text: format!(
+                "{} of {} resets hit a connection that had been idle (median {:.2} s); good requests follow idle time in {:.0} % of cases",
+                stats.reset_idle_ms.iter().filter(|&&ms| ms >= thresholds.idle_race_ms).count(),
+                stats.resets(),
+                seconds(median_ms),
+                idle_good * 100.0
+            ),
+            count: stats.reset_idle_ms.len() as u64,
+            strength: 0.85,
+            places: first_places(self.calls(calls), 3),
+        })
+    }
+
+    /// Every reset is of a connection without an earlier row.
+    fn fresh_connections_reset(&self, calls: &[usize]) -> Option<Measured> {
+        let stats = self.reset_stats(calls);
+        let fresh = ratio(stats.fresh_resets, stats.resets());
+        (stats.resets() >= 3 && fresh >= 0.95).then(|| Measured {
+            name: "fresh-connections-reset",
+            kind: EvidenceKind::Join,
+            text: format!("{} of {} resets hit a connection that had carried no request before", stats.fresh_resets, stats.resets()),
+            count: stats.fresh_resets,
+            strength: 0.6,
+            places: first_places(self.calls(calls), 3),
+        })
+    }
+}
+
+/// True when the middle half of sorted idle times lies within a tenth of their median: a timer's doing.
+fn tight(sorted: &[i64]) -> bool {
+    let at = |share: usize| sorted.get(sorted.len() * share / 4).copied();
+    matches!((at(1), at(2), at(3)), (Some(low), Some(mid), Some(high)) if mid > 0 && (high - low) * 10 <= mid)
+}
+
+fn seconds(ms: i64) -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "shown with two digits")]
+    let s = ms as f64 / 1000.0;
+    s
+}
+
+/// Rows of a call that completed in the seconds `from..=to`.
+pub fn rows_between(call: &Call<'_>, from: i64, to: i64) -> u64 {
+    call.group.series.iter().filter(|(second, _)| (from..=to).contains(second)).map(|(_, m)| m.count).sum()
+}
+
+/// The first places of some calls, in order.
+pub fn first_places<'a>(calls: impl Iterator<Item = &'a Call<'a>>, limit: usize) -> Vec<Place> {
+    let mut places: Vec<Place> = calls.flat_map(|c| c.group.places.keys().copied()).collect();
+    places.sort_unstable();
+    places.truncate(limit);
+    places
+}
+
+/// The first of some names, and how many more there are.
+pub fn some(names: &[String], limit: usize) -> String {
+    let shown = names.iter().take(limit).cloned().collect::<Vec<_>>().join(", ");
+    match names.len().saturating_sub(limit) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}
+

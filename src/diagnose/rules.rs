@@ -1,0 +1,212 @@
+//! The rules by which rows and lines show causes: `data/rules.toml`, read once.
+
+use crate::Error;
+use crate::aggregate::class::GroupKey;
+use serde::Deserialize;
+
+const BUILT_IN: &str = include_str!("../../data/rules.toml");
+
+/// All rules.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rules {
+    /// Numbers, each with its source in the file.
+    pub thresholds: Thresholds,
+    /// What rows show.
+    pub rule: Vec<Rule>,
+    /// What component lines show.
+    pub line: Vec<LineRule>,
+    /// Causes on the caller's rows that the called proxy's rows explain.
+    pub carried: Vec<Carried>,
+    /// Causes that follow from others.
+    pub consequence: Vec<Consequence>,
+}
+
+/// Numbers of the diagnosis; `data/rules.toml` tells where each comes from.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "each is explained beside its value in data/rules.toml")]
+pub struct Thresholds {
+    pub min_failures: u64,
+    pub onset_failures: u64,
+    pub enough_rows: u64,
+    pub critical_share: f64,
+    pub ejecting_errors: u64,
+    pub ejection_lookback_s: i64,
+    pub idle_race_ms: i64,
+    pub idle_race_share: f64,
+    pub gradual_hosts: usize,
+    pub gradual_spread_s: i64,
+    pub rate_change_gaps: f64,
+    pub cluster_spread: f64,
+    pub slow_factor: f64,
+    pub slow_floor_ms: u64,
+    pub slow_rows: u64,
+}
+
+/// Rows that show a cause.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rule {
+    /// Its name.
+    pub id: String,
+    /// The cause.
+    pub cause: String,
+    /// How sure it is by itself, 0..1.
+    pub confidence: f64,
+    /// Which rows.
+    #[serde(rename = "match")]
+    pub rows: RowMatch,
+    /// Measurements that must hold for the rows' destination.
+    #[serde(default)]
+    pub requires: Vec<String>,
+    /// What the rows say.
+    pub says: String,
+    /// What is said when no row fits; empty to say nothing.
+    pub absent: String,
+}
+
+/// Which rows; every condition that is given must hold.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RowMatch {
+    /// `source` or `destination`.
+    pub reporter: Option<String>,
+    /// One of these flags is set.
+    pub flags: Vec<String>,
+    /// One of these stands in details, failure reason or termination details.
+    pub text: Vec<String>,
+    /// One of these is the cluster.
+    pub clusters: Vec<String>,
+    /// One of these is the route.
+    pub routes: Vec<String>,
+    /// An upstream connection was made, or not.
+    pub connected: Option<bool>,
+    /// The caller named a server by TLS, or not.
+    pub tls: Option<bool>,
+    /// Median duration is at least this.
+    pub slower_than_ms: Option<u64>,
+    /// Median duration is below this.
+    pub faster_than_ms: Option<u64>,
+}
+
+impl RowMatch {
+    /// True if the rows of a group, with this median duration, fit.
+    pub fn fits(&self, key: &GroupKey, median_ms: impl Fn() -> u64) -> bool {
+        let any = |list: &[String], test: &dyn Fn(&str) -> bool| list.is_empty() || list.iter().any(|x| test(x));
+        let reporter = match self.reporter.as_deref() {
+            None => true,
+            Some(name) => name == key.reporter.name(),
+        };
+        reporter
+            && any(&self.flags, &|f| key.has_flag(f))
+            && any(&self.text, &|t| {
+                [&key.details, &key.failure_reason, &key.termination].iter().any(|field| contains_token(field, t))
+            })
+            && any(&self.clusters, &|c| key.cluster == c)
+            && any(&self.routes, &|r| key.route == r)
+            && self.connected.is_none_or(|c| c == key.connected)
+            && self.tls.is_none_or(|t| t == key.tls)
+            && self.slower_than_ms.is_none_or(|ms| median_ms() >= ms)
+            && self.faster_than_ms.is_none_or(|ms| median_ms() < ms)
+    }
+}
+
+/// True if `text` holds `token`, and where the token ends in a digit no further digit follows: errno 11 is not 111.
+fn contains_token(text: &str, token: &str) -> bool {
+    let numeric = token.ends_with(|c: char| c.is_ascii_digit());
+    text.match_indices(token).any(|(at, found)| {
+        let next = text.as_bytes().get(at + found.len());
+        !numeric || !next.is_some_and(u8::is_ascii_digit)
+    })
+}
+
+/// Component lines that show a cause.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LineRule {
+    /// The cause.
+    pub cause: String,
+    /// Signatures, one of which must have hit.
+    pub signatures: Vec<String>,
+    /// How sure it is by itself.
+    pub confidence: f64,
+    /// Measurements that must hold.
+    #[serde(default)]
+    pub requires: Vec<String>,
+    /// Causes whose rows follow from it.
+    pub explains: Vec<String>,
+    /// Whether the proxy that wrote the line is the `called` or the `caller` of the rows that follow.
+    pub at: String,
+    /// What the lines say.
+    pub says: String,
+    /// What is said when there is none.
+    pub absent: String,
+}
+
+/// See [`Rules::carried`].
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Carried {
+    /// The causes.
+    pub causes: Vec<String>,
+}
+
+/// See [`Rules::consequence`].
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Consequence {
+    /// What comes first.
+    pub of: Vec<String>,
+    /// What follows.
+    pub cause: String,
+}
+
+impl Rules {
+    /// The rules that come with the program.
+    ///
+    /// # Errors
+    /// [`Error::BuiltIn`] if they cannot be read.
+    pub fn built_in() -> Result<Self, Error> {
+        toml::from_str(BUILT_IN).map_err(|e| Error::BuiltIn(format!("rules.toml: {e}")))
+    }
+
+    /// The rules of a cause.
+    pub fn of_cause<'a>(&'a self, cause: &'a str) -> impl Iterator<Item = &'a Rule> {
+        self.rule.iter().filter(move |rule| rule.cause == cause)
+    }
+}
+
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::Catalog;
+
+    #[test]
+    fn built_in_rules_name_causes_measures_and_signatures_that_exist() {
+        let rules = Rules::built_in().unwrap();
+        let catalog = Catalog::built_in().unwrap();
+        let causes = rules.rule.iter().map(|r| &r.cause).chain(rules.line.iter().map(|l| &l.cause));
+        for cause in causes.chain(rules.consequence.iter().flat_map(|c| c.of.iter().chain([&c.cause]))) {
+            assert!(catalog.cause(cause).is_some(), "cause {cause}");
+        }
+        for id in rules.line.iter().flat_map(|l| &l.signatures) {
+            assert!(catalog.signature(id).is_some(), "signature {id}");
+        }
+        for name in rules.rule.iter().flat_map(|r| &r.requires).chain(rules.line.iter().flat_map(|l| &l.requires)) {
+            assert!(super::super::measure::NAMES.contains(&name.as_str()), "measure {name}");
+        }
+        let mut ids: Vec<&str> = rules.rule.iter().map(|r| r.id.as_str()).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        assert_eq!(ids.len(), rules.rule.len(), "ids are unique");
+    }
+
+    #[test]
+    fn an_error_number_is_matched_whole() {
+        assert!(contains_token("delayed_connect_error:_111", "connect_error:_111"));
+        assert!(!contains_token("delayed_connect_error:_1110", "connect_error:_111"));
+        assert!(contains_token("a:_1112,b:_111,", ":_111"));
+    }
+}

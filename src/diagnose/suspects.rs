@@ -1,0 +1,255 @@
+//! Rows and lines that fit a rule, gathered by cause and destination.
+
+use super::measure::{Facts, Measured};
+use super::rules::{LineRule, Rule};
+use crate::aggregate::address;
+use crate::aggregate::flags::Outcome;
+use crate::aggregate::signatures::Hits;
+use crate::aggregate::totals::Group;
+use crate::correlate::Call;
+use crate::units::Timestamp;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Component lines that speak for a suspect.
+#[derive(Clone, Debug)]
+pub struct LineEvidence<'f> {
+    /// Signature.
+    pub signature: String,
+    /// Proxy that wrote them.
+    pub proxy: String,
+    /// Their sums.
+    pub hits: &'f Hits,
+}
+
+/// A cause at a destination, with what speaks for it.
+#[derive(Clone, Debug)]
+pub struct Suspect<'f> {
+    /// Cause.
+    pub cause: String,
+    /// Called service, `*` for many.
+    pub destination: String,
+    /// How sure it is by itself.
+    pub confidence: f64,
+    /// Numbers of the calls that show it, by rule.
+    pub rows: BTreeMap<&'f str, Vec<usize>>,
+    /// Numbers of calls that it explains besides: the other side of the hop, cancels.
+    pub carried: BTreeSet<usize>,
+    /// Component lines.
+    pub lines: Vec<LineEvidence<'f>>,
+    /// What was measured.
+    pub measured: Vec<Measured>,
+    /// Cause and destination of the suspect from which it follows.
+    pub follows: Option<(String, String)>,
+    /// Pods that it is about, where lines or hosts name them.
+    pub pods: BTreeSet<String>,
+    /// Added latency in milliseconds, where that is the fault.
+    pub added_latency_ms: Option<f64>,
+    /// Its window, where rows and lines do not tell it.
+    pub window: Option<(Timestamp, Timestamp)>,
+    /// True where it stays a remark whatever its size.
+    pub remark: bool,
+}
+
+/// All suspects, by cause and destination.
+#[derive(Debug, Default)]
+pub struct Suspects<'f> {
+    /// The suspects.
+    pub list: BTreeMap<(String, String), Suspect<'f>>,
+    /// Numbers of failed calls that no rule fits.
+    pub unexplained: BTreeSet<usize>,
+    /// Numbers of calls whose status the other side of the hop or the application made.
+    pub answered: BTreeSet<usize>,
+    /// Numbers of cancels.
+    pub cancels: BTreeSet<usize>,
+}
+
+impl<'f> Suspect<'f> {
+    /// A suspect without evidence.
+    pub fn new(cause: &str, destination: &str, confidence: f64) -> Self {
+        Self {
+            cause: cause.to_owned(),
+            destination: destination.to_owned(),
+            confidence,
+            rows: BTreeMap::new(),
+            carried: BTreeSet::new(),
+            lines: Vec::new(),
+            measured: Vec::new(),
+            follows: None,
+            pods: BTreeSet::new(),
+            added_latency_ms: None,
+            window: None,
+            remark: false,
+        }
+    }
+
+    /// Numbers of the calls that show it.
+    pub fn own_calls(&self) -> impl Iterator<Item = usize> {
+        self.rows.values().flatten().copied()
+    }
+
+    /// Numbers of all calls that it explains.
+    pub fn all_calls(&self) -> BTreeSet<usize> {
+        self.own_calls().chain(self.carried.iter().copied()).collect()
+    }
+
+    /// Rows that show it.
+    pub fn count(&self, facts: &Facts<'_>) -> u64 {
+        self.own_calls().filter_map(|i| facts.call(i)).map(Call::count).sum()
+    }
+
+    /// First and last row or line that shows it.
+    pub fn span(&self, facts: &Facts<'_>) -> Option<(Timestamp, Timestamp)> {
+        if self.window.is_some() {
+            return self.window;
+        }
+        let groups = || self.own_calls().filter_map(|i| facts.call(i)).map(|c| c.group);
+        let first = groups().filter_map(|g: &Group| g.first).chain(self.lines.iter().filter_map(|l| l.hits.first)).min()?;
+        let last = groups().filter_map(|g: &Group| g.last).chain(self.lines.iter().filter_map(|l| l.hits.last)).max()?;
+        Some((first, last))
+    }
+
+    /// True if only the called proxy's rows or lines of it show it.
+    pub fn is_called_side(&self, facts: &Facts<'_>) -> bool {
+        self.own_calls().filter_map(|i| facts.call(i)).all(|c| !c.is_source())
+    }
+
+    /// Adds what another suspect of the same cause and destination has.
+    pub fn unite(&mut self, other: Self) {
+        self.confidence = self.confidence.max(other.confidence);
+        for (rule, mut calls) in other.rows {
+            self.rows.entry(rule).or_default().append(&mut calls);
+        }
+        self.carried.extend(other.carried);
+        self.lines.extend(other.lines);
+        for measured in other.measured {
+            if !self.measured.iter().any(|m| m.name == measured.name && m.text == measured.text) {
+                self.measured.push(measured);
+            }
+        }
+        self.pods.extend(other.pods);
+    }
+}
+
+impl<'f> Suspects<'f> {
+    /// Puts every row that is not good, and every line that shows a cause, to its suspect.
+    pub fn gather(facts: &'f Facts<'f>) -> Self {
+        let mut suspects = Self::default();
+        for (destination, calls) in facts.destinations() {
+            suspects.gather_rows(facts, destination, calls);
+        }
+        for rule in &facts.rules.line {
+            suspects.gather_lines(facts, rule);
+        }
+        suspects
+    }
+
+    /// Adds a suspect, or its evidence to the one of the same cause and destination.
+    pub fn add(&mut self, suspect: Suspect<'f>) {
+        let key = (suspect.cause.clone(), suspect.destination.clone());
+        match self.list.get_mut(&key) {
+            Some(known) => known.unite(suspect),
+            None => drop(self.list.insert(key, suspect)),
+        }
+    }
+
+    fn gather_rows(&mut self, facts: &'f Facts<'f>, destination: &str, calls: &[usize]) {
+        let mut open: Vec<usize> = Vec::new();
+        for &index in calls {
+            let Some(call) = facts.call(index) else { continue };
+            match kind(call) {
+                Kind::Good => {}
+                Kind::Cancel => drop(self.cancels.insert(index)),
+                Kind::Answered => drop(self.answered.insert(index)),
+                Kind::Fault => open.push(index),
+            }
+        }
+        for rule in &facts.rules.rule {
+            let fitting: Vec<usize> = open.iter().copied().filter(|&i| fits(facts, rule, i)).collect();
+            let Some(measured) = required(facts, &rule.requires, destination, &fitting) else { continue };
+            if fitting.is_empty() {
+                continue;
+            }
+            open.retain(|i| !fitting.contains(i));
+            self.add(of_rows(facts, rule, destination, fitting, measured));
+        }
+        self.unexplained.extend(open);
+    }
+
+    fn gather_lines(&mut self, facts: &'f Facts<'f>, rule: &'f LineRule) {
+        for (key, hits) in facts.incident.totals.hits.iter() {
+            let Some(signature) = facts.catalog.signatures.get(usize::from(key.signature)) else { continue };
+            if !rule.signatures.contains(&signature.id) {
+                continue;
+            }
+            let evidence = LineEvidence { signature: signature.id.clone(), proxy: key.proxy.clone(), hits };
+            for destination in line_destinations(facts, rule, &key.proxy) {
+                let mut suspect = Suspect::new(&rule.cause, &destination, rule.confidence);
+                suspect.lines.push(evidence.clone());
+                suspect.pods.insert(key.proxy.clone());
+                self.add(suspect);
+            }
+        }
+    }
+}
+
+/// What a call is to a diagnosis.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Good,
+    Cancel,
+    /// A status that came from the upstream: the application's own, or made by the called proxy.
+    Answered,
+    Fault,
+}
+
+fn kind(call: &Call<'_>) -> Kind {
+    let key = call.key;
+    let answered = key.details == "via_upstream";
+    match key.outcome {
+        Outcome::Canceled => Kind::Cancel,
+        Outcome::Ok if answered && matches!(key.code, 401 | 403 | 429) => Kind::Answered,
+        Outcome::Ok => Kind::Good,
+        // URX alone says that the retries ran out, not why.
+        Outcome::Failed | Outcome::Denied if answered && key.flag_tokens().all(|f| f == "URX") => Kind::Answered,
+        Outcome::Failed | Outcome::Denied => Kind::Fault,
+    }
+}
+
+fn fits(facts: &Facts<'_>, rule: &Rule, index: usize) -> bool {
+    facts.call(index).is_some_and(|call| rule.rows.fits(call.key, || median_ms(call.group)))
+}
+
+/// Median duration of a group that is not good.
+pub fn median_ms(group: &Group) -> u64 {
+    group.duration.to_histogram().map_or(0, |h| h.value_at_quantile(0.5))
+}
+
+fn required(facts: &Facts<'_>, names: &[String], destination: &str, calls: &[usize]) -> Option<Vec<Measured>> {
+    if calls.is_empty() {
+        return None;
+    }
+    names.iter().map(|name| facts.measure(name, destination, calls)).collect()
+}
+
+fn of_rows<'f>(facts: &Facts<'_>, rule: &'f Rule, destination: &str, calls: Vec<usize>, measured: Vec<Measured>) -> Suspect<'f> {
+    let mut suspect = Suspect::new(&rule.cause, destination, rule.confidence);
+    suspect.pods = facts.calls(&calls).filter_map(|c| c.destination_pod.clone()).collect();
+    suspect.rows.insert(&rule.id, calls);
+    suspect.measured = measured;
+    suspect
+}
+
+/// The services that the proxy of a line serves (`at = "called"`), or the control plane itself.
+fn line_destinations(facts: &Facts<'_>, rule: &LineRule, proxy: &str) -> Vec<String> {
+    if rule.at != "called" {
+        return vec!["istiod".to_owned()];
+    }
+    let mut served: BTreeMap<&str, u64> = BTreeMap::new();
+    for call in &facts.incident.calls {
+        if call.destination_pod.as_deref() == Some(proxy) {
+            *served.entry(&call.destination).or_default() += call.count();
+        }
+    }
+    let best = served.iter().max_by(|a, b| a.1.cmp(b.1).then(b.0.cmp(a.0)));
+    vec![best.map_or_else(|| address::workload(proxy).to_owned(), |(name, _)| (*name).to_owned())]
+}
