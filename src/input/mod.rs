@@ -4,6 +4,20 @@
 //! [`Block`]s, decompressed and cut between records. Never: looks at what a record means; that question is
 //! put to the caller through [`RecordBoundary`], so that this stage knows no log format.
 
+mod cutting;
+mod decompress;
+mod discover;
+mod identity;
+mod naming;
+mod problems;
+mod reader;
+mod sniff;
+mod walk;
+
+pub use discover::{Discovery, Unreadable, discover};
+pub use reader::{BlockReader, OpenError, ReadOptions, ReadSummary};
+pub use sniff::{ArchiveKind, SourceKind};
+
 use crate::units::InputId;
 use std::path::PathBuf;
 
