@@ -1,0 +1,122 @@
+//! Latency figures.
+
+use crate::aggregate::Merge;
+use crate::aggregate::class::Reporter;
+use crate::aggregate::samples::Samples;
+use crate::aggregate::totals::{Dimension, Figures};
+use crate::correlate::Incident;
+use crate::report::model::{HistogramBucket, Latency, LatencyScope};
+use std::collections::BTreeMap;
+
+/// Resolution of Envoy's durations.
+const RESOLUTION_MS: f64 = 1.0;
+
+/// Metrics in the order of [`Figures::samples`].
+const METRICS: [&str; 3] = ["duration", "upstream", "overhead"];
+
+/// Figures by name with names settled, as the report shows them.
+pub(super) type Named = BTreeMap<(Reporter, String), Figures>;
+
+/// The figures of one dimension under their settled names; what was lumped together is `other`.
+pub(super) fn named(incident: &Incident<'_>, dimension: Dimension) -> Named {
+    let mut named = Named::new();
+    let Some(table) = incident.totals.figures.get(&dimension) else { return named };
+    for (key, figures) in table.iter() {
+        let name = match dimension {
+            Dimension::Destination => incident.names.service(&key.name).to_owned(),
+            Dimension::Route => {
+                let route = if key.detail.is_empty() { "-" } else { &key.detail };
+                format!("{} {route}", incident.names.service(&key.name))
+            }
+            Dimension::Source => incident.names.source_name(&key.name),
+            Dimension::Flag | Dimension::Code => key.name.clone(),
+        };
+        named.entry((key.reporter, name)).or_default().merge(figures.clone());
+    }
+    for ((_, reporter), figures) in table.lumped() {
+        named.entry((*reporter, "other".to_owned())).or_default().merge(figures.clone());
+    }
+    named
+}
+
+/// All latency figures.
+pub(super) fn latency(incident: &Incident<'_>) -> Vec<Latency> {
+    let mut list = Vec::new();
+    let destinations = named(incident, Dimension::Destination);
+    let mut all: Named = Named::new();
+    for ((reporter, _), figures) in &destinations {
+        all.entry((*reporter, String::new())).or_default().merge(figures.clone());
+    }
+    push(&mut list, "all", &all);
+    push(&mut list, "destination", &destinations);
+    push(&mut list, "route", &named(incident, Dimension::Route));
+    push(&mut list, "source", &named(incident, Dimension::Source));
+    push(&mut list, "flag", &named(incident, Dimension::Flag));
+    push(&mut list, "code", &named(incident, Dimension::Code));
+    list
+}
+
+fn push(list: &mut Vec<Latency>, kind: &str, named: &Named) {
+    for ((reporter, name), figures) in named {
+        for (metric_index, metric) in METRICS.into_iter().enumerate() {
+            let mut all = Samples::default();
+            let outcomes = ["ok", "failed", ""].into_iter().zip(&figures.samples);
+            let mut rows = Vec::new();
+            for (outcome, samples) in outcomes {
+                let Some(samples) = samples.get(metric_index) else { continue };
+                all.merge_ref(samples);
+                if !outcome.is_empty() {
+                    rows.push((outcome, samples.clone()));
+                }
+            }
+            rows.insert(0, ("all", all));
+            for (outcome, samples) in rows {
+                let scope = LatencyScope { kind: kind.to_owned(), name: name.clone() };
+                list.extend(figure(scope, *reporter, metric, outcome, &samples));
+            }
+        }
+    }
+}
+
+/// One figure, or nothing without samples.
+pub(super) fn figure(scope: LatencyScope, reporter: Reporter, metric: &str, outcome: &str, samples: &Samples) -> Option<Latency> {
+    let histogram = samples.to_histogram().filter(|h| !h.is_empty())?;
+    let at = |quantile| as_f64(histogram.value_at_quantile(quantile).min(histogram.max()));
+    Some(Latency {
+        scope,
+        reporter: reporter.name().to_owned(),
+        metric: metric.to_owned(),
+        outcome: outcome.to_owned(),
+        unit: "ms".to_owned(),
+        count: histogram.len(),
+        min: as_f64(histogram.min()),
+        mean: (histogram.mean() * 1000.0).round() / 1000.0,
+        p50: at(0.5),
+        p75: at(0.75),
+        p90: at(0.9),
+        p95: at(0.95),
+        p99: at(0.99),
+        p999: at(0.999),
+        max: as_f64(histogram.max()),
+        resolution_ms: RESOLUTION_MS,
+        histogram: buckets(&histogram),
+    })
+}
+
+/// Samples per doubling of the duration: 0, 1, 2, 4, 8 ms and so on, as far as there are samples.
+fn buckets(histogram: &hdrhistogram::Histogram<u64>) -> Vec<HistogramBucket> {
+    let mut counts: BTreeMap<u64, u64> = BTreeMap::new();
+    for value in histogram.iter_recorded() {
+        let ms = value.value_iterated_to().min(histogram.max());
+        let le = if ms == 0 { 0 } else { ms.checked_next_power_of_two().unwrap_or(u64::MAX) };
+        *counts.entry(le).or_default() += value.count_at_value();
+    }
+    counts.into_iter().map(|(le, count)| HistogramBucket { le: as_f64(le), count }).collect()
+}
+
+/// For figures in milliseconds, which are below 2^52.
+pub(super) fn as_f64(value: u64) -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "durations of at most a day in ms")]
+    let value = value as f64;
+    value
+}

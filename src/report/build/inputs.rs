@@ -1,0 +1,195 @@
+//! What was read, input by input.
+
+use super::{InputRead, not_read};
+use crate::aggregate::inputs::InputStats;
+use crate::correlate::Incident;
+use crate::decode::log::{AccessFormat, Reject};
+use crate::input::{Compression, Source, SourceKind, Unreadable};
+use crate::report::model::{Counts, Input, InputProblem, Missing, RejectedSample, TimeQuality};
+use crate::units::InputId;
+
+/// All inputs in their order, then the paths that could not be read at all.
+pub(super) fn inputs(incident: &Incident<'_>, sources: &[Source], unreadable: &[Unreadable], reads: &[InputRead]) -> Vec<Input> {
+    let default = InputStats::default();
+    let mut list: Vec<Input> = sources
+        .iter()
+        .zip(reads)
+        .map(|(source, read)| {
+            let stats = incident.totals.inputs.get(&source.id).unwrap_or(&default);
+            input(incident, source, read, stats)
+        })
+        .collect();
+    for path in unreadable {
+        let id = InputId(u32::try_from(list.len()).unwrap_or(u32::MAX));
+        list.push(unopened(id, &path.display_path, &path.what));
+    }
+    list
+}
+
+fn unopened(id: InputId, path: &str, what: &str) -> Input {
+    Input {
+        id,
+        path: path.to_owned(),
+        member: None,
+        kind: "unknown".to_owned(),
+        records_by_kind: Counts::new(),
+        format: None,
+        format_confidence: None,
+        wrapper: Vec::new(),
+        compression: "none".to_owned(),
+        pod: None,
+        namespace: None,
+        container: None,
+        node: None,
+        bytes: 0,
+        records: 0,
+        rejected: 0,
+        skipped: 0,
+        start: None,
+        end: None,
+        time: time_quality(&InputStats::default()),
+        opened: false,
+        problems: vec![InputProblem { offset_bytes: 0, line: None, frame: None, what: what.to_owned() }],
+        rejected_samples: Vec::new(),
+    }
+}
+
+fn input(incident: &Incident<'_>, source: &Source, read: &InputRead, stats: &InputStats) -> Input {
+    if let Some(what) = &read.failure {
+        return unopened(source.id, &source.display_path, what);
+    }
+    let counts = records_by_kind(stats);
+    let (format, format_confidence) = format(stats);
+    let only_pod = || stats.pods.keys().next().filter(|_| stats.pods.len() == 1).cloned();
+    Input {
+        id: source.id,
+        path: source.display_path.clone(),
+        member: None,
+        kind: kind(read, &counts),
+        records: counts.values().sum(),
+        records_by_kind: counts,
+        format,
+        format_confidence,
+        wrapper: wrapper(stats),
+        compression: compression(read).to_owned(),
+        pod: source.identity.pod.clone().or_else(only_pod),
+        namespace: source.identity.namespace.clone(),
+        container: source.identity.container.clone(),
+        node: source.identity.node.clone(),
+        bytes: read.summary.as_ref().map_or(0, |s| s.bytes),
+        rejected: stats.rejected(),
+        skipped: stats.skipped,
+        start: stats.first,
+        end: stats.last,
+        time: time_quality(stats),
+        opened: true,
+        problems: problems(read, stats),
+        rejected_samples: samples(incident, stats),
+    }
+}
+
+fn records_by_kind(stats: &InputStats) -> Counts {
+    [("access-log", stats.access()), ("envoy-log", stats.envoy), ("agent-log", stats.agent)]
+        .into_iter()
+        .filter(|(_, count)| *count > 0)
+        .map(|(kind, count)| (kind.to_owned(), count))
+        .collect()
+}
+
+fn kind(read: &InputRead, counts: &Counts) -> String {
+    if read.kind == Some(SourceKind::Capture) {
+        return "capture".to_owned();
+    }
+    let largest = counts.iter().max_by(|a, b| a.1.cmp(b.1).then(b.0.cmp(a.0)));
+    let kind = largest.map_or("unknown", |(kind, _)| kind.as_str());
+    // The contract knows one kind for the component lines of a proxy's container.
+    if kind == "agent-log" { "envoy-log" } else { kind }.to_owned()
+}
+
+/// The layout of most access rows, and the share of all rows (understood or not) that it read.
+fn format(stats: &InputStats) -> (Option<String>, Option<f64>) {
+    let best = AccessFormat::ALL
+        .into_iter()
+        .map(|format| (format, stats.formats.get(format.index()).copied().unwrap_or(0)))
+        .max_by(|a, b| a.1.cmp(&b.1).then(b.0.cmp(&a.0)));
+    let rejected = |reject: Reject| stats.rejects.get(reject as usize).copied().unwrap_or(0);
+    let broken = rejected(Reject::AccessShape) + rejected(Reject::Json) + rejected(Reject::Date) + rejected(Reject::Number);
+    match best.filter(|(_, count)| *count > 0) {
+        Some((format, count)) => {
+            let share = crate::diagnose::resets::ratio(count, stats.access() + broken);
+            (Some(format.name().to_owned()), Some((share * 10_000.0).round() / 10_000.0))
+        }
+        None => (None, None),
+    }
+}
+
+fn wrapper(stats: &InputStats) -> Vec<String> {
+    let wrapped: u64 = stats.wrappers.values().sum();
+    let lines: u64 = stats.blocks.values().map(|b| u64::from(b.lines)).sum();
+    let most = stats.wrappers.iter().max_by(|a, b| a.1.cmp(b.1).then(b.0.cmp(a.0)));
+    most.filter(|_| wrapped * 2 > lines).map(|(set, _)| set.iter().map(|w| w.name().to_owned()).collect()).unwrap_or_default()
+}
+
+fn compression(read: &InputRead) -> &'static str {
+    match read.compression {
+        Some(Compression::Gzip) => "gzip",
+        Some(Compression::Zstd) => "zstd",
+        Some(Compression::None) | None => "none",
+    }
+}
+
+fn time_quality(stats: &InputStats) -> TimeQuality {
+    let mut last = None;
+    let mut sorted = true;
+    for block in stats.blocks.values() {
+        sorted &= block.sorted && (last.is_none() || block.first.is_none() || block.first >= last);
+        last = block.last.or(last);
+    }
+    TimeQuality {
+        zone: "UTC".to_owned(),
+        source: "stated".to_owned(),
+        // START_TIME of access rows has milliseconds; component lines have microseconds.
+        resolution_us: if stats.access() > 0 { 1000 } else { 1 },
+        order: if sorted { "sorted" } else { "mixed" }.to_owned(),
+    }
+}
+
+fn problems(read: &InputRead, stats: &InputStats) -> Vec<InputProblem> {
+    let mut list: Vec<InputProblem> = read
+        .summary
+        .iter()
+        .flat_map(|summary| &summary.problems)
+        .map(|p| InputProblem { offset_bytes: p.offset_bytes, line: p.line, frame: None, what: p.what.clone() })
+        .collect();
+    if stats.undated > 0 {
+        let what = format!("{} access rows have no usable start time; they are counted, but in no time line", stats.undated);
+        list.push(InputProblem { offset_bytes: 0, line: None, frame: None, what });
+    }
+    list
+}
+
+fn samples(incident: &Incident<'_>, stats: &InputStats) -> Vec<RejectedSample> {
+    let sample = |(place, (reject, text)): (&crate::units::Place, &(Reject, String))| RejectedSample {
+        line: incident.lines.line(*place),
+        why: reject.text().to_owned(),
+        text: text.clone(),
+    };
+    stats.samples.iter().map(sample).collect()
+}
+
+/// Kinds of files that were there but are not read yet.
+pub(super) fn unread_kinds(reads: &[InputRead]) -> Vec<Missing> {
+    let any = |test: fn(&SourceKind) -> bool| reads.iter().filter_map(|r| r.kind.as_ref()).any(test);
+    let mut list = Vec::new();
+    if any(|k| *k == SourceKind::Capture) {
+        list.push(not_read(
+            "what the packet captures hold",
+            "captures are recognised but not read by this version; packets settle who closed, refused or lost a connection",
+            "tshark -r <capture> -q -z conv,tcp -z expert",
+        ));
+    }
+    if any(|k| matches!(k, SourceKind::Archive(_))) {
+        list.push(not_read("what the archives hold", "archives are recognised but not read by this version", "tar -xf <archive> -C <folder>, then postmesh <folder>"));
+    }
+    list
+}
