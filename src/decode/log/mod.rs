@@ -1,6 +1,23 @@
 //! Lines of a proxy's log to [`Line`]s: what wraps the line, and what stands inside.
+//!
+//! [`LogDecoder`] reads blocks, [`may_cut`] tells where one may end.
+
+mod access_exact;
+mod access_json;
+mod block;
+mod component;
+mod json;
+mod number;
+mod start;
+mod time;
+mod wrapper;
+
+pub use block::{LineAt, LogDecoder, may_cut};
 
 use crate::units::Timestamp;
+
+/// A record joined from pieces, or unescaped, may not be longer: 64 times what container runtimes cut at.
+const MAX_RECORD_BYTES: usize = 1 << 20;
 
 /// What a line says about itself through its wrappers (CRI, docker json-file, kubectl's options).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -53,7 +70,11 @@ impl WrapperSet {
     #[must_use]
     pub fn with(self, wrapper: Wrapper) -> Self {
         let depth = self.depth();
-        if depth >= Self::MAX { self } else { Self(self.0 | (wrapper as u16) << (4 * depth)) }
+        if depth >= Self::MAX {
+            self
+        } else {
+            Self(self.0 | (wrapper as u16) << (4 * depth))
+        }
     }
 
     /// How many wrappers there are.
@@ -180,6 +201,40 @@ pub struct AccessRow<'block> {
     pub class_spans: Option<[&'block [u8]; 4]>,
 }
 
+impl AccessRow<'_> {
+    /// A row of which nothing is known.
+    pub(crate) const fn empty(format: AccessFormat) -> Self {
+        Self {
+            format,
+            start: None,
+            method: None,
+            path: None,
+            protocol: None,
+            code: 0,
+            flags: None,
+            details: None,
+            termination: None,
+            failure_reason: None,
+            bytes_received: 0,
+            bytes_sent: 0,
+            duration_ms: None,
+            upstream_ms: None,
+            request_id: None,
+            authority: None,
+            user_agent: None,
+            upstream_host: None,
+            cluster: None,
+            upstream_local: None,
+            downstream_local: None,
+            downstream_remote: None,
+            sni: None,
+            route: None,
+            grpc_status: None,
+            class_spans: None,
+        }
+    }
+}
+
 /// Severity of a component line, as printed by Envoy or Istio's Go programs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
@@ -200,8 +255,14 @@ pub enum Level {
 
 impl Level {
     /// Every level, least first.
-    pub const ALL: [Self; 6] =
-        [Self::Trace, Self::Debug, Self::Info, Self::Warning, Self::Error, Self::Critical];
+    pub const ALL: [Self; 6] = [
+        Self::Trace,
+        Self::Debug,
+        Self::Info,
+        Self::Warning,
+        Self::Error,
+        Self::Critical,
+    ];
 
     /// The name in reports.
     pub fn name(self) -> &'static str {
@@ -242,7 +303,10 @@ pub struct ComponentLine<'block> {
 
 /// What a line holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "records live on the stack for one line and are never stored")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "records live on the stack for one line and are never stored"
+)]
 pub enum Content<'block> {
     /// A row of an access log.
     Access(AccessRow<'block>),
@@ -275,8 +339,14 @@ pub enum Reject {
 
 impl Reject {
     /// Every reason, in the order of `as usize`.
-    pub const ALL: [Self; 6] =
-        [Self::AccessShape, Self::Date, Self::Json, Self::Number, Self::Binary, Self::Form];
+    pub const ALL: [Self; 6] = [
+        Self::AccessShape,
+        Self::Date,
+        Self::Json,
+        Self::Number,
+        Self::Binary,
+        Self::Form,
+    ];
 
     /// What to tell the user.
     pub fn text(self) -> &'static str {

@@ -1,0 +1,308 @@
+//! JSON lines: rows of an access log in Istio's default encoding, and component lines.
+//!
+//! A row's keys stand in the order of the row before it, so that order is tried first: each key is compared
+//! where it should be, and only the ends of values are searched for. Whatever differs is read member by
+//! member. Both ways fill the same [`Fields`], so a row means the same whichever read it.
+
+use super::access_exact::{cluster_name, header_number, unset};
+use super::component::json_scope;
+use super::json::{Malformed, Members, Value, unescape};
+use super::number::json_number;
+use super::start::level;
+use super::time::{MILLIS_BYTES, MinuteCache};
+use super::{AccessFormat, AccessRow, ComponentLine, Content, MAX_RECORD_BYTES, Reject};
+use crate::units::Timestamp;
+
+/// The members that mean something here, as numbers of places in [`Fields`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Key {
+    StartTime,
+    Method,
+    Path,
+    Protocol,
+    Code,
+    Flags,
+    Details,
+    Termination,
+    FailureReason,
+    BytesReceived,
+    BytesSent,
+    Duration,
+    UpstreamTime,
+    RequestId,
+    Authority,
+    UserAgent,
+    UpstreamHost,
+    Cluster,
+    UpstreamLocal,
+    DownstreamLocal,
+    DownstreamRemote,
+    Sni,
+    Route,
+    GrpcStatus,
+    Level,
+    Time,
+    Scope,
+    Message,
+    /// Any other.
+    Unused,
+}
+
+const PLACES: usize = 32;
+
+impl Key {
+    fn of(key: &[u8]) -> Self {
+        match key {
+            b"start_time" => Self::StartTime,
+            b"method" => Self::Method,
+            b"path" => Self::Path,
+            b"protocol" => Self::Protocol,
+            b"response_code" => Self::Code,
+            b"response_flags" => Self::Flags,
+            b"response_code_details" => Self::Details,
+            b"connection_termination_details" => Self::Termination,
+            b"upstream_transport_failure_reason" => Self::FailureReason,
+            b"bytes_received" => Self::BytesReceived,
+            b"bytes_sent" => Self::BytesSent,
+            b"duration" => Self::Duration,
+            b"upstream_service_time" => Self::UpstreamTime,
+            b"request_id" => Self::RequestId,
+            b"authority" => Self::Authority,
+            b"user_agent" => Self::UserAgent,
+            b"upstream_host" => Self::UpstreamHost,
+            b"upstream_cluster" => Self::Cluster,
+            b"upstream_local_address" => Self::UpstreamLocal,
+            b"downstream_local_address" => Self::DownstreamLocal,
+            b"downstream_remote_address" => Self::DownstreamRemote,
+            b"requested_server_name" => Self::Sni,
+            b"route_name" => Self::Route,
+            b"grpc_status"
+            | b"grpc_status_number"
+            | b"grpc_status_code"
+            | b"grpc-status"
+            | b"response_grpc_status" => Self::GrpcStatus,
+            b"level" | b"severity" => Self::Level,
+            b"time" | b"timestamp" => Self::Time,
+            b"scope" | b"logger" => Self::Scope,
+            b"msg" | b"message" => Self::Message,
+            _ => Self::Unused,
+        }
+    }
+}
+
+/// The values of one object by their meaning. Of a key that is there twice the last value counts.
+#[derive(Clone, Copy, Debug)]
+struct Fields<'block>([Value<'block>; PLACES]);
+
+impl<'block> Fields<'block> {
+    fn new() -> Self {
+        Self([Value::Null; PLACES])
+    }
+
+    #[inline]
+    fn set(&mut self, key: Key, value: Value<'block>) {
+        if let Some(place) = self.0.get_mut(key as usize % PLACES) {
+            *place = value;
+        }
+    }
+
+    #[inline]
+    fn get(&self, key: Key) -> Value<'block> {
+        self.0.get(key as usize % PLACES).copied().unwrap_or(Value::Null)
+    }
+}
+
+/// What one JSON line holds. `unescaped` is for strings with escapes.
+pub(super) fn decode<'block>(
+    line: &'block [u8],
+    minutes: &mut MinuteCache,
+    unescaped: &'block mut Vec<u8>,
+) -> Content<'block> {
+    let mut fields = Fields::new();
+    let mut seen = 0_u32;
+    if read_members(line, &mut fields, &mut seen).is_err() {
+        return Content::Unknown(Reject::Json);
+    }
+    let len = line.len().min(MAX_RECORD_BYTES);
+    if unescaped.len() < len {
+        unescaped.resize(len, 0);
+    }
+    let mut room = Room { bytes: unescaped };
+    let has = |key: Key| seen & 1 << key as u32 != 0;
+    let is_row = has(Key::Code) || has(Key::Flags) || has(Key::StartTime) && has(Key::UpstreamHost);
+    let content = if is_row {
+        row(&fields, minutes, &mut room).map(Content::Access)
+    } else if has(Key::Level) && has(Key::Message) {
+        component(&fields, minutes, &mut room).map(Content::Component)
+    } else {
+        Err(Reject::Form)
+    };
+    content.unwrap_or_else(Content::Unknown)
+}
+
+fn read_members<'block>(
+    line: &'block [u8],
+    fields: &mut Fields<'block>,
+    seen: &mut u32,
+) -> Result<(), Malformed> {
+    let mut members = Members::new(line);
+    while let Some(member) = members.next()? {
+        let key = Key::of(member.key);
+        *seen |= 1_u32.wrapping_shl(key as u32);
+        fields.set(key, member.value);
+    }
+    Ok(())
+}
+
+/// What is left of the buffer for unescaped strings.
+struct Room<'block> {
+    bytes: &'block mut [u8],
+}
+
+impl<'block> Room<'block> {
+    /// The meaning of an escaped string.
+    fn unescape(&mut self, text: &[u8]) -> Result<&'block [u8], Reject> {
+        let bytes = std::mem::take(&mut self.bytes);
+        let (mine, rest) = bytes.split_at_mut_checked(text.len()).ok_or(Reject::Json)?;
+        self.bytes = rest;
+        let len = unescape(text, mine).ok_or(Reject::Json)?;
+        Ok(mine.get(..len).unwrap_or_default())
+    }
+
+    /// The text of a value; `None` where it is `null` or `-`. Numbers are given as written.
+    #[inline]
+    fn text(&mut self, value: Value<'block>) -> Result<Option<&'block [u8]>, Reject> {
+        match value {
+            Value::Text(text) => Ok(unset(text)),
+            Value::Null | Value::Other => Ok(None),
+            Value::Number(text) => Ok(Some(text)),
+            Value::Escaped(text) => self.unescape(text).map(unset),
+        }
+    }
+}
+
+fn row<'block>(
+    fields: &Fields<'block>,
+    minutes: &mut MinuteCache,
+    room: &mut Room<'block>,
+) -> Result<AccessRow<'block>, Reject> {
+    let mut text = |key: Key| room.text(fields.get(key));
+    // Istio 1.1.0 put the time under `method`.
+    let method = text(Key::Method)?.filter(|method| !method.first().is_some_and(u8::is_ascii_digit));
+    Ok(AccessRow {
+        format: AccessFormat::IstioJson,
+        start: time(fields.get(Key::StartTime), minutes)?,
+        method,
+        path: text(Key::Path)?,
+        protocol: text(Key::Protocol)?,
+        code: u16::try_from(number(fields.get(Key::Code))?.unwrap_or(0)).map_err(|_| Reject::AccessShape)?,
+        flags: text(Key::Flags)?,
+        details: text(Key::Details)?,
+        termination: text(Key::Termination)?,
+        failure_reason: text(Key::FailureReason)?,
+        bytes_received: number(fields.get(Key::BytesReceived))?.unwrap_or(0),
+        bytes_sent: number(fields.get(Key::BytesSent))?.unwrap_or(0),
+        duration_ms: number(fields.get(Key::Duration))?,
+        upstream_ms: upstream_time(fields.get(Key::UpstreamTime))?,
+        request_id: text(Key::RequestId)?,
+        authority: text(Key::Authority)?,
+        user_agent: text(Key::UserAgent)?,
+        upstream_host: text(Key::UpstreamHost)?,
+        cluster: text(Key::Cluster)?.and_then(cluster_name),
+        upstream_local: text(Key::UpstreamLocal)?,
+        downstream_local: text(Key::DownstreamLocal)?,
+        downstream_remote: text(Key::DownstreamRemote)?,
+        sni: text(Key::Sni)?,
+        route: text(Key::Route)?,
+        grpc_status: text(Key::GrpcStatus)?.and_then(grpc_status),
+        class_spans: None,
+    })
+}
+
+#[inline]
+fn number(value: Value<'_>) -> Result<Option<u64>, Reject> {
+    match value {
+        Value::Number(text) => json_number(text).map(Some),
+        Value::Text(text) if !text.is_empty() => unset(text).map(json_number).transpose(),
+        _ => Ok(None),
+    }
+}
+
+fn upstream_time(value: Value<'_>) -> Result<Option<u64>, Reject> {
+    match value {
+        Value::Text(text) => header_number(text),
+        other => number(other),
+    }
+}
+
+/// A time that is none (a format of the user's) counts as missing; one that does not exist is damage.
+#[inline]
+fn time(value: Value<'_>, minutes: &mut MinuteCache) -> Result<Option<Timestamp>, Reject> {
+    let Value::Text(text) = value else { return Ok(None) };
+    if let Some(time) = <&[u8; MILLIS_BYTES]>::try_from(text)
+        .ok()
+        .and_then(|text| minutes.millis(text))
+    {
+        return Ok(Some(time));
+    }
+    match minutes.prefix(text, b'T') {
+        Some(time) => time.value.map(Some).ok_or(Reject::Date),
+        None => Ok(None),
+    }
+}
+
+/// A gRPC status by number or by name in any of Envoy's spellings (`GRPC_STATUS` and its formats).
+fn grpc_status(text: &[u8]) -> Option<u8> {
+    const NAMES: [&[u8]; 17] = [
+        b"ok",
+        b"canceled",
+        b"unknown",
+        b"invalidargument",
+        b"deadlineexceeded",
+        b"notfound",
+        b"alreadyexists",
+        b"permissiondenied",
+        b"resourceexhausted",
+        b"failedprecondition",
+        b"aborted",
+        b"outofrange",
+        b"unimplemented",
+        b"internal",
+        b"unavailable",
+        b"dataloss",
+        b"unauthenticated",
+    ];
+    if let Ok(number) = json_number(text) {
+        return u8::try_from(number).ok();
+    }
+    let plain = |byte: &&u8| !matches!(byte, b'_' | b' ');
+    let is = |name: &&[u8]| {
+        let letters = text.iter().filter(plain).map(u8::to_ascii_lowercase);
+        letters.eq(name.iter().copied())
+    };
+    let cancelled = || text.eq_ignore_ascii_case(b"cancelled").then_some(1);
+    NAMES
+        .iter()
+        .position(|name| is(&name))
+        .and_then(|number| u8::try_from(number).ok())
+        .or_else(cancelled)
+}
+
+fn component<'block>(
+    fields: &Fields<'block>,
+    minutes: &mut MinuteCache,
+    room: &mut Room<'block>,
+) -> Result<ComponentLine<'block>, Reject> {
+    let name = room.text(fields.get(Key::Level))?.unwrap_or_default();
+    let level = level(name).ok_or(Reject::Form)?;
+    let (component, scope) = json_scope(room.text(fields.get(Key::Scope))?.unwrap_or_default());
+    let message = room.text(fields.get(Key::Message))?.unwrap_or_default();
+    Ok(ComponentLine {
+        component,
+        time: time(fields.get(Key::Time), minutes)?,
+        level,
+        scope,
+        message,
+    })
+}

@@ -1,0 +1,250 @@
+//! Peels what container runtimes and kubectl put around a line.
+//!
+//! CRI: `<RFC 3339> stdout|stderr P|F[:tags] <text>` (kubernetes `pkg/kubelet/kuberuntime/logs`). docker's json-file:
+//! `{"log":"<text>\n","stream":"..","time":".."}`. kubectl: `[pod/<pod>/<container>] <text>` and `<RFC 3339> <text>`.
+
+use super::json::{Members, Value, unescape};
+use super::start::start_of;
+use super::time::{MinuteCache, starts_like_time};
+use super::{MAX_RECORD_BYTES, Wrapper, WrapperSet, Wrapping};
+use crate::units::Timestamp;
+
+/// Buffers for unescaped text, one for each docker wrapper that may be peeled.
+pub(super) type Unwrapped = [Vec<u8>; WrapperSet::MAX as usize];
+
+/// A stream of a container.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stream {
+    Stdout,
+    Stderr,
+}
+
+/// A line without its wrappers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Peeled<'block> {
+    pub(super) wrapping: Wrapping<'block>,
+    pub(super) text: &'block [u8],
+    /// The stream of the outermost wrapper that names one.
+    pub(super) stream: Option<Stream>,
+    /// Whether the runtime cut the line here, so that its rest stands in the next record of the stream.
+    pub(super) partial: bool,
+}
+
+impl Peeled<'_> {
+    /// Whether `next` may be the rest of this piece: runtimes write the pieces of a line one after another.
+    pub(super) fn is_continued_by(&self, next: &Peeled<'_>) -> bool {
+        let same = |a: &Wrapping<'_>, b: &Wrapping<'_>| {
+            (a.kinds, a.pod, a.container) == (b.kinds, b.pod, b.container)
+        };
+        self.partial && self.stream == next.stream && same(&self.wrapping, &next.wrapping)
+    }
+}
+
+/// One wrapper taken off.
+struct Layer<'block> {
+    kind: Wrapper,
+    text: &'block [u8],
+    written: Option<Timestamp>,
+    stream: Option<Stream>,
+    partial: bool,
+}
+
+impl<'block> Layer<'block> {
+    fn new(kind: Wrapper, text: &'block [u8]) -> Self {
+        Self {
+            kind,
+            text,
+            written: None,
+            stream: None,
+            partial: false,
+        }
+    }
+}
+
+/// Takes off every wrapper around `line`, [`WrapperSet::MAX`] at most, and terminal colours.
+pub(super) fn peel<'block>(
+    line: &'block [u8],
+    unwrapped: &'block mut Unwrapped,
+    minutes: &mut MinuteCache,
+) -> Peeled<'block> {
+    let text = without_colour(line);
+    let mut peeled = Peeled {
+        wrapping: Wrapping::default(),
+        text,
+        stream: None,
+        partial: false,
+    };
+    for buffer in unwrapped {
+        let layer = match peeled.text {
+            [b'[', ..] => kubectl_prefix(&mut peeled),
+            [b'0'..=b'9', ..] => timed(peeled.text, minutes),
+            [b'{', ..] => docker(peeled.text, buffer, minutes),
+            _ => None,
+        };
+        let Some(layer) = layer else { break };
+        peeled.text = without_colour(layer.text);
+        peeled.partial |= layer.partial;
+        peeled.stream = peeled.stream.or(layer.stream);
+        peeled.wrapping.written = peeled.wrapping.written.or(layer.written);
+        peeled.wrapping.kinds = peeled.wrapping.kinds.with(layer.kind);
+    }
+    peeled
+}
+
+/// `[pod/<pod>/<container>] `; sets both names.
+fn kubectl_prefix<'block>(peeled: &mut Peeled<'block>) -> Option<Layer<'block>> {
+    let text = peeled.text.strip_prefix(b"[pod/")?;
+    // Names of pods are at most 253 bytes, of containers 63 (RFC 1123 as Kubernetes applies it).
+    let end = text
+        .iter()
+        .take(320)
+        .position(|byte| matches!(byte, b']' | b' '))?;
+    let (names, rest) = text.split_at_checked(end)?;
+    let text = rest.strip_prefix(b"] ")?;
+    let mut parts = names.splitn(2, |byte| *byte == b'/');
+    let (pod, container) = (parts.next()?, parts.next()?);
+    peeled.wrapping.pod = peeled.wrapping.pod.or(Some(pod));
+    peeled.wrapping.container = peeled.wrapping.container.or(Some(container));
+    Some(Layer::new(Wrapper::KubectlPrefix, text))
+}
+
+/// CRI, or a time of kubectl's before something that would start a record by itself: component lines start
+/// with a time of their own.
+fn timed<'block>(text: &'block [u8], minutes: &mut MinuteCache) -> Option<Layer<'block>> {
+    let time = minutes.prefix(text, b'T')?;
+    let rest = text.get(time.len..)?.strip_prefix(b" ")?;
+    if let Some((stream, partial, text)) = cri_head(rest) {
+        let layer = Layer::new(Wrapper::Cri, text);
+        return Some(Layer {
+            written: time.value,
+            stream: Some(stream),
+            partial,
+            ..layer
+        });
+    }
+    let opens = start_of(rest).is_some() || rest.starts_with(b"[pod/") || is_cri(rest);
+    opens.then(|| Layer {
+        written: time.value,
+        ..Layer::new(Wrapper::KubectlTimestamps, rest)
+    })
+}
+
+/// `stdout F `: the stream, whether the record is partial, and its text.
+fn cri_head(text: &[u8]) -> Option<(Stream, bool, &[u8])> {
+    let (stream, rest) = match text {
+        [b's', b't', b'd', b'o', b'u', b't', b' ', rest @ ..] => (Stream::Stdout, rest),
+        [b's', b't', b'd', b'e', b'r', b'r', b' ', rest @ ..] => (Stream::Stderr, rest),
+        _ => return None,
+    };
+    let (partial, rest) = match rest {
+        [b'F', rest @ ..] => (false, rest),
+        [b'P', rest @ ..] => (true, rest),
+        _ => return None,
+    };
+    match rest {
+        [] => Some((stream, partial, rest)),
+        [b' ', text @ ..] => Some((stream, partial, text)),
+        [b':', tags @ ..] => {
+            let end = tags.iter().position(|byte| *byte == b' ').unwrap_or(tags.len());
+            Some((
+                stream,
+                partial,
+                tags.get(end.saturating_add(1)..).unwrap_or_default(),
+            ))
+        }
+        _ => None,
+    }
+}
+
+fn is_cri(text: &[u8]) -> bool {
+    let after_time = || text.get(text.iter().position(|byte| *byte == b' ')?.checked_add(1)?..);
+    starts_like_time(text, b'T') && after_time().is_some_and(|rest| cri_head(rest).is_some())
+}
+
+/// The text after a time of kubectl's, whatever it is: for lines that follow one which had such a time.
+pub(super) fn after_timestamp<'block>(text: &'block [u8], minutes: &mut MinuteCache) -> Option<&'block [u8]> {
+    let time = minutes.prefix(text, b'T')?;
+    text.get(time.len..)?.strip_prefix(b" ")
+}
+
+fn docker<'block>(
+    text: &'block [u8],
+    buffer: &'block mut Vec<u8>,
+    minutes: &mut MinuteCache,
+) -> Option<Layer<'block>> {
+    if !text.starts_with(b"{\"log\":\"") && !text.starts_with(b"{\"stream\":\"") {
+        return None;
+    }
+    let (mut log, mut stream, mut written) = (Value::Null, None, None);
+    let mut members = Members::new(text);
+    while let Some(member) = members.next().ok()? {
+        match (member.key, member.value) {
+            (b"log", value) => log = value,
+            (b"stream", Value::Text(b"stdout")) => stream = Some(Stream::Stdout),
+            (b"stream", Value::Text(b"stderr")) => stream = Some(Stream::Stderr),
+            (b"time", Value::Text(time)) => written = minutes.prefix(time, b'T').and_then(|time| time.value),
+            _ => {}
+        }
+    }
+    stream?;
+    let text = match log {
+        Value::Text(text) => text,
+        Value::Escaped(text) => unescaped(text, buffer)?,
+        _ => return None,
+    };
+    let whole = text.strip_suffix(b"\n");
+    let text = whole.unwrap_or(text);
+    let layer = Layer::new(Wrapper::DockerJson, text.strip_suffix(b"\r").unwrap_or(text));
+    Some(Layer {
+        written,
+        stream,
+        partial: whole.is_none(),
+        ..layer
+    })
+}
+
+fn unescaped<'block>(text: &[u8], buffer: &'block mut Vec<u8>) -> Option<&'block [u8]> {
+    if text.len() > MAX_RECORD_BYTES {
+        return None;
+    }
+    if buffer.len() < text.len() {
+        buffer.resize(text.len(), 0);
+    }
+    let len = unescape(text, buffer)?;
+    buffer.get(..len)
+}
+
+/// The text without the colour sequences that a terminal's log put around it.
+fn without_colour(text: &[u8]) -> &[u8] {
+    let mut text = text;
+    if text.first() != Some(&0x1b) {
+        return text;
+    }
+    while let Some(rest) = colour_at_start(text) {
+        text = rest;
+    }
+    while let Some(before) = colour_at_end(text) {
+        text = before;
+    }
+    text
+}
+
+fn colour_at_start(text: &[u8]) -> Option<&[u8]> {
+    let rest = text.strip_prefix(b"\x1b[")?;
+    let parameters = rest
+        .iter()
+        .take_while(|byte| matches!(byte, b'0'..=b'9' | b';'))
+        .count();
+    rest.get(parameters..)?.strip_prefix(b"m")
+}
+
+fn colour_at_end(text: &[u8]) -> Option<&[u8]> {
+    let rest = text.strip_suffix(b"m")?;
+    let parameters = rest
+        .iter()
+        .rev()
+        .take_while(|byte| matches!(byte, b'0'..=b'9' | b';'))
+        .count();
+    rest.get(..rest.len().saturating_sub(parameters))?
+        .strip_suffix(b"\x1b[")
+}
