@@ -12,7 +12,7 @@ use super::samples::Samples;
 use super::series::Series;
 use super::signatures::{self, HitKey, Hits, earliest};
 use super::slowest::Slowest;
-use super::{Merge, stable_hash, stable_hash_with};
+use super::{Merge, stable_hash_with};
 use crate::units::{InputId, Place, Timestamp};
 use std::collections::BTreeMap;
 
