@@ -152,8 +152,8 @@ impl BlockReader {
     fn sniff(&mut self) {
         let mut head = Vec::new();
         let mut length = self.fill(&mut head, 0, sniff::HEAD_BYTES);
-        if length == sniff::HEAD_BYTES && is_hole(&head) {
-            length = self.skip_hole(&mut head);
+        if leading_nuls(&head[..length]) >= HOLE_BYTES_MIN {
+            length = self.skip_hole(&mut head, length);
         }
         head.truncate(length);
         let sniffed = sniff::sniff(&head);
@@ -171,14 +171,15 @@ impl BlockReader {
     /// A log that was truncated under a writer which keeps its place (copytruncate of logrotate, without
     /// `O_APPEND`) begins with as many NULs as there were bytes before. Reads on to what stands behind them;
     /// if nothing does, the NULs are left for what they are.
-    fn skip_hole(&mut self, head: &mut Vec<u8>) -> usize {
-        let mut length = head.len();
-        while length == head.len() && is_hole(head) {
+    fn skip_hole(&mut self, head: &mut Vec<u8>, mut length: usize) -> usize {
+        let mut start = leading_nuls(&head[..length]);
+        while start == length && length == sniff::HEAD_BYTES {
             length = self.fill(head, 0, sniff::HEAD_BYTES);
+            start = leading_nuls(&head[..length]);
         }
-        let Some(start) = head[..length].iter().position(|&byte| byte != 0) else {
-            return sniff::HEAD_BYTES;
-        };
+        if start == length {
+            return head.len();
+        }
         self.offset_bytes = self.read_bytes - (length - start) as u64;
         let what = format!(
             "begins with {} NUL bytes, as a log does that was truncated while its writer went on: they are \
@@ -330,6 +331,12 @@ impl BlockReader {
     }
 }
 
-fn is_hole(bytes: &[u8]) -> bool {
-    bytes.iter().all(|&byte| byte == 0)
+/// Fewer NULs at the start of a log are left to the first line. A guess: holes have the size of a log.
+const HOLE_BYTES_MIN: usize = 512;
+
+fn leading_nuls(bytes: &[u8]) -> usize {
+    bytes.iter().take_while(|&&byte| byte == 0).count()
 }
+
+#[cfg(test)]
+mod tests;
