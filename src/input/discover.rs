@@ -171,3 +171,6 @@ fn without_repeats(mut candidates: Vec<Candidate>) -> Vec<Candidate> {
     });
     candidates
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,12 +10,14 @@ mod discover;
 mod identity;
 mod naming;
 mod problems;
+mod read;
 mod reader;
 mod sniff;
 mod walk;
 
 pub use discover::{Discovery, Unreadable, discover};
-pub use reader::{BlockReader, OpenError, ReadOptions, ReadSummary};
+pub use read::{OpenError, ReadOptions, ReadSummary};
+pub use reader::BlockReader;
 pub use sniff::{ArchiveKind, SourceKind};
 
 use crate::units::InputId;

@@ -5,88 +5,14 @@
 use super::cutting::{find_long_line, last_allowed_cut, last_known_cut, line_start};
 use super::decompress::Decompressor;
 use super::problems::Problems;
+use super::read::{OpenError, ReadOptions, ReadSummary};
 use super::sniff::{self, SourceKind};
-use super::{Block, Compression, RecordBoundary, Source};
-use crate::error::Problem;
+use super::{Block, Compression, Source};
 use crate::units::InputId;
 use memchr::memchr;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
-
-/// How inputs are read. The same for all inputs of a run.
-#[derive(Clone, Copy, Debug)]
-pub struct ReadOptions {
-    /// Bytes of a block, at least 1. Blocks are smaller by what follows their last cut, and larger where
-    /// [`Self::boundary`] allows no cut: up to 8 times this and [`Self::max_line_bytes`]; then they are cut at
-    /// the last line end, and a [`Problem`] says so.
-    pub block_bytes: usize,
-    /// Bytes of a line that are kept, at least 1. What a line has beyond is dropped, and a [`Problem`] says so.
-    pub max_line_bytes: usize,
-    /// Where blocks may be cut.
-    pub boundary: RecordBoundary,
-}
-
-impl ReadOptions {
-    /// 1 MiB: under 0.1 % of the time goes to changing blocks, and some of them in flight fit into 128 MiB.
-    pub const BLOCK_BYTES: usize = 1 << 20;
-
-    /// 1 MiB. Envoy's longest rows hold headers of up to 60 KiB (its default `max_request_headers_kb`), and
-    /// CRI runtimes part lines at 16 KiB; above this is no log line.
-    pub const MAX_LINE_BYTES: usize = 1 << 20;
-
-    fn grown_bytes(&self) -> usize {
-        self.block_bytes
-            .saturating_mul(8)
-            .saturating_add(self.max_line_bytes)
-    }
-}
-
-impl Default for ReadOptions {
-    /// Cuts after any line.
-    fn default() -> Self {
-        Self {
-            block_bytes: Self::BLOCK_BYTES,
-            max_line_bytes: Self::MAX_LINE_BYTES,
-            boundary: |_, _| true,
-        }
-    }
-}
-
-/// An input that could not be opened, or of which not even the first byte could be read.
-#[derive(Debug, thiserror::Error)]
-#[error("{source}; {}", remedy(.source))]
-pub struct OpenError {
-    /// What the system said.
-    #[from]
-    pub source: io::Error,
-}
-
-fn remedy(error: &io::Error) -> &'static str {
-    match error.kind() {
-        io::ErrorKind::NotFound => "check the path: it may have been rotated away or be a link to nothing",
-        io::ErrorKind::PermissionDenied => "read it as a user who may, or copy it to where you may read it",
-        io::ErrorKind::IsADirectory => "it became a folder meanwhile: run again",
-        _ => "check that `cat` can read it",
-    }
-}
-
-/// What became of an input.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ReadSummary {
-    /// Bytes read, after decompression, dropped ones among them.
-    pub bytes: u64,
-    /// Bytes read as stored.
-    pub stored_bytes: u64,
-    /// Lines longer than [`ReadOptions::max_line_bytes`].
-    pub long_lines: u64,
-    /// Bytes of those lines that were dropped.
-    pub dropped_bytes: u64,
-    /// Times that lines which belong together were parted at the bound of [`ReadOptions::block_bytes`].
-    pub forced_cuts: u64,
-    /// Damage, by offset, a bounded number.
-    pub problems: Vec<Problem>,
-}
 
 /// Reads one input as blocks of whole lines, with memory bounded by the options whatever the input holds.
 ///
@@ -128,7 +54,8 @@ impl BlockReader {
         Self::from_stream(source.id, Box::new(file), size_bytes, options)
     }
 
-    /// The same for any stream of bytes. `size_bytes` is what it should have as stored; less is a [`Problem`].
+    /// The same for any stream of bytes. `size_bytes` is what it should have as stored; less is a
+    /// [`Problem`](crate::error::Problem).
     ///
     /// # Errors
     /// When its first bytes cannot be read.
@@ -161,7 +88,7 @@ impl BlockReader {
     }
 
     /// What the input holds. Only [`SourceKind::Text`] has blocks; for the others but
-    /// [`SourceKind::Empty`] a [`Problem`] says what to do.
+    /// [`SourceKind::Empty`] a [`Problem`](crate::error::Problem) says what to do.
     pub fn kind(&self) -> SourceKind {
         self.kind
     }
@@ -224,18 +151,44 @@ impl BlockReader {
 
     fn sniff(&mut self) {
         let mut head = Vec::new();
-        let length = self.fill(&mut head, 0, sniff::HEAD_BYTES);
+        let mut length = self.fill(&mut head, 0, sniff::HEAD_BYTES);
+        if leading_nuls(&head[..length]) >= HOLE_BYTES_MIN {
+            length = self.skip_hole(&mut head, length);
+        }
         head.truncate(length);
         let sniffed = sniff::sniff(&head);
         self.kind = sniffed.kind;
         if let Some(problem) = sniffed.problem {
-            self.problems.add(0, problem.to_owned());
+            self.problems.add(self.offset_bytes, problem.to_owned());
         }
         self.pending = head;
         if self.pending.starts_with(sniff::UTF8_MARK) {
             self.pending_start = sniff::UTF8_MARK.len();
-            self.offset_bytes = sniff::UTF8_MARK.len() as u64;
+            self.offset_bytes += sniff::UTF8_MARK.len() as u64;
         }
+    }
+
+    /// A log that was truncated under a writer which keeps its place (copytruncate of logrotate, without
+    /// `O_APPEND`) begins with as many NULs as there were bytes before. Reads on to what stands behind them;
+    /// if nothing does, the NULs are left for what they are.
+    fn skip_hole(&mut self, head: &mut Vec<u8>, mut length: usize) -> usize {
+        let mut start = leading_nuls(&head[..length]);
+        while start == length && length == sniff::HEAD_BYTES {
+            length = self.fill(head, 0, sniff::HEAD_BYTES);
+            start = leading_nuls(&head[..length]);
+        }
+        if start == length {
+            return head.len();
+        }
+        self.offset_bytes = self.read_bytes - (length - start) as u64;
+        let what = format!(
+            "begins with {} NUL bytes, as a log does that was truncated while its writer went on: they are \
+             skipped; the lines before are in the rotated file",
+            self.offset_bytes
+        );
+        self.problems.add(0, what);
+        head.copy_within(start..length, 0);
+        self.fill(head, length - start, sniff::HEAD_BYTES)
     }
 
     /// A buffer that had to grow for one block is not kept at that size for all that follow.
@@ -377,3 +330,13 @@ impl BlockReader {
         }
     }
 }
+
+/// Fewer NULs at the start of a log are left to the first line. A guess: holes have the size of a log.
+const HOLE_BYTES_MIN: usize = 512;
+
+fn leading_nuls(bytes: &[u8]) -> usize {
+    bytes.iter().take_while(|&&byte| byte == 0).count()
+}
+
+#[cfg(test)]
+mod tests;

@@ -188,3 +188,6 @@ fn plain_step(stored: &mut Stored, out: &mut [u8]) -> Step {
         count => Step::Wrote(count),
     }
 }
+
+#[cfg(test)]
+mod tests;

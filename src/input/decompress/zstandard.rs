@@ -19,6 +19,10 @@ const MAGIC_SKIPPABLE: u32 = 0x184D_2A50;
 
 const MAGIC_BYTES: usize = 4;
 
+/// Magic number and frame header descriptor, from which the decoder knows what it wants (`ZSTD_f_zstd1`'s
+/// starting input length in libzstd).
+const FIRST_BYTES: usize = MAGIC_BYTES + 1;
+
 /// Error code of libzstd for a window above the limit, as its public list spells it.
 const WINDOW_TOO_LARGE: &str = "Frame requires too much memory for decoding";
 
@@ -34,6 +38,8 @@ pub(super) fn begins(head: &[u8]) -> bool {
 pub(super) struct Zstandard {
     decoder: Decoder<'static>,
     inside_frame: bool,
+    /// Stored bytes that the decoder wants next: one block and the header of the one after it.
+    wanted: usize,
 }
 
 impl fmt::Debug for Zstandard {
@@ -51,6 +57,7 @@ impl Zstandard {
         Ok(Self {
             decoder,
             inside_frame: false,
+            wanted: FIRST_BYTES,
         })
     }
 
@@ -68,6 +75,7 @@ impl Zstandard {
                     return Step::Broke(0, Fault::Corrupt);
                 }
                 self.inside_frame = true;
+                self.wanted = FIRST_BYTES;
             }
             if let Some(step) = self.decode(stored, out) {
                 return step;
@@ -76,10 +84,13 @@ impl Zstandard {
     }
 
     /// One call of the decoder; `None` if it has to be called again.
+    ///
+    /// It is given one block at a time: a call that fails does not tell what it wrote before, and given more
+    /// it would take good blocks with it. Blocks hold up to 128 KiB of text, so the calls cost nothing.
     fn decode(&mut self, stored: &mut Stored, out: &mut [u8]) -> Option<Step> {
         let bytes = stored.peek(1);
         let at_end = bytes.is_empty();
-        let mut input = InBuffer::around(bytes);
+        let mut input = InBuffer::around(&bytes[..bytes.len().min(self.wanted)]);
         let mut output = OutBuffer::around(out);
         let result = self.decoder.run(&mut input, &mut output);
         let (taken, written) = (input.pos(), output.pos());
@@ -90,7 +101,7 @@ impl Zstandard {
             Ok(_) if at_end && written == 0 => return Some(Step::Broke(0, Fault::Truncated)),
             // Never so by libzstd's contract; it keeps a fault there from becoming an endless loop here.
             Ok(_) if taken == 0 && written == 0 => return Some(Step::Broke(0, Fault::Corrupt)),
-            Ok(_) => {}
+            Ok(wanted) => self.wanted = wanted,
         }
         (written > 0).then_some(Step::Wrote(written))
     }
