@@ -1,0 +1,288 @@
+//! Each folder of `corpora/` states in `expect.toml` what must be said of its inputs; `corpora/README.md` explains
+//! the keys. Everything that is wrong with a case is listed at once.
+
+use crate::running::{Run, analyze, case_input, list, text};
+use flate2::read::MultiGzDecoder;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::Path;
+use toml::Table;
+
+macro_rules! cases {
+    ($($test:ident: $folder:literal,)*) => {
+        $(#[test] fn $test() { check($folder); })*
+
+        const FOLDERS: &[&str] = &[$($folder),*];
+    };
+}
+
+cases! {
+    cert_expired_workload: "cert-expired-workload",
+    circuit_breaker_overflow: "circuit-breaker-overflow",
+    control_plane_unreachable: "control-plane-unreachable",
+    grpc_backend_refused: "grpc-backend-refused",
+    healthy_bookinfo: "healthy-bookinfo",
+    healthy_noisy_app: "healthy-noisy-app",
+    no_endpoints_scaled_to_zero: "no-endpoints-scaled-to-zero",
+    rbac_denied: "rbac-denied",
+    refused_app_port_mismatch: "refused-app-port-mismatch",
+    route_case_mismatch: "route-case-mismatch",
+}
+
+#[test]
+fn every_folder_is_tested() {
+    let corpora = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpora");
+    let mut folders: Vec<String> = std::fs::read_dir(corpora)
+        .unwrap()
+        .map(Result::unwrap)
+        .filter(|entry| entry.path().join("expect.toml").exists())
+        .map(|entry| entry.file_name().into_string().unwrap())
+        .collect();
+    folders.sort();
+    assert_eq!(folders, FOLDERS);
+}
+
+fn check(folder: &str) {
+    let input = case_input(folder);
+    let expected: Table = std::fs::read_to_string(input.with_file_name("expect.toml"))
+        .unwrap()
+        .parse()
+        .unwrap();
+    let run = analyze(&[&input]);
+    let mut case = Case {
+        report: run.report(),
+        wrong: Vec::new(),
+        input: &input,
+    };
+    case.check_verdict(expected["verdict"].as_table().unwrap(), &run);
+    case.check_counts(expected["counts"].as_table().unwrap());
+    case.check_references();
+    if let Some(cited) = expected.get("cited") {
+        case.check_cited(cited.as_array().unwrap());
+    }
+    assert!(
+        case.wrong.is_empty(),
+        "{folder}:\n  {}\n",
+        case.wrong.join("\n  ")
+    );
+}
+
+/// A report with what is wrong in it.
+struct Case<'a> {
+    report: Value,
+    wrong: Vec<String>,
+    input: &'a Path,
+}
+
+impl Case<'_> {
+    fn expect_eq<T: PartialEq + std::fmt::Debug>(&mut self, what: &str, found: &T, expected: &T) {
+        if found != expected {
+            self.wrong
+                .push(format!("{what}: {found:?} instead of {expected:?}"));
+        }
+    }
+
+    fn expect(&mut self, holds: bool, what: impl FnOnce() -> String) {
+        if !holds {
+            self.wrong.push(what());
+        }
+    }
+
+    fn check_verdict(&mut self, expected: &Table, run: &Run) {
+        let report = self.report.clone();
+        let status = expected["exit_status"].as_integer().unwrap();
+        self.expect_eq("exit status", &i64::from(run.status), &status);
+        self.expect_eq(
+            "state",
+            &text(&report, "/verdict/state"),
+            &expected["state"].as_str().unwrap(),
+        );
+        let Some(cause) = expected.get("cause").and_then(toml::Value::as_str) else {
+            return self.check_calm(&report);
+        };
+        self.expect_eq("cause of the verdict", &text(&report, "/verdict/cause"), &cause);
+        self.expect_eq(
+            "cause of the first finding",
+            &text(&report, "/findings/0/cause"),
+            &cause,
+        );
+        self.expect_eq(
+            "role of the first finding",
+            &text(&report, "/findings/0/role"),
+            &"cause",
+        );
+        self.expect(!text(&report, "/verdict/headline").is_empty(), || {
+            "no headline".to_owned()
+        });
+        let scope = ["destination", "cluster"]
+            .map(|key| text(&report, &format!("/findings/0/scope/{key}")).to_owned());
+        let names = strings(&expected["scope"]);
+        self.expect(
+            names
+                .iter()
+                .any(|name| scope.iter().any(|part| part.contains(name))),
+            || format!("scope {scope:?} names none of {names:?}"),
+        );
+        let ruled_out: Vec<&str> = match report.pointer("/findings/0") {
+            Some(first) => list(first, "/ruled_out")
+                .iter()
+                .map(|entry| text(entry, "/cause"))
+                .collect(),
+            None => Vec::new(),
+        };
+        for look_alike in expected.get("ruled_out").map(strings).unwrap_or_default() {
+            self.expect(ruled_out.contains(&look_alike), || {
+                format!("{look_alike} is not ruled out: {ruled_out:?}")
+            });
+        }
+    }
+
+    /// A healthy mesh is called healthy, and nobody is accused.
+    fn check_calm(&mut self, report: &Value) {
+        self.expect(
+            report.pointer("/verdict/healthy") == Some(&Value::Bool(true)),
+            || "not healthy".to_owned(),
+        );
+        for finding in list(report, "/findings") {
+            let (severity, title) = (text(finding, "/severity"), text(finding, "/title"));
+            self.expect(severity == "info", || {
+                format!("accusation in a healthy mesh: {severity}: {title}")
+            });
+        }
+    }
+
+    fn check_counts(&mut self, expected: &Table) {
+        let requests = self.report["requests"].clone();
+        for (name, value) in expected {
+            if let Some(count) = value.as_integer() {
+                let found = requests[name.as_str()].as_i64().unwrap_or(-1);
+                self.expect_eq(name, &found, &count);
+                continue;
+            }
+            let expected: BTreeMap<String, i64> = value.clone().try_into().unwrap();
+            let found = match name.as_str() {
+                "by_reporter" => totals_by_reporter(&requests),
+                "by_destination" => totals_by_destination(&requests),
+                _ => serde_json::from_value(requests[name.as_str()].clone()).unwrap_or_default(),
+            };
+            self.expect_eq(name, &found, &expected);
+        }
+    }
+
+    /// Every reference of every finding points at the start of a line that is there.
+    fn check_references(&mut self) {
+        let report = self.report.clone();
+        for (finding, reference) in references(&report) {
+            let line = self.line_at(reference);
+            self.expect(line.is_some(), || {
+                format!("{}: no line at {reference}", text(finding, "/id"))
+            });
+        }
+    }
+
+    /// The first finding cites one of the expected places, and the line there is what was expected.
+    fn check_cited(&mut self, expected: &[toml::Value]) {
+        let report = self.report.clone();
+        let places: Vec<(String, String)> = references(&report)
+            .filter(|(finding, _)| finding["rank"].as_u64() == Some(1))
+            .filter_map(|(_, reference)| {
+                let place = format!("{}:{}", input_path(&report, reference)?, reference["line"]);
+                Some((place, self.line_at(reference)?))
+            })
+            .collect();
+        let is_cited = expected.iter().any(|wanted| {
+            let (file, holds) = (
+                wanted["file"].as_str().unwrap(),
+                wanted["holds"].as_str().unwrap(),
+            );
+            let mut lines = wanted["lines"].as_array().unwrap().iter();
+            lines.any(|line| {
+                let wanted_place = format!("{file}:{line}");
+                places
+                    .iter()
+                    .any(|(place, text)| *place == wanted_place && text.contains(holds))
+            })
+        });
+        self.expect(is_cited, || {
+            let places: Vec<&String> = places.iter().map(|(place, _)| place).collect();
+            format!("none of the first failing rows is cited by the first finding, but {places:?}")
+        });
+    }
+
+    /// The line to which a reference points, if number and offset agree on it.
+    fn line_at(&self, reference: &Value) -> Option<String> {
+        let bytes = read(&self.input.join(input_path(&self.report, reference)?));
+        let number = usize::try_from(reference["line"].as_u64()?).ok()?;
+        let mut offset_bytes = 0;
+        for (i, line) in bytes.split_inclusive(|byte| *byte == b'\n').enumerate() {
+            if i + 1 == number {
+                let stated = reference["offset_bytes"].as_u64().unwrap_or(offset_bytes);
+                return (stated == offset_bytes).then(|| String::from_utf8_lossy(line).into_owned());
+            }
+            offset_bytes += u64::try_from(line.len()).unwrap();
+        }
+        None
+    }
+}
+
+fn strings(value: &toml::Value) -> Vec<&str> {
+    value
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|entry| entry.as_str().unwrap())
+        .collect()
+}
+
+/// Each finding with each reference of its evidence.
+fn references(report: &Value) -> impl Iterator<Item = (&Value, &Value)> {
+    list(report, "/findings").iter().flat_map(|finding| {
+        let evidence = list(finding, "/evidence").iter();
+        evidence
+            .flat_map(|piece| list(piece, "/refs"))
+            .map(move |reference| (finding, reference))
+    })
+}
+
+fn input_path<'a>(report: &'a Value, reference: &Value) -> Option<&'a str> {
+    let input = list(report, "/inputs")
+        .iter()
+        .find(|input| input["id"] == reference["input"])?;
+    input["path"].as_str()
+}
+
+fn read(path: &Path) -> Vec<u8> {
+    let raw = std::fs::read(path).unwrap();
+    if !raw.starts_with(&[0x1f, 0x8b]) {
+        return raw;
+    }
+    let mut text = Vec::new();
+    MultiGzDecoder::new(raw.as_slice())
+        .read_to_end(&mut text)
+        .unwrap();
+    text
+}
+
+fn totals_by_reporter(requests: &Value) -> BTreeMap<String, i64> {
+    let reporters = requests["by_reporter"].as_object().unwrap().iter();
+    reporters
+        .map(|(name, counts)| (name.clone(), counts["total"].as_i64().unwrap_or(-1)))
+        .collect()
+}
+
+/// What the callers' proxies say of each service, by the first label of its name.
+fn totals_by_destination(requests: &Value) -> BTreeMap<String, i64> {
+    let mut totals = BTreeMap::new();
+    for destination in list(requests, "/by_destination") {
+        if destination["reporter"] == "source" {
+            let name = text(destination, "/name")
+                .split(['.', ':'])
+                .next()
+                .unwrap_or_default()
+                .to_owned();
+            *totals.entry(name).or_default() += destination["requests"].as_i64().unwrap_or(0);
+        }
+    }
+    totals
+}

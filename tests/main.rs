@@ -1,0 +1,16 @@
+//! The tests of the whole tool, one program so that they link once. Tests of a part stand beside that part.
+
+#![cfg(test)]
+
+/// Inputs that are damaged or hostile: what can be read is reported, the rest is named.
+mod bad_input;
+/// The recorded incidents of `corpora/`: verdict, counts, references, exit status.
+mod cases;
+/// The same answer whatever the number of threads, the order of arguments, the size of blocks, the cut of files.
+mod exactness;
+/// Latency figures against exact ones computed from the rows.
+mod percentiles;
+/// Writes access-log rows for the other modules.
+mod rows;
+/// Runs the built program in a scratch folder.
+mod running;
