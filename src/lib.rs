@@ -17,6 +17,7 @@ pub mod input;
 pub mod matcher;
 pub mod options;
 pub mod pipeline;
+pub mod progress;
 pub mod report;
 pub mod units;
 

@@ -141,6 +141,8 @@ pub struct Input {
     pub end: Option<Timestamp>,
     /// Quality of its times.
     pub time: TimeQuality,
+    /// False when nothing of it could be opened (no permission, gone); damage inside it leaves this true.
+    pub opened: bool,
     /// Damage.
     pub problems: Vec<InputProblem>,
     /// A few lines that were not understood, escaped as they stand.
