@@ -130,8 +130,14 @@ mod tests {
             ("one\ntwo\r\n\tthree", "one\\ntwo\\r\\n\\tthree"),
             ("nul\0 del\x7f c1\u{9b}2J", "nul\\x00 del\\x7f c1\\x9b2J"),
             ("\u{202e}gnp.exe", "\\u{202e}gnp.exe"),
-            ("\u{2066}x\u{2069}\u{200e}\u{200f}\u{61c}", "\\u{2066}x\\u{2069}\\u{200e}\\u{200f}\\u{61c}"),
-            ("pay\u{200b}pal\u{feff}\u{2060}", "pay\\u{200b}pal\\u{feff}\\u{2060}"),
+            (
+                "\u{2066}x\u{2069}\u{200e}\u{200f}\u{61c}",
+                "\\u{2066}x\\u{2069}\\u{200e}\\u{200f}\\u{61c}",
+            ),
+            (
+                "pay\u{200b}pal\u{feff}\u{2060}",
+                "pay\\u{200b}pal\\u{feff}\\u{2060}",
+            ),
             ("e\u{301}", "e\\u{301}"),
             ("line\u{2028}separator", "line\\u{2028}separator"),
             ("zürich → 東京 …", "zürich → 東京 …"),
@@ -142,12 +148,18 @@ mod tests {
 
     #[test]
     fn ascii_has_stand_ins() {
-        assert_eq!(escape("a → b – 5 × … ü", Charset::Ascii), "a -> b - 5 x ... \\u{fc}");
+        assert_eq!(
+            escape("a → b – 5 × … ü", Charset::Ascii),
+            "a -> b - 5 x ... \\u{fc}"
+        );
     }
 
     #[test]
     fn bytes_that_are_not_utf8() {
-        assert_eq!(escape_bytes(b"ok \xff\xfe \xc3\xa9 \x1b[0m"), "ok \\xff\\xfe é \\x1b[0m");
+        assert_eq!(
+            escape_bytes(b"ok \xff\xfe \xc3\xa9 \x1b[0m"),
+            "ok \\xff\\xfe é \\x1b[0m"
+        );
         assert_eq!(escape_bytes(&[0xe2, 0x80]), "\\xe2\\x80", "a character cut off");
     }
 

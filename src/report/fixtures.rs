@@ -1,11 +1,11 @@
 //! Hand-made reports that the renderers are tested with: one for each state of the verdict, and a hostile one.
 
 use crate::report::model::{
-    Breakdown, Captures, CatalogInfo, ChangePoint, Correlation, Counts, Event, Evidence, EvidenceKind, Example,
-    Filters, Finding, Fix, Gap, HistogramBucket, Impact, Input, InputProblem, Latency, LatencyScope, Limit,
-    Missing, Next, Ref, RejectedSample, Report, ReporterCounts, Requests, Retries, Role, RuledOut, Run, SCHEMA,
-    Scope, Severity, SignatureHits, SlowRequest, State, Step, TimeBucket, TimeQuality, Timeline, Tool, Topology,
-    TopologyEdge, TopologyNode, ValidFor, Verdict, Window,
+    Breakdown, Captures, CatalogInfo, ChangePoint, Correlation, Counts, Event, Evidence, EvidenceKind,
+    Example, Filters, Finding, Fix, Gap, HistogramBucket, Impact, Input, InputProblem, Latency, LatencyScope,
+    Limit, Missing, Next, Ref, RejectedSample, Report, ReporterCounts, Requests, Retries, Role, RuledOut,
+    Run, SCHEMA, Scope, Severity, SignatureHits, SlowRequest, State, Step, TimeBucket, TimeQuality, Timeline,
+    Tool, Topology, TopologyEdge, TopologyNode, ValidFor, Verdict, Window,
 };
 use crate::units::{InputId, Timestamp};
 
@@ -14,7 +14,10 @@ fn at(hour: u32, minute: u32, second: u32) -> Timestamp {
 }
 
 fn counts<const N: usize>(pairs: [(&str, u64); N]) -> Counts {
-    pairs.into_iter().map(|(name, count)| (name.to_owned(), count)).collect()
+    pairs
+        .into_iter()
+        .map(|(name, count)| (name.to_owned(), count))
+        .collect()
 }
 
 fn strings<const N: usize>(texts: [&str; N]) -> Vec<String> {
@@ -22,19 +25,34 @@ fn strings<const N: usize>(texts: [&str; N]) -> Vec<String> {
 }
 
 fn line(input: u32, line: u64) -> Ref {
-    Ref { input: InputId(input), line: Some(line), frame: None, offset_bytes: Some(line * 300) }
+    Ref {
+        input: InputId(input),
+        line: Some(line),
+        frame: None,
+        offset_bytes: Some(line * 300),
+    }
 }
 
 fn missing(what: &str, why: &str, command: &str) -> Missing {
-    Missing { what: what.into(), why_it_matters: why.into(), command: command.into() }
+    Missing {
+        what: what.into(),
+        why_it_matters: why.into(),
+        command: command.into(),
+    }
 }
 
 /// A report in which nothing was read.
 pub(crate) fn empty() -> Report {
     Report {
         schema: SCHEMA.into(),
-        tool: Tool { name: "postmesh".into(), version: "0.1.0".into() },
-        catalog: CatalogInfo { version: "1".into(), user_files: vec![] },
+        tool: Tool {
+            name: "postmesh".into(),
+            version: "0.1.0".into(),
+        },
+        catalog: CatalogInfo {
+            version: "1".into(),
+            user_files: vec![],
+        },
         run: None,
         window: Window::default(),
         inputs: vec![],
@@ -94,10 +112,30 @@ fn input(id: u32, path: &str, pod: &str, records: u64) -> Input {
 
 fn inputs() -> Vec<Input> {
     let mut inputs = vec![
-        input(0, "prod_details-v1-698d88b/istio-proxy.log", "details-v1-698d88b", 598_326),
-        input(1, "prod_productpage-v1-675fc69cf/istio-proxy.log", "productpage-v1-675fc69cf", 1_811_902),
-        input(2, "prod_ratings-v1-6484c4d9bb/istio-proxy.log", "ratings-v1-6484c4d9bb", 593_910),
-        input(3, "prod_reviews-v2-79857b95b/istio-proxy.log.1.gz", "reviews-v2-79857b95b", 411_204),
+        input(
+            0,
+            "prod_details-v1-698d88b/istio-proxy.log",
+            "details-v1-698d88b",
+            598_326,
+        ),
+        input(
+            1,
+            "prod_productpage-v1-675fc69cf/istio-proxy.log",
+            "productpage-v1-675fc69cf",
+            1_811_902,
+        ),
+        input(
+            2,
+            "prod_ratings-v1-6484c4d9bb/istio-proxy.log",
+            "ratings-v1-6484c4d9bb",
+            593_910,
+        ),
+        input(
+            3,
+            "prod_reviews-v2-79857b95b/istio-proxy.log.1.gz",
+            "reviews-v2-79857b95b",
+            411_204,
+        ),
     ];
     inputs[3].compression = "gzip".into();
     inputs[3].wrapper = strings(["cri"]);
@@ -106,13 +144,16 @@ fn inputs() -> Vec<Input> {
         offset_bytes: 91_332_608,
         line: None,
         frame: None,
-        what: "gzip stream ends early (unexpected end of file); what came before is used. Copy the file again".into(),
+        what:
+            "gzip stream ends early (unexpected end of file); what came before is used. Copy the file again"
+                .into(),
     }];
     inputs[3].rejected = 37;
     inputs[3].rejected_samples = vec![RejectedSample {
         line: 20_411,
         why: "starts as an access-log row but its fields do not add up".into(),
-        text: "[2026-11-02T03:12:44.120Z] \"GET /ratings/7 HTTP/1.1\" 503 UF upstream_reset_before_respo".into(),
+        text: "[2026-11-02T03:12:44.120Z] \"GET /ratings/7 HTTP/1.1\" 503 UF upstream_reset_before_respo"
+            .into(),
     }];
     inputs
 }
@@ -121,7 +162,11 @@ fn buckets(failed_from: u64) -> Vec<TimeBucket> {
     (0..48)
         .map(|minute| {
             let requests = 12_000 + (minute * 7919) % 2400;
-            let failed = if minute >= failed_from { 600 + (minute * 37) % 212 } else { 0 };
+            let failed = if minute >= failed_from {
+                600 + (minute * 37) % 212
+            } else {
+                0
+            };
             TimeBucket {
                 start: Timestamp::from_secs(at(2, 41, 0).secs() + i64::try_from(minute).unwrap() * 60),
                 requests: if minute == 47 { 5400 } else { requests },
@@ -138,15 +183,31 @@ fn buckets(failed_from: u64) -> Vec<TimeBucket> {
 }
 
 fn histogram() -> Vec<HistogramBucket> {
-    [(1, 61_204), (2, 351_020), (4, 146_338), (8, 31_870), (16, 2_911), (32, 300), (64, 41), (128, 9), (2048, 5)]
-        .map(|(le, count)| HistogramBucket { le: f64::from(le), count })
-        .to_vec()
+    [
+        (1, 19_204),
+        (2, 61_020),
+        (4, 89_338),
+        (8, 11_870),
+        (16, 2_911),
+        (32, 195),
+        (64, 41),
+        (128, 9),
+        (2048, 5),
+    ]
+    .map(|(le, count)| HistogramBucket {
+        le: f64::from(le),
+        count,
+    })
+    .to_vec()
 }
 
 fn latency(name: &str, count: u64, figures: [f64; 5], histogram: Vec<HistogramBucket>) -> Latency {
     let [p50, p90, p99, p999, max] = figures;
     Latency {
-        scope: LatencyScope { kind: "destination".into(), name: name.into() },
+        scope: LatencyScope {
+            kind: "destination".into(),
+            name: name.into(),
+        },
         reporter: "source".into(),
         metric: "duration".into(),
         outcome: "ok".into(),
@@ -185,7 +246,14 @@ fn requests() -> Requests {
         failed: 18_204,
         denied: 0,
         canceled: 12,
-        by_reporter: [("source".to_owned(), ReporterCounts { total: 611_902, ..ReporterCounts::default() })].into(),
+        by_reporter: [(
+            "source".to_owned(),
+            ReporterCounts {
+                total: 611_902,
+                ..ReporterCounts::default()
+            },
+        )]
+        .into(),
         by_code: counts([("200", 1_187_423), ("404", 91), ("503", 18_204)]),
         by_class: counts([("2xx", 1_187_423), ("4xx", 91), ("5xx", 18_204)]),
         by_flag: counts([("UF", 18_204), ("URX", 17_911), ("DC", 12)]),
@@ -209,7 +277,12 @@ fn requests() -> Requests {
         },
         by_destination: vec![
             breakdown("details:9080", 205_114, 0, counts([("DC", 3)])),
-            breakdown("ratings:9080", 202_797, 18_204, counts([("UF", 18_204), ("URX", 17_911)])),
+            breakdown(
+                "ratings:9080",
+                202_797,
+                18_204,
+                counts([("UF", 18_204), ("URX", 17_911)]),
+            ),
             breakdown("reviews:9080", 203_991, 0, Counts::new()),
         ],
         by_route: vec![],
@@ -249,11 +322,20 @@ fn next() -> Next {
 }
 
 fn evidence(kind: EvidenceKind, text: &str, count: u64, refs: Vec<Ref>) -> Evidence {
-    Evidence { kind, text: text.into(), count, strength: 0.9, refs }
+    Evidence {
+        kind,
+        text: text.into(),
+        count,
+        strength: 0.9,
+        refs,
+    }
 }
 
 fn ruled_out(cause: &str, because: &str) -> RuledOut {
-    RuledOut { cause: cause.into(), because: because.into() }
+    RuledOut {
+        cause: cause.into(),
+        because: because.into(),
+    }
 }
 
 fn first_finding() -> Finding {
@@ -262,9 +344,10 @@ fn first_finding() -> Finding {
         id: "upstream-connection-refused/ratings:9080".into(),
         cause: "upstream-connection-refused".into(),
         title: "ratings-v1 refuses connections on port 9080".into(),
-        summary: "From 03:02:11 on, every connection that the sidecar of ratings-v1 opened to its own application \
+        summary:
+            "From 03:02:11 on, every connection that the sidecar of ratings-v1 opened to its own application \
                   at 127.0.0.6:9080 was refused: nothing listens there."
-            .into(),
+                .into(),
         severity: Severity::Critical,
         confidence: 0.934,
         role: Role::Cause,
@@ -277,8 +360,16 @@ fn first_finding() -> Finding {
             nodes: vec![],
         },
         onset: Some(at(3, 2, 11)),
-        window: Window { start: Some(at(3, 2, 11)), end: Some(at(3, 28, 55)) },
-        impact: Impact { requests: 202_797, failed: 18_204, share: 18_204.0 / 202_797.0, added_latency_ms: None },
+        window: Window {
+            start: Some(at(3, 2, 11)),
+            end: Some(at(3, 28, 55)),
+        },
+        impact: Impact {
+            requests: 202_797,
+            failed: 18_204,
+            share: 18_204.0 / 202_797.0,
+            added_latency_ms: None,
+        },
         evidence: vec![
             evidence(
                 EvidenceKind::Log,
@@ -300,9 +391,18 @@ fn first_finding() -> Finding {
             ),
         ],
         ruled_out: vec![
-            ruled_out("circuit-breaker-overflow", "no UO flag and no overflow detail in 4 proxies"),
-            ruled_out("no-healthy-upstream", "no UH flag: an endpoint was chosen each time"),
-            ruled_out("upstream-keepalive-race", "the flag is UF, not UC: connections never opened"),
+            ruled_out(
+                "circuit-breaker-overflow",
+                "no UO flag and no overflow detail in 4 proxies",
+            ),
+            ruled_out(
+                "no-healthy-upstream",
+                "no UH flag: an endpoint was chosen each time",
+            ),
+            ruled_out(
+                "upstream-keepalive-race",
+                "the flag is UF, not UC: connections never opened",
+            ),
         ],
         would_overturn: Some(missing(
             "ratings' own log",
@@ -366,7 +466,11 @@ fn signature(id: &str, severity: &str, count: u64, example: (u32, u64)) -> Signa
         first: Some(at(3, 2, 11)),
         last: Some(at(3, 28, 55)),
         inputs: counts([("2", count)]),
-        examples: vec![Example { input: InputId(example.0), line: example.1, text: "…".into() }],
+        examples: vec![Example {
+            input: InputId(example.0),
+            line: example.1,
+            text: "…".into(),
+        }],
     }
 }
 
@@ -393,7 +497,10 @@ fn steps(evidence: [&str; 5]) -> Vec<Step> {
 /// A port on which nobody listens: a cause, a consequence and another warning.
 pub(crate) fn refused() -> Report {
     Report {
-        window: Window { start: Some(at(2, 41, 7)), end: Some(at(3, 28, 55)) },
+        window: Window {
+            start: Some(at(2, 41, 7)),
+            end: Some(at(3, 28, 55)),
+        },
         run: Some(Run {
             threads: 8,
             elapsed_ms: 1_930,
@@ -411,8 +518,18 @@ pub(crate) fn refused() -> Report {
         findings: vec![first_finding(), consequence(), other()],
         requests: requests(),
         latency: vec![
-            latency("details:9080", 205_114, [1.0, 2.0, 12.0, 19.0, 302.0], histogram()),
-            latency("ratings:9080", 184_593, [3.0, 6.0, 11.0, 27.0, 1204.0], histogram()),
+            latency(
+                "details:9080",
+                205_114,
+                [1.0, 2.0, 12.0, 19.0, 302.0],
+                histogram(),
+            ),
+            latency(
+                "ratings:9080",
+                184_593,
+                [3.0, 6.0, 11.0, 27.0, 1204.0],
+                histogram(),
+            ),
             latency("reviews:9080", 14, [8.0, 14.0, 31.0, 31.0, 31.0], vec![]),
         ],
         slowest: vec![SlowRequest {
@@ -446,10 +563,17 @@ pub(crate) fn refused() -> Report {
                 text: "ratings-v1: Envoy proxy is ready".into(),
                 place: Some(line(2, 20_398)),
             }],
-            gaps: vec![Gap { input: InputId(0), start: at(3, 10, 0), end: at(3, 12, 30) }],
+            gaps: vec![Gap {
+                input: InputId(0),
+                start: at(3, 10, 0),
+                end: at(3, 12, 30),
+            }],
         },
         topology: Topology {
-            nodes: vec![TopologyNode { name: "ratings:9080".into(), kind: "service".into() }],
+            nodes: vec![TopologyNode {
+                name: "ratings:9080".into(),
+                kind: "service".into(),
+            }],
             edges: vec![TopologyEdge {
                 source: "productpage-v1".into(),
                 destination: "ratings:9080".into(),
@@ -502,7 +626,11 @@ pub(crate) fn healthy() -> Report {
     report.requests.by_flag = counts([("DC", 12)]);
     report.requests.by_detail = counts([("via_upstream", 1_187_514)]);
     report.requests.by_destination[1] = breakdown("ratings:9080", 202_797, 0, Counts::new());
-    report.requests.retries = Retries { requests_followed: 611_902, amplification: 1.0, ..Retries::default() };
+    report.requests.retries = Retries {
+        requests_followed: 611_902,
+        amplification: 1.0,
+        ..Retries::default()
+    };
     report.timeline.buckets = buckets(99);
     report.timeline.events.clear();
     report.timeline.change_points.clear();
@@ -542,7 +670,10 @@ pub(crate) fn symptoms_only() -> Report {
 /// Too little was read to say.
 pub(crate) fn not_enough() -> Report {
     let mut report = empty();
-    report.inputs = vec![input(0, "notes/README.md", "", 300), input(1, "core.1.gz", "", 300)];
+    report.inputs = vec![
+        input(0, "notes/README.md", "", 300),
+        input(1, "core.1.gz", "", 300),
+    ];
     for input in &mut report.inputs {
         input.kind = "unknown".into();
         input.format = None;
@@ -575,7 +706,8 @@ pub(crate) fn not_enough() -> Report {
 }
 
 /// What an attacker would put wherever a log's text reaches the report.
-pub(crate) const HOSTILE: &str = "\u{1b}[2J\u{1b}]0;owned\u{7}\r\n\u{202e}txt.exe\u{2066}\u{200b}\u{61c} \u{9b}31m\0 ratings";
+pub(crate) const HOSTILE: &str =
+    "\u{1b}[2J\u{1b}]0;owned\u{7}\r\n\u{202e}txt.exe\u{2066}\u{200b}\u{61c} \u{9b}31m\0 ratings";
 
 /// A report with `text` in every field that can carry text of a log, a path or a user's file.
 pub(crate) fn with_text(text: &str) -> Report {

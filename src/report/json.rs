@@ -98,7 +98,10 @@ mod tests {
         let mut bytes = Vec::new();
         render(&fixtures::refused(), &mut bytes).unwrap();
         let text = String::from_utf8(bytes).unwrap();
-        assert!(text.starts_with("{\n  \"schema\": \"postmesh.report/1\",\n"), "{text}");
+        assert!(
+            text.starts_with("{\n  \"schema\": \"postmesh.report/1\",\n"),
+            "{text}"
+        );
         assert!(text.ends_with("}\n"));
         let value: serde_json::Value = serde_json::from_str(&text).unwrap();
         assert_eq!(value["findings"][0]["cause"], "upstream-connection-refused");
@@ -107,14 +110,20 @@ mod tests {
 
     #[test]
     fn numbers_are_printed_shortest() {
-        assert_eq!(written(&[0.1, 2.0, 1e-7, 13.5]), "[\n  0.1,\n  2.0,\n  1e-7,\n  13.5\n]\n");
+        assert_eq!(
+            written(&[0.1, 2.0, 1e-7, 13.5]),
+            "[\n  0.1,\n  2.0,\n  1e-7,\n  13.5\n]\n"
+        );
     }
 
     #[test]
     fn hostile_text_is_escaped_and_kept() {
         let hostile = "\x1b[31m \u{9b}1m \u{202e}abc \u{e0041} \x7f ü 😀";
         let text = written(&hostile);
-        assert_eq!(text, "\"\\u001b[31m \\u009b1m \\u202eabc \\udb40\\udc41 \\u007f ü 😀\"\n");
+        assert_eq!(
+            text,
+            "\"\\u001b[31m \\u009b1m \\u202eabc \\udb40\\udc41 \\u007f ü 😀\"\n"
+        );
         assert_eq!(serde_json::from_str::<String>(&text).unwrap(), hostile);
     }
 

@@ -53,7 +53,11 @@ impl WrapperSet {
     #[must_use]
     pub fn with(self, wrapper: Wrapper) -> Self {
         let depth = self.depth();
-        if depth >= Self::MAX { self } else { Self(self.0 | (wrapper as u16) << (4 * depth)) }
+        if depth >= Self::MAX {
+            self
+        } else {
+            Self(self.0 | (wrapper as u16) << (4 * depth))
+        }
     }
 
     /// How many wrappers there are.
@@ -200,8 +204,14 @@ pub enum Level {
 
 impl Level {
     /// Every level, least first.
-    pub const ALL: [Self; 6] =
-        [Self::Trace, Self::Debug, Self::Info, Self::Warning, Self::Error, Self::Critical];
+    pub const ALL: [Self; 6] = [
+        Self::Trace,
+        Self::Debug,
+        Self::Info,
+        Self::Warning,
+        Self::Error,
+        Self::Critical,
+    ];
 
     /// The name in reports.
     pub fn name(self) -> &'static str {
@@ -242,7 +252,10 @@ pub struct ComponentLine<'block> {
 
 /// What a line holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "records live on the stack for one line and are never stored")]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "records live on the stack for one line and are never stored"
+)]
 pub enum Content<'block> {
     /// A row of an access log.
     Access(AccessRow<'block>),
@@ -275,8 +288,14 @@ pub enum Reject {
 
 impl Reject {
     /// Every reason, in the order of `as usize`.
-    pub const ALL: [Self; 6] =
-        [Self::AccessShape, Self::Date, Self::Json, Self::Number, Self::Binary, Self::Form];
+    pub const ALL: [Self; 6] = [
+        Self::AccessShape,
+        Self::Date,
+        Self::Json,
+        Self::Number,
+        Self::Binary,
+        Self::Form,
+    ];
 
     /// What to tell the user.
     pub fn text(self) -> &'static str {

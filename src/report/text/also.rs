@@ -1,11 +1,12 @@
 //! The findings after the first.
 
-use super::evidence;
+use super::evidence::cited;
+use super::lead;
 use super::number::decimal;
 use super::page::{Page, Role};
 use super::verdict::impact;
 use super::wrap::wrap;
-use crate::report::model::{Finding, Report, Severity, State};
+use crate::report::model::{Finding, Report, Severity};
 
 /// Findings listed; the rest is counted.
 const LISTED: usize = 12;
@@ -14,7 +15,7 @@ const COLUMN: usize = 15;
 
 /// What else was found, in the order of rank.
 pub(super) fn also_found(report: &Report, page: &mut Page) {
-    let skip = usize::from(report.verdict.state == State::CauseFound);
+    let skip = usize::from(lead(report).is_some());
     let others = report.findings.get(skip..).unwrap_or_default();
     if others.is_empty() {
         return;
@@ -40,23 +41,35 @@ fn one(report: &Report, finding: &Finding, page: &mut Page) {
         let mut line = page.line();
         if i == 0 {
             let rank = format!("{:>3} ", finding.rank);
-            line = line.plain(&rank).pad_to(5).push(role, severity).pad_to(COLUMN).plain(part);
+            line = line
+                .plain(&rank)
+                .pad_to(5)
+                .push(role, severity)
+                .pad_to(COLUMN)
+                .plain(part);
             page.put(line.right(Role::Faint, &decimal(finding.confidence, 2), page.width()));
         } else {
             page.put(line.pad_to(COLUMN).plain(part));
         }
     }
-    let of = |id: &String| report.findings.iter().find(|other| &other.id == id).map(|other| other.rank);
+    let of = |id: &String| {
+        report
+            .findings
+            .iter()
+            .find(|other| &other.id == id)
+            .map(|other| other.rank)
+    };
     if let Some(rank) = finding.consequence_of.as_ref().and_then(of) {
         page.wrapped(COLUMN, Role::Faint, &format!("follows from finding {rank}"));
     }
     if finding.severity == Severity::Info {
         return;
     }
-    if finding.impact.requests > 0 {
+    if finding.impact.failed > 0 || finding.impact.added_latency_ms.is_some() {
         page.wrapped(COLUMN, Role::Plain, &impact(&finding.impact, &report.requests));
     }
     if let Some(first) = finding.evidence.first() {
-        evidence::one(report, first, page);
+        page.wrapped(COLUMN, Role::Plain, &first.text);
+        cited(report, first, COLUMN, page);
     }
 }

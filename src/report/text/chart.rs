@@ -26,7 +26,11 @@ pub(super) fn sparkline(values: &[f64]) -> String {
 }
 
 /// `value / greatest` in steps of `0..=steps`, at least one step for what is above nothing.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to 0..=steps first")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "clamped to 0..=steps first"
+)]
 #[expect(clippy::cast_precision_loss, reason = "steps are columns of a page")]
 fn scaled(value: f64, greatest: f64, steps: usize) -> usize {
     if !(value > 0.0 && greatest > 0.0) {

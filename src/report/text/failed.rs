@@ -1,5 +1,6 @@
 //! What failed: totals, by destination, by flag, code and detail, and how often callers tried again.
 
+use super::lead;
 use super::number::{counted, decimal, group, share};
 use super::page::{Page, Role};
 use super::table::{Cell, Column, Set, Table};
@@ -20,11 +21,15 @@ pub(super) fn failed(report: &Report, page: &mut Page) {
         return;
     }
     let note = format!("{} of all reporters", counted(requests.rows, "access-log row"));
-    page.heading("WHAT FAILED", &note);
-    totals(report, page);
-    counts("by code", &requests.by_code, page);
-    counts("by flag", &requests.by_flag, page);
-    counts("by detail", &requests.by_detail, page);
+    let nothing = requests.failed == 0 && requests.denied == 0;
+    page.heading(if nothing { "REQUESTS" } else { "WHAT FAILED" }, &note);
+    // Where no finding leads, the totals stand under the verdict already.
+    if lead(report).is_some() {
+        totals(report, page);
+    }
+    tally("by code", &requests.by_code, COLUMN, page);
+    tally("by flag", &requests.by_flag, COLUMN, page);
+    tally("by detail", &requests.by_detail, COLUMN, page);
     retries(report, page);
     destinations(&requests.by_destination, page);
 }
@@ -43,14 +48,14 @@ fn totals(report: &Report, page: &mut Page) {
     page.labelled((Role::Plain, "in all"), COLUMN, Role::Plain, &text);
 }
 
-/// Counts, greatest first, names of equal count in their order.
-fn counts(label: &str, counts: &Counts, page: &mut Page) {
+/// Counts after a label, greatest first, names of equal count in their order.
+pub(super) fn tally(label: &str, counts: &Counts, column: usize, page: &mut Page) {
     if counts.is_empty() {
         return;
     }
     let mut sorted: Vec<_> = counts.iter().collect();
     sorted.sort_by_key(|&(name, &count)| (std::cmp::Reverse(count), name));
-    let room = page.width().saturating_sub(COLUMN);
+    let room = page.width().saturating_sub(column);
     let mut words: Vec<String> = sorted
         .iter()
         .take(NAMES)
@@ -60,7 +65,7 @@ fn counts(label: &str, counts: &Counts, page: &mut Page) {
         words.push(format!("{} {} more", page.ellipsis(), sorted.len() - NAMES));
     }
     let parts = pack(words.iter().map(String::as_str), "   ", room);
-    page.labelled_lines((Role::Plain, label), COLUMN, Role::Plain, &parts);
+    page.labelled_lines((Role::Plain, label), column, Role::Plain, &parts);
 }
 
 fn retries(report: &Report, page: &mut Page) {
@@ -69,23 +74,38 @@ fn retries(report: &Report, page: &mut Page) {
         return;
     }
     let sample = if retries.truncated { ", a sample" } else { "" };
-    let text = format!(
-        "{} tried more than once; {} attempts per request ({} followed by their id{sample})",
-        counted(retries.requests_with_retry, "request"),
-        decimal(retries.amplification, 2),
-        group(retries.requests_followed),
+    let followed = format!(
+        "{} followed by their id{sample}",
+        counted(retries.requests_followed, "request")
     );
+    let text = match retries.requests_with_retry {
+        0 => format!("none; {followed}"),
+        retried => format!(
+            "{} tried more than once, {} attempts per request; {followed}",
+            counted(retried, "request"),
+            decimal(retries.amplification, 2),
+        ),
+    };
     page.labelled((Role::Plain, "retries"), COLUMN, Role::Plain, &text);
 }
 
 fn destinations(breakdowns: &[Breakdown], page: &mut Page) {
-    let mut hit: Vec<_> = breakdowns.iter().filter(|b| b.failed + b.denied + b.canceled > 0).collect();
-    hit.sort_by_key(|b| (std::cmp::Reverse((b.failed, b.denied, b.canceled)), &b.name, &b.reporter));
+    let mut hit: Vec<_> = breakdowns
+        .iter()
+        .filter(|b| b.failed > 0 || b.denied > 0)
+        .collect();
+    hit.sort_by_key(|b| {
+        (
+            std::cmp::Reverse((b.failed, b.denied, b.canceled)),
+            &b.name,
+            &b.reporter,
+        )
+    });
     if hit.is_empty() {
         return;
     }
     let mut table = Table::new(vec![
-        Column::new("destination", Set::Flexible),
+        Column::new("destination", Set::Flexible(24)),
         Column::dropped("seen by", Set::Left, 3),
         Column::new("requests", Set::Right),
         Column::new("failed", Set::Right),
@@ -109,7 +129,11 @@ fn destinations(breakdowns: &[Breakdown], page: &mut Page) {
     }
     table.put(page);
     if hit.len() > DESTINATIONS {
-        page.wrapped(2, Role::Faint, &format!("… {} more in the JSON report", hit.len() - DESTINATIONS));
+        page.wrapped(
+            2,
+            Role::Faint,
+            &format!("… {} more in the JSON report", hit.len() - DESTINATIONS),
+        );
     }
 }
 

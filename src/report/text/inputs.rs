@@ -1,14 +1,15 @@
 //! What was read, what was not, and every bound that was reached.
 
 use super::clock::Clock;
+use super::failed::tally;
 use super::next::list_missing;
-use super::number::{bytes, counted, group, share, span};
+use super::number::{bytes, counted, group, per_cent, share, span};
 use super::page::{Page, Role};
 use super::place::name_of;
 use super::table::{Cell, Column, Set, Table};
-use super::wrap::{cut_end, pack};
-use crate::report::model::{Input, InputProblem, Limit, Missing, Report, Run, Window};
-use std::collections::BTreeMap;
+use super::verdict::read;
+use super::wrap::cut_end;
+use crate::report::model::{Counts, Input, InputProblem, Limit, Missing, Report, Run, Window};
 
 /// Inputs with something to say that are listed; the rest is counted.
 const LISTED: usize = 20;
@@ -43,41 +44,53 @@ fn summary(inputs: &[Input]) -> String {
     parts.join(", ")
 }
 
-/// Inputs by layout or kind, the most frequent first.
+/// Inputs by layout or kind, and records by kind; the most frequent first.
 fn formats(inputs: &[Input], page: &mut Page) {
-    let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
+    let mut formats = Counts::new();
+    let mut kinds = Counts::new();
     for input in inputs.iter().filter(|input| input.opened) {
-        *counts.entry(input.format.as_deref().unwrap_or(&input.kind)).or_default() += 1;
+        *formats
+            .entry(input.format.as_ref().unwrap_or(&input.kind).clone())
+            .or_default() += 1;
+        for (kind, count) in &input.records_by_kind {
+            *kinds.entry(kind.clone()).or_default() += count;
+        }
     }
-    let mut sorted: Vec<_> = counts.into_iter().collect();
-    sorted.sort_by_key(|&(name, count)| (std::cmp::Reverse(count), name));
-    let words: Vec<String> =
-        sorted.iter().map(|(name, count)| format!("{} {}", group(*count), page.shown(name))).collect();
-    let room = page.width().saturating_sub(2);
-    for part in pack(words.iter().map(String::as_str), ", ", room) {
-        let line = page.line().pad_to(2).plain(&part);
-        page.put(line);
-    }
-    let assumed = inputs.iter().filter(|input| input.opened && input.time.source == "assumed").count();
+    tally("formats", &formats, 11, page);
+    tally("records", &kinds, 11, page);
+    let assumed = inputs
+        .iter()
+        .filter(|input| input.opened && input.time.source == "assumed")
+        .count();
     if assumed > 0 {
         let text = format!("{assumed} state no time zone: {} assumed", zone(inputs));
-        page.wrapped(2, Role::Faint, &text);
+        page.labelled((Role::Plain, "times"), 11, Role::Plain, &text);
     }
 }
 
 fn zone(inputs: &[Input]) -> &str {
-    inputs.iter().find(|input| input.time.source == "assumed").map_or("UTC", |input| &input.time.zone)
+    inputs
+        .iter()
+        .find(|input| input.time.source == "assumed")
+        .map_or("UTC", |input| &input.time.zone)
 }
 
 /// Inputs that were not read whole or hold lines that were not understood.
 fn listed(inputs: &[Input], page: &mut Page) {
-    let odd: Vec<_> = inputs.iter().filter(|i| !i.problems.is_empty() || i.rejected > 0 || !i.opened).collect();
+    let odd: Vec<_> = inputs
+        .iter()
+        .filter(|i| !i.problems.is_empty() || i.rejected > 0 || !i.opened)
+        .collect();
     for input in odd.iter().take(LISTED) {
         one(input, page);
     }
     if odd.len() > LISTED {
         let more = odd.len() - LISTED;
-        page.wrapped(2, Role::Faint, &format!("… {more} more with problems or rejected lines"));
+        page.wrapped(
+            2,
+            Role::Faint,
+            &format!("… {more} more with problems or rejected lines"),
+        );
     }
 }
 
@@ -91,7 +104,11 @@ fn one(input: &Input, page: &mut Page) {
         page.wrapped(COLUMN, Role::Warning, &problem_text(problem));
     }
     if input.problems.len() > PROBLEMS {
-        page.wrapped(COLUMN, Role::Faint, &format!("… {} more problems", input.problems.len() - PROBLEMS));
+        page.wrapped(
+            COLUMN,
+            Role::Faint,
+            &format!("… {} more problems", input.problems.len() - PROBLEMS),
+        );
     }
     if input.rejected > 0 {
         rejected(input, page);
@@ -101,7 +118,10 @@ fn one(input: &Input, page: &mut Page) {
 fn rejected(input: &Input, page: &mut Page) {
     let all = input.records.saturating_add(input.rejected);
     let count = counted(input.rejected, "line");
-    let text = format!("{count} not understood ({} of what it holds)", share(input.rejected, all));
+    let text = format!(
+        "{count} not understood ({} of what it holds)",
+        share(input.rejected, all)
+    );
     page.wrapped(COLUMN, Role::Plain, &text);
     for sample in input.rejected_samples.iter().take(PROBLEMS) {
         let text = format!("line {}: {}: {}", group(sample.line), sample.why, sample.text);
@@ -125,7 +145,7 @@ fn problem_text(problem: &InputProblem) -> String {
 fn limits(limits: &[Limit], page: &mut Page) {
     for limit in limits {
         let text = format!(
-            "{} of {} kept, {} left out: {}",
+            "{}: {} kept, {} left out; {}",
             limit.table,
             group(limit.kept),
             group(limit.left_out),
@@ -147,12 +167,18 @@ fn run_text(run: &Run) -> String {
 /// The table of `postmesh inspect`.
 pub(super) fn inspect(inputs: &[Input], missing: &[Missing], window: &Window, page: &mut Page) {
     let clock = Clock::new(window);
+    let line = page.line().plain(&read(inputs));
+    page.put(line);
+    if let (Some(start), Some(end)) = (window.start, window.end) {
+        page.wrapped(0, Role::Plain, &clock.window(start, end));
+    }
+    page.blank();
     let mut table = Table::new(vec![
-        Column::new("input", Set::Flexible),
+        Column::new("input", Set::Flexible(32)),
         Column::dropped("kind", Set::Left, 3),
         Column::new("format", Set::Left),
         Column::dropped("sure", Set::Right, 5),
-        Column::dropped("pod", Set::Flexible, 4),
+        Column::dropped("pod", Set::Flexible(24), 4),
         Column::dropped("first", Set::Left, 6),
         Column::dropped("last", Set::Left, 6),
         Column::new("records", Set::Right),
@@ -165,7 +191,11 @@ pub(super) fn inspect(inputs: &[Input], missing: &[Missing], window: &Window, pa
         table.row(row(input, clock));
     }
     table.put(page);
-    for input in inputs.iter().filter(|i| !i.problems.is_empty() || i.rejected > 0 || !i.opened).take(LISTED) {
+    for input in inputs
+        .iter()
+        .filter(|i| !i.problems.is_empty() || i.rejected > 0 || !i.opened)
+        .take(LISTED)
+    {
         page.blank();
         one(input, page);
     }
@@ -174,12 +204,16 @@ pub(super) fn inspect(inputs: &[Input], missing: &[Missing], window: &Window, pa
 
 fn row(input: &Input, clock: Clock) -> Vec<Cell> {
     let time = |t| Option::map_or(t, String::new(), |t| clock.time(t));
-    let sure = input.format_confidence.map(|part| format!("{:.0} %", part * 100.0));
-    let rejected = if input.rejected > 0 { Role::Warning } else { Role::Plain };
+    let sure = input.format_confidence.map(per_cent);
+    let rejected = if input.rejected > 0 {
+        Role::Warning
+    } else {
+        Role::Plain
+    };
     vec![
         Cell::plain(name_of(input)),
         Cell::plain(&input.kind),
-        Cell::plain(input.format.clone().unwrap_or_else(|| "–".to_owned())),
+        Cell::plain(input.format.as_ref().unwrap_or(&input.kind)),
         Cell::plain(sure.unwrap_or_default()),
         Cell::plain(pod(input)),
         Cell::plain(time(input.start)),
@@ -187,7 +221,11 @@ fn row(input: &Input, clock: Clock) -> Vec<Cell> {
         Cell::plain(group(input.records)),
         Cell(rejected, group(input.rejected)),
         Cell::plain(bytes(input.bytes)),
-        Cell::plain(if input.compression == "none" { "" } else { &input.compression }),
+        Cell::plain(if input.compression == "none" {
+            ""
+        } else {
+            &input.compression
+        }),
         Cell::plain(input.wrapper.join("+")),
     ]
 }

@@ -14,8 +14,8 @@ mod next;
 mod number;
 mod page;
 mod place;
-mod since;
 mod signatures;
+mod since;
 mod slow;
 mod table;
 #[cfg(test)]
@@ -23,7 +23,7 @@ mod tests;
 mod verdict;
 mod wrap;
 
-use super::model::{Input, Missing, Report, Window};
+use super::model::{Finding, Input, Missing, Report, State, Window};
 use page::Page;
 
 /// How a report is drawn.
@@ -46,7 +46,12 @@ impl TextStyle {
 
 impl Default for TextStyle {
     fn default() -> Self {
-        Self { width: 80, color: false, unicode: true, terminal: false }
+        Self {
+            width: 80,
+            color: false,
+            unicode: true,
+            terminal: false,
+        }
     }
 }
 
@@ -66,12 +71,21 @@ pub fn render_inputs(inputs: &[Input], missing: &[Missing], window: &Window, sty
     page.finish()
 }
 
+/// The finding that leads the report: the cause, or what the symptoms point to.
+fn lead(report: &Report) -> Option<&Finding> {
+    match report.verdict.state {
+        State::CauseFound | State::SymptomsOnly => report.findings.first(),
+        State::Healthy | State::NotEnough => None,
+    }
+}
+
 /// The sections in their order; each writes nothing where there is nothing to say.
-const SECTIONS: [fn(&Report, &mut Page); 12] = [
+const SECTIONS: [fn(&Report, &mut Page); 13] = [
     verdict::title,
     verdict::verdict,
     evidence::evidence,
     evidence::ruled_out,
+    evidence::examined,
     since::since,
     also::also_found,
     failed::failed,

@@ -1,11 +1,12 @@
 //! What to do now, and what would have settled more.
 
+use super::lead;
 use super::page::{Page, Role};
 use super::wrap::wrap_command;
 use crate::report::model::{Fix, Missing, Next, Report, State, ValidFor};
 
 /// Where text starts.
-const COLUMN: usize = 12;
+const COLUMN: usize = 13;
 /// Lines of a manifest that are printed.
 const MANIFEST_LINES: usize = 24;
 /// Missing inputs listed; the rest is counted.
@@ -13,13 +14,17 @@ const MISSING: usize = 8;
 
 /// Checks, fixes with their risk, and remarks of the first finding.
 pub(super) fn what_now(report: &Report, page: &mut Page) {
-    let Some(finding) = report.findings.first() else { return };
+    let Some(finding) = lead(report) else { return };
     let next = &finding.next;
     if next.check.is_empty() && next.fix.is_empty() && next.notes.is_empty() {
         return;
     }
-    let about = if report.verdict.state == State::CauseFound { "" } else { finding.title.as_str() };
-    page.heading("WHAT NOW", about);
+    let doubt = if report.verdict.state == State::CauseFound {
+        ""
+    } else {
+        "check first: the cause is not proven"
+    };
+    page.heading("WHAT NOW", doubt);
     for check in &next.check {
         command("check", check, page);
     }
@@ -83,7 +88,11 @@ fn manifest(yaml: &str, page: &mut Page) {
     }
     let more = yaml.lines().count().saturating_sub(MANIFEST_LINES);
     if more > 0 {
-        page.wrapped(COLUMN, Role::Faint, &format!("… {more} more lines in the JSON report"));
+        page.wrapped(
+            COLUMN,
+            Role::Faint,
+            &format!("… {more} more lines in the JSON report"),
+        );
     }
 }
 
@@ -95,13 +104,18 @@ fn remarks(next: &Next, page: &mut Page) {
         page.labelled((Role::Faint, "wireshark"), COLUMN, Role::Plain, filter);
     }
     if !next.documented_in.is_empty() {
-        page.labelled((Role::Faint, "see"), COLUMN, Role::Faint, &next.documented_in.join(", "));
+        page.labelled(
+            (Role::Faint, "see"),
+            COLUMN,
+            Role::Faint,
+            &next.documented_in.join("; "),
+        );
     }
 }
 
 /// What was not there and would have helped, with the command that gets it.
 pub(super) fn missing(report: &Report, page: &mut Page) {
-    let finding = report.findings.first().and_then(|finding| finding.would_overturn.as_ref());
+    let finding = lead(report).and_then(|finding| finding.would_overturn.as_ref());
     let mut wanted: Vec<&Missing> = finding.into_iter().collect();
     let of_steps = report.steps.iter().flat_map(|step| &step.missing);
     for missing in report.missing.iter().chain(of_steps) {
@@ -131,6 +145,10 @@ pub(super) fn list_missing(wanted: &[&Missing], page: &mut Page) {
         }
     }
     if wanted.len() > MISSING {
-        page.wrapped(4, Role::Faint, &format!("… {} more in the JSON report", wanted.len() - MISSING));
+        page.wrapped(
+            4,
+            Role::Faint,
+            &format!("… {} more in the JSON report", wanted.len() - MISSING),
+        );
     }
 }

@@ -41,10 +41,20 @@ pub(super) fn share(part: u64, whole: u64) -> String {
     }
 }
 
+/// A share given as such (0..1), in per cent and never rounded up to all.
+pub(super) fn per_cent(share: f64) -> String {
+    let tenths = (share.clamp(0.0, 1.0) * 1000.0).floor();
+    decimal(tenths / 10.0, usize::from(tenths % 10.0 != 0.0)) + " %"
+}
+
 /// `part / whole`, 0 for nothing.
 #[expect(clippy::cast_precision_loss, reason = "drawn with at most four digits")]
 pub(super) fn ratio(part: u64, whole: u64) -> f64 {
-    if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
+    if whole == 0 {
+        0.0
+    } else {
+        part as f64 / whole as f64
+    }
 }
 
 /// Grouped, with `decimals` digits after the point; what is no number is a dash.
@@ -54,7 +64,11 @@ pub(super) fn decimal(value: f64, decimals: usize) -> String {
     }
     let text = format!("{:.decimals$}", value.abs());
     let (whole, fraction) = text.split_once('.').unwrap_or((&text, ""));
-    let sign = if value < 0.0 && text.contains(|c: char| ('1'..='9').contains(&c)) { "-" } else { "" };
+    let sign = if value < 0.0 && text.contains(|c: char| ('1'..='9').contains(&c)) {
+        "-"
+    } else {
+        ""
+    };
     let whole = whole.parse().map_or_else(|_| whole.to_owned(), group);
     let point = if fraction.is_empty() { "" } else { "." };
     format!("{sign}{whole}{point}{fraction}")
@@ -81,7 +95,11 @@ pub(super) fn bytes(n: u64) -> String {
         _ => (TIB, "TiB"),
     };
     let value = n as f64 / unit as f64;
-    if value >= 99.95 { format!("{} {name}", decimal(value, 0)) } else { format!("{value:.1} {name}") }
+    if value >= 99.95 {
+        format!("{} {name}", decimal(value, 0))
+    } else {
+        format!("{value:.1} {name}")
+    }
 }
 
 /// A span of time in its two greatest units: `47 min 48 s`, `3 h 12 min`, `850 ms`.
@@ -118,7 +136,7 @@ mod tests {
         for (part, whole, text) in [
             (0, 10, "0 %"),
             (10, 10, "100 %"),
-            (18_204, 611_902, "2.98 %"),
+            (18_204, 611_902, "2.97 %"),
             (1, 2, "50.0 %"),
             (1, 1_000_000, "<0.01 %"),
             (999_999, 1_000_000, ">99.9 %"),
@@ -131,12 +149,22 @@ mod tests {
 
     #[test]
     fn decimals_sizes_and_spans() {
+        assert_eq!(
+            (per_cent(1.0), per_cent(0.9996)),
+            ("100 %".into(), "99.9 %".into())
+        );
         assert_eq!(decimal(1204.0, 0), "1,204");
         assert_eq!(decimal(1204.56, 1), "1,204.6");
         assert_eq!(decimal(-0.01, 1), "0.0");
         assert_eq!(decimal(f64::NAN, 1), "–");
-        assert_eq!((short(0.0042), short(11.84), short(3.0)), ("0.004".into(), "11.8".into(), "3".into()));
-        assert_eq!((bytes(17), bytes(1536), bytes(3_328_599_654)), ("17 B".into(), "1.5 KiB".into(), "3.1 GiB".into()));
+        assert_eq!(
+            (short(0.0042), short(11.84), short(3.0)),
+            ("0.004".into(), "11.8".into(), "3".into())
+        );
+        assert_eq!(
+            (bytes(17), bytes(1536), bytes(3_328_599_654)),
+            ("17 B".into(), "1.5 KiB".into(), "3.1 GiB".into())
+        );
         for (ms, text) in [
             (850, "850 ms"),
             (2_530, "2.5 s"),

@@ -46,9 +46,9 @@ impl Role {
             Self::Good => colored(AnsiColor::Green).bold(),
             Self::Bar => colored(AnsiColor::Cyan),
             Self::FailedBar => colored(AnsiColor::Red),
-            Self::CriticalBadge => {
-                colored(AnsiColor::BrightWhite).bg_color(Some(AnsiColor::Red.into())).bold()
-            }
+            Self::CriticalBadge => colored(AnsiColor::BrightWhite)
+                .bg_color(Some(AnsiColor::Red.into()))
+                .bold(),
             Self::WarningBadge => badge(AnsiColor::Yellow),
             Self::GoodBadge => badge(AnsiColor::Green),
         }
@@ -105,26 +105,34 @@ impl Line {
         if self.width <= columns {
             return;
         }
-        let mut left = columns;
-        for (_, text) in &mut self.runs {
+        let mut left = columns.saturating_sub(width_of(ellipsis));
+        let cut = self.runs.iter().position(|(_, text)| {
             let width = width_of(text);
-            if width > left {
-                // One that ends exactly at the edge still has to show that something follows.
-                *text = cut_end(text, left, ellipsis);
-                left = 0;
-            } else {
-                left -= width;
-            }
+            let over = width > left;
+            left = if over { left } else { left - width };
+            over
+        });
+        if let Some((role, text)) = cut.and_then(|at| self.runs.get_mut(at)) {
+            let kept = (*role, format!("{}{ellipsis}", cut_end(text, left, "")));
+            self.runs.truncate(cut.unwrap_or(0));
+            self.runs.push(kept);
         }
-        self.width = columns - left;
+        self.width = self.runs.iter().map(|(_, text)| width_of(text)).sum();
     }
 
     fn paint(&self, color: bool, out: &mut String) {
-        let end = self.runs.iter().rposition(|(_, text)| !text.trim_end().is_empty());
+        let end = self
+            .runs
+            .iter()
+            .rposition(|(_, text)| !text.trim_end().is_empty());
         let Some(end) = end else { return };
         for (i, (role, text)) in self.runs.iter().enumerate().take(end + 1) {
             let badge = matches!(role, Role::CriticalBadge | Role::WarningBadge | Role::GoodBadge);
-            let text = if i == end && !(badge && color) { text.trim_end() } else { text };
+            let text = if i == end && !(badge && color) {
+                text.trim_end()
+            } else {
+                text
+            };
             if color && *role != Role::Plain && !text.is_empty() {
                 let style = role.style();
                 out.push_str(&format!("{style}{text}{style:#}"));
@@ -146,7 +154,10 @@ impl Page {
     /// An empty page.
     pub(super) fn new(style: TextStyle) -> Self {
         let width = style.width.max(TextStyle::MIN_WIDTH);
-        Self { style: TextStyle { width, ..style }, lines: Vec::new() }
+        Self {
+            style: TextStyle { width, ..style },
+            lines: Vec::new(),
+        }
     }
 
     /// Columns of the page.
@@ -160,7 +171,11 @@ impl Page {
     }
 
     fn charset(&self) -> Charset {
-        if self.style.unicode { Charset::Unicode } else { Charset::Ascii }
+        if self.style.unicode {
+            Charset::Unicode
+        } else {
+            Charset::Ascii
+        }
     }
 
     /// `text` as it will be shown, for measuring.
@@ -175,7 +190,11 @@ impl Page {
 
     /// An empty line to be filled.
     pub(super) fn line(&self) -> Line {
-        Line { charset: self.charset(), runs: Vec::new(), width: 0 }
+        Line {
+            charset: self.charset(),
+            runs: Vec::new(),
+            width: 0,
+        }
     }
 
     /// Writes a line.
@@ -243,7 +262,7 @@ impl Page {
         parts: &[String],
     ) {
         let mut first = self.line().pad_to(2).push(label.0, label.1);
-        if first.width() + 1 >= column && width_of(label.1) > 0 {
+        if first.width() + 1 > column {
             self.put(first);
             first = self.line();
         }
@@ -275,7 +294,11 @@ mod tests {
     use super::*;
 
     fn page(width: usize, color: bool) -> Page {
-        Page::new(TextStyle { width, color, ..TextStyle::default() })
+        Page::new(TextStyle {
+            width,
+            color,
+            ..TextStyle::default()
+        })
     }
 
     #[test]
@@ -287,10 +310,23 @@ mod tests {
     }
 
     #[test]
+    fn a_cut_shows_even_at_the_end_of_a_run() {
+        let mut page = page(40, false);
+        let line = page.line().plain(&"a".repeat(40)).plain("b");
+        page.put(line);
+        assert_eq!(page.finish(), format!("{}…\n", "a".repeat(39)));
+    }
+
+    #[test]
     fn colour_leaves_the_text_alone_and_trailing_space_goes() {
         for (color, shown) in [(false, "x  y\n"), (true, "x  \u{1b}[1m\u{1b}[31my\u{1b}[0m\n")] {
             let mut page = page(40, color);
-            let line = page.line().plain("x").pad_to(3).push(Role::Critical, "y").pad_to(9);
+            let line = page
+                .line()
+                .plain("x")
+                .pad_to(3)
+                .push(Role::Critical, "y")
+                .pad_to(9);
             page.put(line);
             assert_eq!(page.finish(), shown);
         }

@@ -20,11 +20,11 @@ pub(super) fn signatures(report: &Report, page: &mut Page) {
     page.heading("SIGNATURES", "postmesh signatures show ID says more");
     let clock = Clock::new(&report.window);
     let mut table = Table::new(vec![
-        Column::new("signature", Set::Flexible),
+        Column::new("signature", Set::Flexible(26)),
         Column::new("count", Set::Right),
         Column::dropped("first", Set::Left, 1),
         Column::dropped("last", Set::Left, 2),
-        Column::new("for example", Set::Flexible),
+        Column::new("for example", Set::Flexible(32)),
     ]);
     for hit in hits.iter().take(LISTED) {
         let time = |t| Option::map_or(t, String::new(), |t| clock.time(t));
@@ -38,13 +38,22 @@ pub(super) fn signatures(report: &Report, page: &mut Page) {
     }
     table.put(page);
     if hits.len() > LISTED {
-        page.wrapped(2, Role::Faint, &format!("… {} more in the JSON report", hits.len() - LISTED));
+        page.wrapped(
+            2,
+            Role::Faint,
+            &format!("… {} more in the JSON report", hits.len() - LISTED),
+        );
     }
 }
 
 fn example(report: &Report, hit: &SignatureHits) -> String {
     hit.examples.first().map_or_else(String::new, |example| {
-        let at = Ref { input: example.input, line: Some(example.line), frame: None, offset_bytes: None };
+        let at = Ref {
+            input: example.input,
+            line: Some(example.line),
+            frame: None,
+            offset_bytes: None,
+        };
         place(&report.inputs, &at)
     })
 }

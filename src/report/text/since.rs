@@ -2,11 +2,12 @@
 
 use super::chart::sparkline;
 use super::clock::Clock;
+use super::lead;
 use super::number::{group, short, span};
 use super::page::{Page, Role};
 use super::place::{input_of, name_of, place};
 use super::wrap::width_of;
-use crate::report::model::{Finding, Report, State, TimeBucket, Timeline};
+use crate::report::model::{Finding, Report, TimeBucket, Timeline};
 use crate::units::Timestamp;
 
 /// Where the charts start.
@@ -23,13 +24,34 @@ const STRAY_GAP_SHARE: f64 = 0.5;
 
 /// The time line.
 pub(super) fn since(report: &Report, page: &mut Page) {
-    let finding = report.findings.first().filter(|_| report.verdict.state == State::CauseFound);
+    let finding = lead(report);
     let (drawn, strays) = without_strays(&report.timeline.buckets);
-    let Some(scale) = Scale::of(drawn, report.timeline.bucket_s, chart_width(page)) else { return };
-    let title = if finding.is_some() { "SINCE WHEN" } else { "OVER TIME" };
-    page.heading(title, &format!("each column {}, peak at the right", scale.column_span()));
-    series(page, "failed", Role::FailedBar, &scale, &sums(drawn, &scale, |b| b.failed));
-    series(page, "requests", Role::Bar, &scale, &sums(drawn, &scale, |b| b.requests));
+    let Some(scale) = Scale::of(drawn, report.timeline.bucket_s, chart_width(page)) else {
+        return;
+    };
+    let title = if finding.is_some() {
+        "SINCE WHEN"
+    } else {
+        "OVER TIME"
+    };
+    page.heading(
+        title,
+        &format!("each column {}, peak at the right", scale.column_span()),
+    );
+    series(
+        page,
+        "failed",
+        Role::FailedBar,
+        &scale,
+        &sums(drawn, &scale, |b| b.failed),
+    );
+    series(
+        page,
+        "requests",
+        Role::Bar,
+        &scale,
+        &sums(drawn, &scale, |b| b.requests),
+    );
     let p99 = maxima(drawn, &scale, |b| b.p99_ms);
     if p99.iter().any(|&ms| ms > 0.0) {
         series(page, "p99 ms", Role::Bar, &scale, &p99);
@@ -66,7 +88,13 @@ impl Scale {
         let buckets_a_column = count.div_ceil(u64::try_from(room).ok()?.max(1));
         let columns = usize::try_from(count.div_ceil(buckets_a_column)).ok()?;
         let repeat = (room / columns).clamp(1, MOST_COLUMNS_A_BUCKET);
-        Some(Self { start: first.start, bucket_s, buckets_a_column, repeat, columns })
+        Some(Self {
+            start: first.start,
+            bucket_s,
+            buckets_a_column,
+            repeat,
+            columns,
+        })
     }
 
     fn seconds_a_column(&self) -> u64 {
@@ -76,12 +104,18 @@ impl Scale {
     /// The span that a value stands for; a value may be drawn over several columns.
     fn column_span(&self) -> String {
         let each = span(self.seconds_a_column().saturating_mul(1000));
-        if self.repeat > 1 { format!("{each} over {}", self.repeat) } else { each }
+        if self.repeat > 1 {
+            format!("{each} over {}", self.repeat)
+        } else {
+            each
+        }
     }
 
     fn column(&self, t: Timestamp) -> Option<usize> {
         let seconds = u64::try_from(t.secs().saturating_sub(self.start.secs())).ok()?;
-        usize::try_from(seconds / self.seconds_a_column()).ok().filter(|&column| column < self.columns)
+        usize::try_from(seconds / self.seconds_a_column())
+            .ok()
+            .filter(|&column| column < self.columns)
     }
 
     fn width(&self) -> usize {
@@ -89,7 +123,9 @@ impl Scale {
     }
 
     fn end(&self) -> Timestamp {
-        let seconds = self.seconds_a_column().saturating_mul(u64::try_from(self.columns).unwrap_or(0));
+        let seconds = self
+            .seconds_a_column()
+            .saturating_mul(u64::try_from(self.columns).unwrap_or(0));
         self.start.plus_millis(seconds.saturating_mul(1000))
     }
 }
@@ -122,10 +158,17 @@ fn stray_end(buckets: &[TimeBucket]) -> Option<(u64, &[TimeBucket])> {
     if after.first().is_some_and(|next| far(next, first)) {
         return Some((first.requests, after));
     }
-    before.last().filter(|previous| far(last, previous)).map(|_| (last.requests, before))
+    before
+        .last()
+        .filter(|previous| far(last, previous))
+        .map(|_| (last.requests, before))
 }
 
-#[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "a rough share of a span")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    reason = "a rough share of a span"
+)]
 fn part_of(whole: i64, share: f64) -> i64 {
     (whole as f64 * share) as i64
 }
@@ -154,9 +197,16 @@ fn maxima(buckets: &[TimeBucket], scale: &Scale, of: impl Fn(&TimeBucket) -> Opt
 
 fn series(page: &mut Page, name: &str, role: Role, scale: &Scale, values: &[f64]) {
     let peak = values.iter().copied().fold(0.0, f64::max);
-    let chart: String =
-        sparkline(values).chars().flat_map(|spark| std::iter::repeat_n(spark, scale.repeat)).collect();
-    let line = page.line().pad_to(2).plain(name).pad_to(COLUMN).push(role, &chart);
+    let chart: String = sparkline(values)
+        .chars()
+        .flat_map(|spark| std::iter::repeat_n(spark, scale.repeat))
+        .collect();
+    let line = page
+        .line()
+        .pad_to(2)
+        .plain(name)
+        .pad_to(COLUMN)
+        .push(role, &chart);
     let right = COLUMN + scale.width() + PEAK;
     page.put(line.right(Role::Plain, &short(peak), right.min(page.width())));
 }
@@ -166,14 +216,16 @@ fn axis(report: &Report, finding: Option<&Finding>, scale: &Scale, page: &mut Pa
     let clock = Clock::new(&report.window);
     let (start, end) = (clock.time(scale.start), clock.time(scale.end()));
     let right = COLUMN + scale.width().max(width_of(&start) + width_of(&end) + 2);
-    let mark = finding.and_then(|finding| mark(finding, clock)).and_then(|(at, text)| {
-        let column = COLUMN + scale.column(at)? * scale.repeat;
-        if column + width_of(&text) + 2 <= page.width() {
-            return Some((column, format!("▲ {text}")));
-        }
-        // Near the right edge the text stands to the left of its mark.
-        Some((column.saturating_sub(width_of(&text) + 1), format!("{text} ▲")))
-    });
+    let mark = finding
+        .and_then(|finding| mark(finding, clock))
+        .and_then(|(at, text)| {
+            let column = COLUMN + scale.column(at)? * scale.repeat;
+            if column + width_of(&text) + 2 <= page.width() {
+                return Some((column, format!("▲ {text}")));
+            }
+            // Near the right edge the text stands to the left of its mark.
+            Some((column.saturating_sub(width_of(&text) + 1), format!("{text} ▲")))
+        });
     let ends = page.line().pad_to(COLUMN).push(Role::Faint, &start);
     match mark {
         Some((from, text))
@@ -206,26 +258,43 @@ fn around(report: &Report, page: &mut Page) {
     let timeline = &report.timeline;
     let mut lines = Vec::new();
     for event in timeline.events.iter().take(EVENTS) {
-        let source = event.place.as_ref().map(|at| format!("  ({})", place(&report.inputs, at)));
+        let source = event
+            .place
+            .as_ref()
+            .map(|at| format!("  ({})", place(&report.inputs, at)));
         lines.push((event.at, format!("{}{}", event.text, source.unwrap_or_default())));
     }
     for change in timeline.change_points.iter().take(EVENTS) {
         let text = format!(
             "{} of {}: {} → {}",
             change.metric,
-            if change.scope.is_empty() { "all" } else { &change.scope },
+            if change.scope.is_empty() {
+                "all"
+            } else {
+                &change.scope
+            },
             short(change.before),
             short(change.after)
         );
         lines.push((change.at, text));
     }
     lines.sort();
-    let column = COLUMN + lines.iter().map(|(at, _)| width_of(&clock.time(*at))).max().unwrap_or(0) + 1;
+    let column = COLUMN
+        + lines
+            .iter()
+            .map(|(at, _)| width_of(&clock.time(*at)))
+            .max()
+            .unwrap_or(0)
+        + 1;
     for (at, text) in lines {
         let room = page.width().saturating_sub(column);
         for (i, part) in super::wrap::wrap(&page.shown(&text), room).iter().enumerate() {
             let line = page.line().pad_to(COLUMN);
-            let line = if i == 0 { line.push(Role::Faint, &clock.time(at)) } else { line };
+            let line = if i == 0 {
+                line.push(Role::Faint, &clock.time(at))
+            } else {
+                line
+            };
             page.put(line.pad_to(column).plain(part));
         }
     }
@@ -234,8 +303,14 @@ fn around(report: &Report, page: &mut Page) {
 
 fn gaps(report: &Report, timeline: &Timeline, clock: Clock, page: &mut Page) {
     for gap in timeline.gaps.iter().take(EVENTS) {
-        let name = input_of(&report.inputs, gap.input).map(name_of).unwrap_or_default();
-        let text = format!("silent {} – {}: {name}", clock.time(gap.start), clock.time(gap.end));
+        let name = input_of(&report.inputs, gap.input)
+            .map(name_of)
+            .unwrap_or_default();
+        let text = format!(
+            "silent {} – {}: {name}",
+            clock.time(gap.start),
+            clock.time(gap.end)
+        );
         page.wrapped(COLUMN, Role::Faint, &text);
     }
 }

@@ -29,15 +29,21 @@ pub(super) fn slow(report: &Report, page: &mut Page) {
     if rows.is_empty() {
         return;
     }
-    let hit = report.findings.first().and_then(|finding| finding.scope.destination.as_deref());
+    let hit = report
+        .findings
+        .first()
+        .and_then(|finding| finding.scope.destination.as_deref());
     rows.sort_by(|a, b| {
         let rank = |l: &Latency| (hit != Some(l.scope.name.as_str()), l.count < FEW);
         let order = rank(a).cmp(&rank(b)).then(b.p99.total_cmp(&a.p99));
         order.then_with(|| (&a.scope, &a.reporter).cmp(&(&b.scope, &b.reporter)))
     });
-    page.heading("HOW SLOW, WITHOUT THE FAILED", "milliseconds unless a column says otherwise");
+    page.heading("HOW SLOW, WITHOUT THE FAILED", "ms");
     percentiles(&rows, page);
-    if let Some(worst) = rows.iter().find(|l| l.histogram.iter().any(|bucket| bucket.count > 0)) {
+    if let Some(worst) = rows
+        .iter()
+        .find(|l| l.histogram.iter().any(|bucket| bucket.count > 0))
+    {
         histogram(worst, page);
     }
     slowest(report, page);
@@ -63,14 +69,21 @@ const PERCENTILES: [Percentile; 5] = [
 
 fn percentiles(rows: &[&Latency], page: &mut Page) {
     let mut columns = vec![
-        Column::new("destination", Set::Flexible),
+        Column::new("destination", Set::Flexible(24)),
         Column::dropped("seen by", Set::Left, 2),
         Column::new("count", Set::Right),
     ];
     let shown = rows.get(..DESTINATIONS.min(rows.len())).unwrap_or_default();
-    let formats: Vec<_> = PERCENTILES.iter().map(|&(_, of, _)| Format::of(shown, of)).collect();
+    let formats: Vec<_> = PERCENTILES
+        .iter()
+        .map(|&(_, of, _)| Format::of(shown, of))
+        .collect();
     for (&(name, ..), format) in PERCENTILES.iter().zip(&formats) {
-        let title = if format.in_seconds { format!("{name} s") } else { name.to_owned() };
+        let title = if format.in_seconds {
+            format!("{name} s")
+        } else {
+            name.to_owned()
+        };
         columns.push(if name == "p99.9" {
             Column::dropped(&title, Set::Right, 1)
         } else {
@@ -100,7 +113,10 @@ fn remarks(rows: &[&Latency], shown: &[&Latency], page: &mut Page) {
         page.wrapped(2, Role::Faint, &more);
     }
     let mut remarks = Vec::new();
-    if shown.iter().any(|l| PERCENTILES.iter().any(|&(_, _, enough)| l.count < enough)) {
+    if shown
+        .iter()
+        .any(|l| PERCENTILES.iter().any(|&(_, _, enough)| l.count < enough))
+    {
         remarks.push("~ too few requests: little more than the slowest one".to_owned());
     }
     let resolution = shown.iter().map(|l| l.resolution_ms).fold(0.0, f64::max);
@@ -121,7 +137,9 @@ struct Format {
 impl Format {
     fn of(rows: &[&Latency], of: fn(&Latency) -> f64) -> Self {
         let greatest = rows.iter().map(|l| of(l)).fold(0.0, f64::max);
-        let whole = rows.iter().all(|l| l.resolution_ms >= 1.0 && of(l).fract() == 0.0);
+        let whole = rows
+            .iter()
+            .all(|l| l.resolution_ms >= 1.0 && of(l).fract() == 0.0);
         let in_seconds = greatest >= IN_SECONDS_MS;
         let decimals = usize::from(in_seconds || (!whole && greatest < 1000.0));
         Self { in_seconds, decimals }
@@ -138,28 +156,44 @@ fn histogram(latency: &Latency, page: &mut Page) {
     let total: u64 = rows.iter().map(|row| row.count).sum();
     let most = rows.iter().map(|row| row.count).max().unwrap_or(0);
     let bounds: Vec<String> = rows.iter().map(|row| format!("≤ {}", bound(row.le))).collect();
-    let bound_width = bounds.iter().map(|text| width_of(&page.shown(text))).max().unwrap_or(0);
+    let bound_width = bounds
+        .iter()
+        .map(|text| width_of(&page.shown(text)))
+        .max()
+        .unwrap_or(0);
     let count_width = width_of(&group(most));
     let bars_from = 2 + bound_width + 2;
     let room = page.width().saturating_sub(bars_from + count_width + 12);
-    let widest = if page.style().terminal { room } else { room.min(WIDEST_BAR_IN_A_FILE) };
+    let widest = if page.style().terminal {
+        room
+    } else {
+        room.min(WIDEST_BAR_IN_A_FILE)
+    };
     page.blank();
-    histogram_title(latency, total, page);
+    histogram_title(latency, page);
     for (row, text) in rows.iter().zip(&bounds) {
         let indent = 2 + bound_width - width_of(&page.shown(text));
         let line = page.line().pad_to(indent).plain(text).pad_to(bars_from);
         let line = line.push(Role::Bar, &bar(ratio(row.count, most), 1.0, widest));
-        let line = line.right(Role::Plain, &group(row.count), bars_from + widest + 2 + count_width);
+        let line = line.right(
+            Role::Plain,
+            &group(row.count),
+            bars_from + widest + 2 + count_width,
+        );
         let end = line.width() + 10;
         page.put(line.right(Role::Plain, &share(row.count, total), end));
     }
 }
 
-fn histogram_title(latency: &Latency, total: u64, page: &mut Page) {
-    let unit = format!("  ms, {}", counted(total, "request"));
+fn histogram_title(latency: &Latency, page: &mut Page) {
+    let unit = format!("  {} by duration in ms", counted(latency.count, "request"));
     let room = page.width().saturating_sub(2 + unit.len());
     let name = cut_middle(&page.shown(&latency.scope.name), room, page.ellipsis());
-    let line = page.line().pad_to(2).push(Role::Strong, &name).push(Role::Faint, &unit);
+    let line = page
+        .line()
+        .pad_to(2)
+        .push(Role::Strong, &name)
+        .push(Role::Faint, &unit);
     page.put(line);
 }
 
@@ -214,9 +248,9 @@ fn slowest(report: &Report, page: &mut Page) {
         Column::new("slowest ms", Set::Right),
         Column::dropped("upstream", Set::Right, 1),
         Column::dropped("began", Set::Left, 2),
-        Column::new("request", Set::Flexible),
+        Column::new("request", Set::Flexible(20)),
         Column::dropped("code", Set::Left, 3),
-        Column::new("", Set::Flexible),
+        Column::new("", Set::Flexible(30)),
     ]);
     for slow in report.slowest.iter().take(SLOWEST) {
         table.row(vec![
@@ -236,13 +270,19 @@ mod tests {
     use super::*;
 
     fn buckets(bounds: impl IntoIterator<Item = f64>) -> Vec<HistogramBucket> {
-        bounds.into_iter().map(|le| HistogramBucket { le, count: 1 }).collect()
+        bounds
+            .into_iter()
+            .map(|le| HistogramBucket { le, count: 1 })
+            .collect()
     }
 
     #[test]
     fn few_buckets_stay_as_they_are() {
         let rows = regroup(&buckets([0.5, 1.0, 2.0, 3.0]));
-        assert_eq!(rows.iter().map(|row| row.le).collect::<Vec<_>>(), [0.5, 1.0, 2.0, 3.0]);
+        assert_eq!(
+            rows.iter().map(|row| row.le).collect::<Vec<_>>(),
+            [0.5, 1.0, 2.0, 3.0]
+        );
     }
 
     #[test]
@@ -250,7 +290,16 @@ mod tests {
         let rows = regroup(&buckets((1..=100).map(f64::from)));
         assert_eq!(
             rows.iter().map(|row| (row.le, row.count)).collect::<Vec<_>>(),
-            [(1.0, 1), (2.0, 1), (4.0, 2), (8.0, 4), (16.0, 8), (32.0, 16), (64.0, 32), (100.0, 36)]
+            [
+                (1.0, 1),
+                (2.0, 1),
+                (4.0, 2),
+                (8.0, 4),
+                (16.0, 8),
+                (32.0, 16),
+                (64.0, 32),
+                (100.0, 36)
+            ]
         );
         let wide = regroup(&buckets((0..40).map(|power| 2_f64.powi(power))));
         assert!(wide.len() <= BUCKETS);
@@ -262,12 +311,18 @@ mod tests {
         let mut all = buckets([1.0, 2.0, 4.0, 8.0]);
         all[0].count = 0;
         all[3].count = 0;
-        assert_eq!(regroup(&all).iter().map(|row| row.le).collect::<Vec<_>>(), [2.0, 4.0]);
+        assert_eq!(
+            regroup(&all).iter().map(|row| row.le).collect::<Vec<_>>(),
+            [2.0, 4.0]
+        );
         assert!(regroup(&[]).is_empty());
     }
 
     #[test]
     fn bounds_have_no_needless_digits() {
-        assert_eq!([0.5, 0.25, 16.0, 1024.0, 12.5].map(bound), ["0.5", "0.25", "16", "1,024", "12.5"]);
+        assert_eq!(
+            [0.5, 0.25, 16.0, 1024.0, 12.5].map(bound),
+            ["0.5", "0.25", "16", "1,024", "12.5"]
+        );
     }
 }

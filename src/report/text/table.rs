@@ -3,14 +3,11 @@
 use super::page::{Line, Page, Role};
 use super::wrap::{cut_middle, width_of};
 
-/// A flexible column is not made narrower than this before others are dropped.
-const LEAST_FLEXIBLE: usize = 14;
-
 /// How a column is set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Set {
-    /// Flush left, cut in the middle where there is no room.
-    Flexible,
+    /// Flush left, cut in the middle where there is no room; not below this width while other columns can go.
+    Flexible(usize),
     /// Flush left, as wide as its widest cell.
     Left,
     /// Flush right, as wide as its widest cell.
@@ -29,12 +26,27 @@ pub(super) struct Column {
 impl Column {
     /// A column that always stays.
     pub(super) fn new(title: &str, set: Set) -> Self {
-        Self { title: title.to_owned(), set, drop_rank: 0 }
+        Self {
+            title: title.to_owned(),
+            set,
+            drop_rank: 0,
+        }
     }
 
     /// A column that goes where there is no room, the greatest `rank` first.
     pub(super) fn dropped(title: &str, set: Set, rank: u8) -> Self {
-        Self { drop_rank: rank, ..Self::new(title, set) }
+        Self {
+            drop_rank: rank,
+            ..Self::new(title, set)
+        }
+    }
+
+    /// The width that a column of `natural` width takes where flexible ones are capped.
+    fn capped(&self, natural: usize, cap: usize) -> usize {
+        match self.set {
+            Set::Flexible(least) => natural.min(cap.max(least)),
+            Set::Left | Set::Right => natural,
+        }
     }
 }
 
@@ -59,7 +71,10 @@ pub(super) struct Table {
 impl Table {
     /// An empty table.
     pub(super) fn new(columns: Vec<Column>) -> Self {
-        Self { columns, rows: Vec::new() }
+        Self {
+            columns,
+            rows: Vec::new(),
+        }
     }
 
     /// Adds a row with a cell for each column.
@@ -76,7 +91,11 @@ impl Table {
         let room = page.width().saturating_sub(2);
         let widths = self.fit(room);
         if self.columns.iter().any(|column| !column.title.is_empty()) {
-            let titles = self.columns.iter().map(|column| Cell(Role::Faint, column.title.clone())).collect();
+            let titles = self
+                .columns
+                .iter()
+                .map(|column| Cell(Role::Faint, column.title.clone()))
+                .collect();
             put_row(page, &self.columns, &widths, titles);
         }
         for row in self.rows {
@@ -86,7 +105,11 @@ impl Table {
 
     fn drop_empty(&mut self) {
         for at in (0..self.columns.len()).rev() {
-            if self.rows.iter().all(|row| row.get(at).is_none_or(|cell| cell.1.is_empty())) {
+            if self
+                .rows
+                .iter()
+                .all(|row| row.get(at).is_none_or(|cell| cell.1.is_empty()))
+            {
                 self.remove(at);
             }
         }
@@ -106,29 +129,47 @@ impl Table {
         loop {
             let natural: Vec<usize> = (0..self.columns.len()).map(|at| self.natural_width(at)).collect();
             let gaps = 2 * natural.len().saturating_sub(1);
-            let needed = |flexible: usize| -> usize {
-                let widths = self.columns.iter().zip(&natural);
-                widths.map(|(c, &w)| if c.set == Set::Flexible { w.min(flexible) } else { w }).sum::<usize>()
-                    + gaps
+            let capped = |cap: usize| {
+                self.columns
+                    .iter()
+                    .zip(&natural)
+                    .map(move |(c, &w)| c.capped(w, cap))
             };
+            let needed = |cap: usize| capped(cap).sum::<usize>() + gaps;
             let droppable = (0..self.columns.len())
                 .filter(|&at| self.columns.get(at).is_some_and(|c| c.drop_rank > 0))
                 .max_by_key(|&at| self.columns.get(at).map_or(0, |c| c.drop_rank));
             match droppable {
-                Some(at) if needed(LEAST_FLEXIBLE) > room => self.remove(at),
+                Some(at) if needed(0) > room => self.remove(at),
                 _ => {
-                    let cap = (1..=room).rev().find(|&cap| needed(cap) <= room).unwrap_or(1);
-                    let widths = self.columns.iter().zip(&natural);
-                    return widths
-                        .map(|(c, &w)| if c.set == Set::Flexible { w.min(cap) } else { w })
-                        .collect();
+                    let cap = (0..=room).rev().find(|&cap| needed(cap) <= room);
+                    return match cap {
+                        Some(cap) => capped(cap).collect(),
+                        None => self.squeezed(&natural, room.saturating_sub(gaps)),
+                    };
                 }
             }
         }
     }
 
+    /// Widths on a page too narrow even for the least: the flexible columns share what the others leave.
+    fn squeezed(&self, natural: &[usize], room: usize) -> Vec<usize> {
+        let flexible = |column: &Column| matches!(column.set, Set::Flexible(_));
+        let columns = || self.columns.iter().zip(natural);
+        let fixed: usize = columns().filter(|(c, _)| !flexible(c)).map(|(_, &w)| w).sum();
+        let sharing = columns().filter(|(c, _)| flexible(c)).count().max(1);
+        let each = (room.saturating_sub(fixed) / sharing).max(1);
+        columns()
+            .map(|(c, &w)| if flexible(c) { w.min(each) } else { w })
+            .collect()
+    }
+
     fn natural_width(&self, at: usize) -> usize {
-        let cells = self.rows.iter().filter_map(|row| row.get(at)).map(|cell| width_of(&cell.1));
+        let cells = self
+            .rows
+            .iter()
+            .filter_map(|row| row.get(at))
+            .map(|cell| width_of(&cell.1));
         let title = self.columns.get(at).map_or(0, |column| width_of(&column.title));
         cells.max().unwrap_or(0).max(title)
     }
@@ -138,8 +179,15 @@ fn put_row(page: &mut Page, columns: &[Column], widths: &[usize], cells: Vec<Cel
     let mut line: Line = page.line();
     let mut start = 2;
     for ((column, &width), Cell(role, text)) in columns.iter().zip(widths).zip(cells) {
-        let text = if column.set == Set::Flexible { cut_middle(&text, width, page.ellipsis()) } else { text };
-        let indent = if column.set == Set::Right { width.saturating_sub(width_of(&text)) } else { 0 };
+        let text = match column.set {
+            Set::Flexible(_) => cut_middle(&text, width, page.ellipsis()),
+            Set::Left | Set::Right => text,
+        };
+        let indent = if column.set == Set::Right {
+            width.saturating_sub(width_of(&text))
+        } else {
+            0
+        };
         line = line.pad_to(start + indent).push(role, &text);
         start += width + 2;
     }
@@ -152,9 +200,12 @@ mod tests {
     use crate::report::text::TextStyle;
 
     fn rendered(width: usize) -> String {
-        let mut page = Page::new(TextStyle { width, ..TextStyle::default() });
+        let mut page = Page::new(TextStyle {
+            width,
+            ..TextStyle::default()
+        });
         let mut table = Table::new(vec![
-            Column::new("name", Set::Flexible),
+            Column::new("name", Set::Flexible(14)),
             Column::new("count", Set::Right),
             Column::dropped("note", Set::Left, 1),
             Column::new("never", Set::Left),
@@ -177,10 +228,18 @@ mod tests {
         );
         assert_eq!(
             rendered(44),
-            "  name                 count  note\n  ratings.d…local:9080  1,204  something said\n"
-                .replace("name                 count", "name                  count")
-                + "  b                         7  something said\n"
+            "  name                 count  note\n  \
+               ratings.d…ocal:9080  1,204  something said\n  \
+               b                        7  something said\n"
         );
-        assert!(!rendered(40).contains('…') || rendered(40).lines().all(|line| width_of(line) <= 40));
+        assert_eq!(
+            rendered(41).lines().nth(1),
+            Some("  ratings.…al:9080  1,204  something said")
+        );
+        assert_eq!(
+            rendered(40).lines().next(),
+            Some("  name                               count"),
+            "the note went"
+        );
     }
 }

@@ -1,10 +1,11 @@
 //! The first lines: what was read, and the answer.
 
 use super::clock::Clock;
+use super::lead;
 use super::number::{bytes, counted, decimal, group, share, span};
 use super::page::{Page, Role};
 use super::wrap::{cut_end, width_of, wrap};
-use crate::report::model::{Finding, Impact, Report, Requests, Scope, Severity, State};
+use crate::report::model::{Finding, Impact, Input, Report, Requests, Scope, Severity, State};
 use crate::units::Timestamp;
 
 /// The verdict's sentence takes at most this many lines.
@@ -12,17 +13,12 @@ const HEADLINE_LINES: usize = 3;
 
 /// What was read: program, inputs, span.
 pub(super) fn title(report: &Report, page: &mut Page) {
-    let sum = |of: fn(&crate::report::model::Input) -> u64| report.inputs.iter().map(of).sum::<u64>();
-    let inputs = u64::try_from(report.inputs.len()).unwrap_or(u64::MAX);
-    let lines = sum(|i| i.records.saturating_add(i.rejected).saturating_add(i.skipped));
     let name = format!("{} {}", report.tool.name, report.tool.version);
-    let read = format!(
-        "  {}  {}  {}",
-        counted(inputs, "input"),
-        bytes(sum(|i| i.bytes)),
-        counted(lines, "line")
-    );
-    let line = page.line().push(Role::Strong, &name).plain(&read);
+    let line = page
+        .line()
+        .push(Role::Strong, &name)
+        .plain("  ")
+        .plain(&read(&report.inputs));
     page.put(line);
     if let (Some(start), Some(end)) = (report.window.start, report.window.end) {
         let length = span(u64::try_from(end.millis_since(start)).unwrap_or(0));
@@ -31,10 +27,27 @@ pub(super) fn title(report: &Report, page: &mut Page) {
     }
 }
 
+/// How much was read: `14 inputs  3.1 GiB  9,812,440 lines`.
+pub(super) fn read(inputs: &[Input]) -> String {
+    let sum = |of: fn(&Input) -> u64| inputs.iter().map(of).fold(0, u64::saturating_add);
+    let lines = sum(|input| {
+        input
+            .records
+            .saturating_add(input.rejected)
+            .saturating_add(input.skipped)
+    });
+    let count = counted(u64::try_from(inputs.len()).unwrap_or(u64::MAX), "input");
+    format!(
+        "{count}  {}  {}",
+        bytes(sum(|input| input.bytes)),
+        counted(lines, "line")
+    )
+}
+
 /// The answer, in at most six lines.
 pub(super) fn verdict(report: &Report, page: &mut Page) {
     page.blank();
-    let finding = report.findings.first().filter(|_| report.verdict.state == State::CauseFound);
+    let finding = lead(report);
     let (role, mark) = badge(report.verdict.state, finding);
     let column = mark.len() + 3;
     let headline = headline(&report.verdict.headline, page, column);
@@ -83,7 +96,16 @@ fn cause(report: &Report, finding: &Finding, column: usize, page: &mut Page) {
     let impact = impact(&finding.impact, &report.requests);
     let line = page.line().pad_to(column).plain(&impact);
     page.put_with_right(line, Role::Plain, &confidence);
-    let line = page.line().pad_to(column).plain("cause: ").push(Role::Strong, &finding.cause);
+    let label = if report.verdict.state == State::CauseFound {
+        "cause: "
+    } else {
+        "suspected: "
+    };
+    let line = page
+        .line()
+        .pad_to(column)
+        .plain(label)
+        .push(Role::Strong, &finding.cause);
     page.put_with_right(line, Role::Faint, &format!("finding {}", finding.rank));
 }
 
@@ -104,7 +126,11 @@ pub(super) fn whom(scope: &Scope) -> String {
 fn when(report: &Report, finding: &Finding, clock: Clock) -> String {
     let end = |t: Timestamp| {
         let to_the_end = report.window.end.is_some_and(|last| last.secs() <= t.secs());
-        if to_the_end { "the end".to_owned() } else { clock.time(t) }
+        if to_the_end {
+            "the end".to_owned()
+        } else {
+            clock.time(t)
+        }
     };
     match (finding.onset, finding.window.start, finding.window.end) {
         (Some(onset), _, Some(last)) => format!("from {} until {}", clock.time(onset), end(last)),
@@ -117,16 +143,29 @@ fn when(report: &Report, finding: &Finding, clock: Clock) -> String {
 
 /// How much a finding hurt; `denied` counts as hurt only where anything was denied at all.
 pub(super) fn impact(impact: &Impact, requests: &Requests) -> String {
-    let verb = if requests.denied > 0 { "failed or were denied" } else { "failed" };
+    let verb = if requests.denied > 0 {
+        "failed or were denied"
+    } else {
+        "failed"
+    };
     let mut text = match (impact.requests, impact.failed) {
         (0, 0) => "no request of its own".to_owned(),
+        (all, 0) if impact.added_latency_ms.is_some() => counted(all, "request"),
         (0, failed) => format!("{} {verb}", counted(failed, "request")),
         (all, failed) => {
-            format!("{} of {} {verb} ({})", group(failed), counted(all, "request"), share(failed, all))
+            format!(
+                "{} of {} {verb} ({})",
+                group(failed),
+                counted(all, "request"),
+                share(failed, all)
+            )
         }
     };
     if let Some(added) = impact.added_latency_ms {
-        text.push_str(&format!(", {} ms slower", decimal(added, usize::from(added.abs() < 10.0))));
+        text.push_str(&format!(
+            ", {} ms slower",
+            decimal(added, usize::from(added.abs() < 10.0))
+        ));
     }
     text
 }
@@ -144,7 +183,10 @@ fn totals(requests: &Requests) -> String {
         group(requests.canceled)
     );
     if requests.tcp_connections > 0 {
-        text.push_str(&format!(", {}", counted(requests.tcp_connections, "TCP connection")));
+        text.push_str(&format!(
+            ", {}",
+            counted(requests.tcp_connections, "TCP connection")
+        ));
     }
     text
 }

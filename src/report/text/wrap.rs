@@ -43,7 +43,9 @@ pub(super) fn cut_middle(text: &str, columns: usize, ellipsis: &str) -> String {
     let room = columns.saturating_sub(width_of(ellipsis));
     let head = split_at_width(text, room / 2).0;
     let tail = end_of_width(text, room - width_of(head));
-    split_at_width(&format!("{head}{ellipsis}{tail}"), columns).0.to_owned()
+    split_at_width(&format!("{head}{ellipsis}{tail}"), columns)
+        .0
+        .to_owned()
 }
 
 /// `text` in at most `columns`, its end replaced by `ellipsis`.
@@ -102,16 +104,29 @@ fn break_word(word: &str, columns: usize) -> (&str, &str) {
     }
 }
 
-/// A shell command in lines of at most `columns`, broken only at spaces outside quotes and with ` \` at the
-/// ends, so that it can be pasted as it is. A piece without such a space is broken like a word.
+/// A shell command in lines of at most `columns`, broken at spaces outside quotes and with ` \` there, so that
+/// it can be pasted as it is. A quoted piece wider than a line is broken like a word, without that mark.
 pub(super) fn wrap_command(command: &str, columns: usize) -> Vec<String> {
     if width_of(command) <= columns {
         return vec![command.to_owned()];
     }
-    let mut lines = pack(shell_words(command).into_iter(), " ", columns.saturating_sub(2));
-    let last = lines.len().saturating_sub(1);
-    for line in lines.iter_mut().take(last) {
-        line.push_str(" \\");
+    let room = columns.saturating_sub(2).max(1);
+    let mut lines: Vec<String> = Vec::new();
+    for word in shell_words(command) {
+        let mut pieces = pack(std::iter::once(word), "", room).into_iter();
+        let Some(first) = pieces.next() else { continue };
+        match lines.last_mut() {
+            Some(line) if width_of(line) + 1 + width_of(&first) <= room && pieces.len() == 0 => {
+                line.push(' ');
+                line.push_str(&first);
+            }
+            Some(line) => {
+                line.push_str(" \\");
+                lines.push(first);
+            }
+            None => lines.push(first),
+        }
+        lines.extend(pieces);
     }
     lines
 }
@@ -140,8 +155,15 @@ mod tests {
     #[test]
     fn names_keep_both_ends() {
         assert_eq!(cut_middle("ratings:9080", 12, "…"), "ratings:9080");
-        assert_eq!(cut_middle("outbound|9080|v1|ratings.prod", 15, "…"), "outboun…gs.prod");
-        assert_eq!(cut_middle("東京東京東京", 7, "…"), "東…東京", "wide characters are never halved");
+        assert_eq!(
+            cut_middle("outbound|9080|v1|ratings.prod", 15, "…"),
+            "outboun…gs.prod"
+        );
+        assert_eq!(
+            cut_middle("東京東京東京", 7, "…"),
+            "東…東京",
+            "wide characters are never halved"
+        );
         assert_eq!(cut_middle("abcdef", 2, "..."), "..");
         assert_eq!(cut_end("abcdefgh", 5, "…"), "abcd…");
     }
@@ -150,8 +172,15 @@ mod tests {
     fn words_wrap_and_long_ones_break_at_separators() {
         assert_eq!(wrap("one two  three", 8), ["one two", "three"]);
         assert_eq!(
-            wrap("upstream_reset_before_response_started{connection_termination} x", 28),
-            ["upstream_reset_before_", "response_started{connection_", "termination} x"]
+            wrap(
+                "upstream_reset_before_response_started{connection_termination} x",
+                28
+            ),
+            [
+                "upstream_reset_before_",
+                "response_started{connection_",
+                "termination} x"
+            ]
         );
         assert_eq!(wrap("abcdefghij", 4), ["abcd", "efgh", "ij"]);
         assert!(wrap("  ", 4).is_empty());
@@ -161,11 +190,14 @@ mod tests {
     fn commands_stay_commands() {
         assert_eq!(wrap_command("kubectl get pods", 40), ["kubectl get pods"]);
         assert_eq!(
-            wrap_command("istioctl pc clusters productpage-v1 --fqdn 'a b c' -o json", 30),
-            ["istioctl pc clusters \\", "productpage-v1 --fqdn 'a b c' \\", "-o json"].map(|line| {
-                // The quoted words travel together.
-                line.to_owned()
-            })
+            wrap_command("istioctl pc clusters web-v1 --fqdn 'a b c' -o json", 30),
+            ["istioctl pc clusters web-v1 \\", "--fqdn 'a b c' -o json"],
+            "quoted words travel together"
+        );
+        assert_eq!(
+            wrap_command("jq '.items[].metadata.name' file", 16),
+            ["jq \\", "'.items[].", "metadata.name' \\", "file"],
+            "no mark inside quotes"
         );
     }
 
@@ -177,6 +209,7 @@ mod tests {
             let kept: String = lines.concat().split_whitespace().collect();
             let given: String = text.split_whitespace().collect();
             prop_assert_eq!(kept, given);
+            prop_assert!(wrap_command(&text, columns + 2).iter().all(|line| width_of(line) <= columns + 2));
             prop_assert!(width_of(&cut_middle(&text, columns, "…")) <= columns);
             prop_assert!(width_of(&cut_end(&text, columns, "…")) <= columns);
         }
