@@ -1,12 +1,17 @@
-//! What the engine tells of its progress; the command line draws it.
+//! How far a run has come: the engine tells, the command line draws.
+//!
+//! Nothing here knows a clock or a terminal; rates and estimates are made where they are shown.
 
-/// Told as reading goes on, from any thread.
+/// Receives what a run has done so far. Called from any worker, so it must be cheap and must not block.
 pub trait Progress: Sync {
-    /// How much there is to read: bytes as stored, where every input's size is known.
+    /// All inputs are known. `bytes` is the sum of their stored sizes, `None` where a size is unknown
+    /// (standard input, named pipes); `inputs` is how many there are.
     fn planned(&self, bytes: Option<u64>, inputs: usize);
-    /// Bytes as stored that were read since the last call.
+
+    /// `stored_bytes` more were read, counted as they lie on disk (before decompression).
     fn read(&self, stored_bytes: u64);
-    /// An input was read to its end.
+
+    /// An input was read to its end, or as far as it could be. `path` is as in the report.
     fn finished_input(&self, path: &str);
 }
 
@@ -16,6 +21,8 @@ pub struct NoProgress;
 
 impl Progress for NoProgress {
     fn planned(&self, _: Option<u64>, _: usize) {}
+
     fn read(&self, _: u64) {}
+
     fn finished_input(&self, _: &str) {}
 }

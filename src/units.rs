@@ -94,12 +94,15 @@ fn civil_from_days(days: i64) -> (i64, i64, i64) {
     let z = days + 719_468;
     let era = z.div_euclid(146_097);
     let day_of_era = z.rem_euclid(146_097);
-    let year_of_era =
-        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let month_from_march = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    let month = if month_from_march < 10 {
+        month_from_march + 3
+    } else {
+        month_from_march - 9
+    };
     let year = year_of_era + era * 400 + i64::from(month <= 2);
     (year, month, day)
 }
@@ -168,8 +171,18 @@ mod tests {
         let t = Timestamp::from_civil(2026, 11, 2, 3, 12, 44, 120_431_000).unwrap();
         assert_eq!(t.to_string(), "2026-11-02T03:12:44.120431Z");
         assert_eq!(Timestamp::from_civil(1970, 1, 1, 0, 0, 0, 0).unwrap().0, 0);
-        assert_eq!(Timestamp::from_civil(1969, 12, 31, 23, 59, 59, 5).unwrap().to_string(), "1969-12-31T23:59:59.000000005Z");
-        assert_eq!(Timestamp::from_civil(2024, 2, 29, 0, 0, 0, 0).unwrap().to_string(), "2024-02-29T00:00:00.000000Z");
+        assert_eq!(
+            Timestamp::from_civil(1969, 12, 31, 23, 59, 59, 5)
+                .unwrap()
+                .to_string(),
+            "1969-12-31T23:59:59.000000005Z"
+        );
+        assert_eq!(
+            Timestamp::from_civil(2024, 2, 29, 0, 0, 0, 0)
+                .unwrap()
+                .to_string(),
+            "2024-02-29T00:00:00.000000Z"
+        );
     }
 
     #[test]
@@ -178,6 +191,9 @@ mod tests {
         assert!(Timestamp::from_civil(2026, 13, 1, 0, 0, 0, 0).is_none());
         assert!(Timestamp::from_civil(2026, 0, 1, 0, 0, 0, 0).is_none());
         assert!(Timestamp::from_civil(2026, 1, 1, 24, 0, 0, 0).is_none());
-        assert!(Timestamp::from_civil(9999, 1, 1, 0, 0, 0, 0).is_none(), "past the range of 64-bit nanoseconds");
+        assert!(
+            Timestamp::from_civil(9999, 1, 1, 0, 0, 0, 0).is_none(),
+            "past the range of 64-bit nanoseconds"
+        );
     }
 }

@@ -2,4 +2,10 @@
 //! that read the model and nothing else.
 
 pub mod build;
+pub mod escape;
+#[cfg(test)]
+pub(crate) mod fixtures;
+pub mod json;
 pub mod model;
+pub mod schema;
+pub mod text;

@@ -1,0 +1,97 @@
+//! The report for people: verdict first, then what speaks for it, then the figures, then what to do.
+//!
+//! [`render`] goes from the model to one string. Every line is built through [`page`], which escapes each
+//! text it is given and cuts what is wider than the page, so that no section can break either promise.
+//! Without colour there is no escape sequence in the result; without a terminal no bar is wider than 40.
+
+mod also;
+mod chart;
+mod clock;
+mod evidence;
+mod failed;
+pub(crate) mod inputs;
+mod next;
+mod number;
+mod page;
+mod place;
+mod signatures;
+mod since;
+mod slow;
+mod table;
+#[cfg(test)]
+mod tests;
+mod verdict;
+mod wrap;
+
+use super::model::{Finding, Input, Missing, Report, State, Window};
+use page::Page;
+
+/// How a report is drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TextStyle {
+    /// Columns; no line is wider. At least [`TextStyle::MIN_WIDTH`] is used.
+    pub width: usize,
+    /// Whether severity and bars are coloured, by ANSI escape sequences.
+    pub color: bool,
+    /// Whether anything beyond ASCII may be written.
+    pub unicode: bool,
+    /// Whether the text goes to a terminal, where bars may be as wide as there is room.
+    pub terminal: bool,
+}
+
+impl TextStyle {
+    /// The narrowest page that is drawn.
+    pub const MIN_WIDTH: usize = 40;
+}
+
+impl Default for TextStyle {
+    fn default() -> Self {
+        Self {
+            width: 80,
+            color: false,
+            unicode: true,
+            terminal: false,
+        }
+    }
+}
+
+/// The report as text, with a final newline.
+pub fn render(report: &Report, style: &TextStyle) -> String {
+    let mut page = Page::new(*style);
+    for section in SECTIONS {
+        section(report, &mut page);
+    }
+    page.finish()
+}
+
+/// The inputs as a table: what `postmesh inspect` prints.
+pub fn render_inputs(inputs: &[Input], missing: &[Missing], window: &Window, style: &TextStyle) -> String {
+    let mut page = Page::new(*style);
+    inputs::inspect(inputs, missing, window, &mut page);
+    page.finish()
+}
+
+/// The finding that leads the report: the cause, or what the symptoms point to.
+fn lead(report: &Report) -> Option<&Finding> {
+    match report.verdict.state {
+        State::CauseFound | State::SymptomsOnly => report.findings.first(),
+        State::Healthy | State::NotEnough => None,
+    }
+}
+
+/// The sections in their order; each writes nothing where there is nothing to say.
+const SECTIONS: [fn(&Report, &mut Page); 13] = [
+    verdict::title,
+    verdict::verdict,
+    evidence::evidence,
+    evidence::ruled_out,
+    evidence::examined,
+    since::since,
+    also::also_found,
+    failed::failed,
+    slow::slow,
+    signatures::signatures,
+    next::what_now,
+    next::missing,
+    inputs::inputs,
+];

@@ -1,0 +1,213 @@
+//! Every fixture at several widths: snapshots of the look, and the promises that hold for any text.
+
+use super::{TextStyle, render, render_inputs};
+use crate::report::escape::acts;
+use crate::report::fixtures;
+use crate::report::model::Report;
+use proptest::prelude::*;
+use unicode_width::UnicodeWidthStr;
+
+const WIDTHS: [usize; 5] = [40, 60, 80, 100, 160];
+
+fn fixtures() -> [(&'static str, Report); 6] {
+    [
+        ("refused", fixtures::refused()),
+        ("healthy", fixtures::healthy()),
+        ("symptoms-only", fixtures::symptoms_only()),
+        ("not-enough", fixtures::not_enough()),
+        ("empty", fixtures::empty()),
+        ("hostile", fixtures::with_text(fixtures::HOSTILE)),
+    ]
+}
+
+fn styles() -> impl Iterator<Item = TextStyle> {
+    WIDTHS.into_iter().flat_map(|width| {
+        [(true, true), (true, false), (false, true), (false, false)]
+            .into_iter()
+            .map(move |(unicode, terminal)| TextStyle {
+                width,
+                color: false,
+                unicode,
+                terminal,
+            })
+    })
+}
+
+/// Takes out the SGR sequences that colours are made of, and nothing else.
+fn without_color(text: &str) -> String {
+    let mut plain = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("\u{1b}[") {
+        plain.push_str(before);
+        let end = after.find('m').unwrap();
+        assert!(
+            after[..end].bytes().all(|b| b.is_ascii_digit() || b == b';'),
+            "{after}"
+        );
+        rest = &after[end + 1..];
+    }
+    plain + rest
+}
+
+fn both(report: &Report, style: &TextStyle) -> [String; 2] {
+    [
+        render(report, style),
+        render_inputs(&report.inputs, &report.missing, &report.window, style),
+    ]
+}
+
+#[track_caller]
+fn keeps_its_promises(report: &Report, style: &TextStyle) {
+    for text in both(report, style) {
+        for line in text.lines() {
+            assert!(
+                line.width() <= style.width,
+                "{} columns of {}: {line}",
+                line.width(),
+                style.width
+            );
+            assert!(!line.chars().any(acts), "{line:?}");
+            assert!(!line.ends_with(' '), "{line:?}");
+            assert!(style.unicode || line.is_ascii(), "{line:?}");
+            assert!(style.terminal || !line.contains(&"█".repeat(41)), "{line:?}");
+        }
+        let painted = both(
+            report,
+            &TextStyle {
+                color: true,
+                ..*style
+            },
+        );
+        assert!(
+            painted.map(|painted| without_color(&painted)).contains(&text),
+            "colour changed the text"
+        );
+    }
+}
+
+#[test]
+fn the_look() {
+    for (name, report) in fixtures() {
+        for width in [80, 160] {
+            let style = TextStyle {
+                width,
+                terminal: true,
+                ..TextStyle::default()
+            };
+            insta::assert_snapshot!(format!("{name}-{width}"), render(&report, &style));
+        }
+        let style = TextStyle {
+            color: true,
+            terminal: true,
+            ..TextStyle::default()
+        };
+        let painted = render(&report, &style).replace('\u{1b}', "␛");
+        insta::assert_snapshot!(format!("{name}-80-color"), painted);
+    }
+}
+
+#[test]
+fn the_look_of_inspect_and_of_ascii() {
+    let report = fixtures::refused();
+    for width in [80, 160] {
+        let style = TextStyle {
+            width,
+            ..TextStyle::default()
+        };
+        let text = render_inputs(&report.inputs, &report.missing, &report.window, &style);
+        insta::assert_snapshot!(format!("inspect-{width}"), text);
+    }
+    let ascii = TextStyle {
+        unicode: false,
+        ..TextStyle::default()
+    };
+    insta::assert_snapshot!("refused-80-ascii", render(&report, &ascii));
+}
+
+#[test]
+fn no_line_is_wider_than_the_page_and_none_acts() {
+    for (_, report) in fixtures() {
+        for style in styles() {
+            keeps_its_promises(&report, &style);
+        }
+    }
+}
+
+#[test]
+fn the_verdict_fits_in_the_first_lines() {
+    for (name, report) in fixtures() {
+        let text = render(&report, &TextStyle::default());
+        let first: String = text.lines().take(3).collect();
+        let start: String = report.verdict.headline.chars().take(20).collect();
+        assert!(
+            name == "hostile" || text.lines().take(9).any(|line| line.contains(&start)),
+            "{first}"
+        );
+        let verdict: Vec<_> = text.split("\n\n").nth(1).unwrap().lines().collect();
+        assert!(verdict.len() <= 6, "{verdict:?}");
+    }
+}
+
+#[test]
+fn every_piece_of_evidence_that_has_places_shows_one() {
+    let report = fixtures::refused();
+    let text = render(
+        &report,
+        &TextStyle {
+            width: 160,
+            ..TextStyle::default()
+        },
+    );
+    for place in [
+        "ratings-v1-6484c4d9bb/istio-proxy.log:20411  20497  21002",
+        "istio-proxy.log.1.gz:88123",
+    ] {
+        assert!(text.contains(place), "{place}");
+    }
+    assert!(text.contains("… 18,200 more"), "the places left out are counted");
+}
+
+#[test]
+fn figures_that_mean_little_are_marked() {
+    let text = render(&fixtures::refused(), &TextStyle::default());
+    let row = text
+        .lines()
+        .find(|line| line.contains("reviews:9080") && line.contains("~31"))
+        .unwrap();
+    assert!(row.contains("~8"), "{row}");
+    assert!(text.contains("~ too few requests") && text.contains("resolution 1 ms"));
+}
+
+#[test]
+fn a_stray_date_does_not_squeeze_the_time_line() {
+    let mut report = fixtures::refused();
+    let clean = render(&report, &TextStyle::default());
+    let mut stray = report.timeline.buckets[0].clone();
+    stray.start = crate::units::Timestamp::from_secs(0);
+    stray.requests = 3;
+    stray.failed = 0;
+    report.timeline.buckets.insert(0, stray);
+    let text = render(&report, &TextStyle::default());
+    assert!(text.contains("3 far from all others in time not drawn"), "{text}");
+    let failed = |text: &str| {
+        text.lines()
+            .find(|line| line.starts_with("  failed "))
+            .unwrap()
+            .to_owned()
+    };
+    assert_eq!(failed(&text), failed(&clean));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn any_text_anywhere_keeps_the_promises(
+        text in prop_oneof![any::<String>(), "[ -~]{0,200}", "\\PC{0,100}", "[a-z]{150}", "[東京\u{301}\u{200d}😀🏽🇩🇪]{0,60}"],
+        width in prop_oneof![Just(40_usize), Just(60), Just(80), Just(160)],
+        unicode in any::<bool>(),
+        terminal in any::<bool>(),
+    ) {
+        keeps_its_promises(&fixtures::with_text(&text), &TextStyle { width, color: false, unicode, terminal });
+    }
+}

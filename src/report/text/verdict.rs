@@ -1,0 +1,192 @@
+//! The first lines: what was read, and the answer.
+
+use super::clock::Clock;
+use super::lead;
+use super::number::{bytes, counted, decimal, group, share, span};
+use super::page::{Page, Role};
+use super::wrap::{cut_end, width_of, wrap};
+use crate::report::model::{Finding, Impact, Input, Report, Requests, Scope, Severity, State};
+use crate::units::Timestamp;
+
+/// The verdict's sentence takes at most this many lines.
+const HEADLINE_LINES: usize = 3;
+
+/// What was read: program, inputs, span.
+pub(super) fn title(report: &Report, page: &mut Page) {
+    let name = format!("{} {}", report.tool.name, report.tool.version);
+    let line = page
+        .line()
+        .push(Role::Strong, &name)
+        .plain("  ")
+        .plain(&read(&report.inputs));
+    page.put(line);
+    if let (Some(start), Some(end)) = (report.window.start, report.window.end) {
+        let length = span(u64::try_from(end.millis_since(start)).unwrap_or(0));
+        let window = Clock::new(&report.window).window(start, end);
+        page.wrapped(width_of(&name) + 2, Role::Plain, &format!("{window} ({length})"));
+    }
+}
+
+/// How much was read: `14 inputs  3.1 GiB  9,812,440 lines`.
+pub(super) fn read(inputs: &[Input]) -> String {
+    let sum = |of: fn(&Input) -> u64| inputs.iter().map(of).fold(0, u64::saturating_add);
+    let lines = sum(|input| {
+        input
+            .records
+            .saturating_add(input.rejected)
+            .saturating_add(input.skipped)
+    });
+    let count = counted(u64::try_from(inputs.len()).unwrap_or(u64::MAX), "input");
+    format!(
+        "{count}  {}  {}",
+        bytes(sum(|input| input.bytes)),
+        counted(lines, "line")
+    )
+}
+
+/// The answer, in at most six lines.
+pub(super) fn verdict(report: &Report, page: &mut Page) {
+    page.blank();
+    let finding = lead(report);
+    let (role, mark) = badge(report.verdict.state, finding);
+    let column = mark.len() + 3;
+    let headline = headline(&report.verdict.headline, page, column);
+    for (i, part) in headline.iter().enumerate() {
+        let mut line = page.line();
+        if i == 0 {
+            line = line.push(role, &format!(" {mark} "));
+        }
+        page.put(line.pad_to(column).push(Role::Strong, part));
+    }
+    match finding {
+        Some(finding) => cause(report, finding, column, page),
+        None => page.wrapped(column, Role::Plain, &totals(&report.requests)),
+    }
+}
+
+fn badge(state: State, finding: Option<&Finding>) -> (Role, &'static str) {
+    match (state, finding.map(|f| f.severity)) {
+        (State::CauseFound, Some(Severity::Warning)) => (Role::WarningBadge, "WARNING"),
+        (State::CauseFound, Some(Severity::Info)) => (Role::WarningBadge, "REMARK"),
+        (State::CauseFound, _) => (Role::CriticalBadge, "CRITICAL"),
+        (State::Healthy, _) => (Role::GoodBadge, "HEALTHY"),
+        (State::SymptomsOnly, _) => (Role::WarningBadge, "SYMPTOMS"),
+        (State::NotEnough, _) => (Role::WarningBadge, "NOT ENOUGH"),
+    }
+}
+
+fn headline(text: &str, page: &Page, column: usize) -> Vec<String> {
+    let room = page.width().saturating_sub(column);
+    let mut parts = wrap(&page.shown(text), room);
+    if parts.len() > HEADLINE_LINES {
+        let rest = parts.split_off(HEADLINE_LINES - 1).join(" ");
+        parts.push(cut_end(&rest, room, page.ellipsis()));
+    }
+    parts
+}
+
+fn cause(report: &Report, finding: &Finding, column: usize, page: &mut Page) {
+    let room = page.width().saturating_sub(column);
+    let clock = Clock::new(&report.window);
+    let scope = format!("{}, {}", whom(&finding.scope), when(report, finding, clock));
+    let scope = scope.trim_matches([',', ' ']).to_owned();
+    let scope = cut_end(&page.shown(&scope), room, page.ellipsis());
+    page.put(page.line().pad_to(column).plain(&scope));
+    let confidence = format!("confidence {}", decimal(finding.confidence, 2));
+    let impact = impact(&finding.impact, &report.requests);
+    let line = page.line().pad_to(column).plain(&impact);
+    page.put_with_right(line, Role::Plain, &confidence);
+    let label = if report.verdict.state == State::CauseFound {
+        "cause: "
+    } else {
+        "suspected: "
+    };
+    let line = page
+        .line()
+        .pad_to(column)
+        .plain(label)
+        .push(Role::Strong, &finding.cause);
+    page.put_with_right(line, Role::Faint, &format!("finding {}", finding.rank));
+}
+
+/// Whom a finding concerns: `productpage-v1 → ratings:9080`.
+pub(super) fn whom(scope: &Scope) -> String {
+    let destination = match scope.destination.as_deref() {
+        Some("*") => Some("the whole mesh"),
+        other => other,
+    };
+    match (scope.source.as_deref(), destination) {
+        (Some(source), Some(destination)) => format!("{source} → {destination}"),
+        (Some(one), None) | (None, Some(one)) => one.to_owned(),
+        (None, None) if !scope.pods.is_empty() => format!("pod {}", scope.pods.join(", ")),
+        (None, None) => scope.cluster.clone().unwrap_or_default(),
+    }
+}
+
+fn when(report: &Report, finding: &Finding, clock: Clock) -> String {
+    let end = |t: Timestamp| {
+        let to_the_end = report.window.end.is_some_and(|last| last.secs() <= t.secs());
+        if to_the_end {
+            "the end".to_owned()
+        } else {
+            clock.time(t)
+        }
+    };
+    match (finding.onset, finding.window.start, finding.window.end) {
+        (Some(onset), _, Some(last)) => format!("from {} until {}", clock.time(onset), end(last)),
+        (Some(onset), _, None) => format!("from {}", clock.time(onset)),
+        (None, Some(first), Some(last)) if first.secs() == last.secs() => format!("at {}", clock.time(first)),
+        (None, Some(first), Some(last)) => format!("first {}, last {}", clock.time(first), clock.time(last)),
+        _ => String::new(),
+    }
+}
+
+/// How much a finding hurt; `denied` counts as hurt only where anything was denied at all.
+pub(super) fn impact(impact: &Impact, requests: &Requests) -> String {
+    let verb = if requests.denied > 0 {
+        "failed or were denied"
+    } else {
+        "failed"
+    };
+    let mut text = match (impact.requests, impact.failed) {
+        (0, 0) => "no request of its own".to_owned(),
+        (all, 0) if impact.added_latency_ms.is_some() => counted(all, "request"),
+        (0, failed) => format!("{} {verb}", counted(failed, "request")),
+        (all, failed) => {
+            format!(
+                "{} of {} {verb} ({})",
+                group(failed),
+                counted(all, "request"),
+                share(failed, all)
+            )
+        }
+    };
+    if let Some(added) = impact.added_latency_ms {
+        text.push_str(&format!(
+            ", {} ms slower",
+            decimal(added, usize::from(added.abs() < 10.0))
+        ));
+    }
+    text
+}
+
+fn totals(requests: &Requests) -> String {
+    if requests.total == 0 && requests.tcp_connections == 0 {
+        return "no request was read".to_owned();
+    }
+    let mut text = format!(
+        "{}: {} failed ({}), {} denied, {} canceled by the caller",
+        counted(requests.total, "request"),
+        group(requests.failed),
+        share(requests.failed, requests.total),
+        group(requests.denied),
+        group(requests.canceled)
+    );
+    if requests.tcp_connections > 0 {
+        text.push_str(&format!(
+            ", {}",
+            counted(requests.tcp_connections, "TCP connection")
+        ));
+    }
+    text
+}
