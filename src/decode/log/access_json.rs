@@ -6,10 +6,12 @@
 
 use super::access_exact::{cluster_name, header_number, unset};
 use super::component::json_scope;
-use super::json::{Malformed, Members, Value, unescape};
-use super::number::json_number;
+use super::json::{Malformed, Members, Value, unescape, value};
+use super::number::{json_number, leading_digits};
+use super::scan::{Marks, Scanner};
 use super::start::level;
 use super::time::{MILLIS_BYTES, MinuteCache};
+use super::wrapper::looks_wrapped;
 use super::{AccessFormat, AccessRow, ComponentLine, Content, MAX_RECORD_BYTES, Reject};
 use crate::units::Timestamp;
 
@@ -113,15 +115,129 @@ impl<'block> Fields<'block> {
     }
 }
 
+/// The keys of the last row, as they stood in it with all that is between the values.
+#[derive(Debug, Default)]
+pub(super) struct KeyOrder {
+    leads: Vec<u8>,
+    members: Vec<(Key, usize)>,
+    marks: Marks,
+}
+
+impl KeyOrder {
+    const MAX_MEMBERS: usize = 64;
+    const MAX_LEADS_BYTES: usize = 4096;
+
+    fn clear(&mut self) {
+        self.leads.clear();
+        self.members.clear();
+    }
+
+    fn learn(&mut self, key: Key, lead: &[u8]) {
+        self.leads.extend_from_slice(lead);
+        self.members.push((key, lead.len()));
+    }
+
+    /// Forgets an order that is too long to keep, or one that a wrapper's line could have as well.
+    fn settle(&mut self) {
+        if self.members.len() > Self::MAX_MEMBERS
+            || self.leads.len() > Self::MAX_LEADS_BYTES
+            || looks_wrapped(&self.leads)
+        {
+            self.clear();
+        }
+    }
+
+    /// Puts the values of `line` into `fields` if its keys stand in this order.
+    #[inline]
+    fn read<'block>(
+        &mut self,
+        line: &'block [u8],
+        scanner: Scanner,
+        fields: &mut Fields<'block>,
+    ) -> Option<()> {
+        if self.members.is_empty() || !scanner.mark_quotes(line, &mut self.marks) {
+            return None;
+        }
+        let (mut at, mut leads) = (0_usize, self.leads.as_slice());
+        for (key, lead_len) in &self.members {
+            let (lead, rest) = leads.split_at_checked(*lead_len)?;
+            leads = rest;
+            let start = at.wrapping_add(*lead_len);
+            if !equal(line.get(at..start)?, lead) {
+                return None;
+            }
+            let (value, end) = self.value(line, start)?;
+            fields.set(*key, value);
+            at = end;
+        }
+        (line.get(at..)? == b"}").then_some(())
+    }
+
+    /// The value at `start`, and where it ends.
+    #[inline(always)]
+    fn value<'block>(&self, line: &'block [u8], start: usize) -> Option<(Value<'block>, usize)> {
+        let text = line.get(start..)?;
+        if let [b'"', ..] = text {
+            let content = start.wrapping_add(1);
+            let end = self.marks.next(content)?;
+            if *line.get(end)? == b'"' {
+                return Some((Value::Text(line.get(content..end)?), end.wrapping_add(1)));
+            }
+        } else if let Some(head) = text.first_chunk() {
+            let (_, digits) = leading_digits(*head);
+            if matches!(text.get(digits)?, b',' | b'}') && digits > 0 {
+                return Some((Value::Number(text.get(..digits)?), start.wrapping_add(digits)));
+            }
+        }
+        let (value, rest) = value(text).ok()?;
+        Some((value, line.len().wrapping_sub(rest.len())))
+    }
+}
+
+/// Whether two texts of one length are equal, without a call for the lengths that keys have: by words, the
+/// last of which overlaps the one before it.
+#[inline(always)]
+fn equal(a: &[u8], b: &[u8]) -> bool {
+    equal_by::<16>(a, b)
+        .or_else(|| equal_by::<8>(a, b))
+        .unwrap_or_else(|| a == b)
+}
+
+#[inline(always)]
+fn equal_by<const WORD: usize>(a: &[u8], b: &[u8]) -> Option<bool> {
+    let (a_last, b_last) = (a.last_chunk::<WORD>()?, b.last_chunk::<WORD>()?);
+    let (a_words, b_words) = (a.as_chunks::<WORD>().0, b.as_chunks::<WORD>().0);
+    Some(a_last == b_last && a_words.iter().zip(b_words).all(|(a, b)| a == b))
+}
+
+/// Puts the row that `line` holds into `row` if its keys stand in the order of the row before it; else `row`
+/// is left in any state.
+#[inline]
+pub(super) fn decode_in_order<'block>(
+    line: &'block [u8],
+    minutes: &mut MinuteCache,
+    scanner: Scanner,
+    order: &mut KeyOrder,
+    row: &mut AccessRow<'block>,
+) -> Option<()> {
+    let mut fields = Fields::new();
+    order.read(line, scanner, &mut fields)?;
+    // Strings with escapes find no room and leave the line to `decode`.
+    read_row(&fields, minutes, &mut Room { bytes: &mut [] }, row).ok()
+}
+
 /// What one JSON line holds. `unescaped` is for strings with escapes.
 pub(super) fn decode<'block>(
     line: &'block [u8],
     minutes: &mut MinuteCache,
+    order: &mut KeyOrder,
     unescaped: &'block mut Vec<u8>,
 ) -> Content<'block> {
     let mut fields = Fields::new();
     let mut seen = 0_u32;
-    if read_members(line, &mut fields, &mut seen).is_err() {
+    order.clear();
+    if read_members(line, &mut fields, &mut seen, order).is_err() {
+        order.clear();
         return Content::Unknown(Reject::Json);
     }
     let len = line.len().min(MAX_RECORD_BYTES);
@@ -130,13 +246,17 @@ pub(super) fn decode<'block>(
     }
     let mut room = Room { bytes: unescaped };
     let has = |key: Key| seen & 1 << key as u32 != 0;
-    let is_row = has(Key::Code) || has(Key::Flags) || has(Key::StartTime) && has(Key::UpstreamHost);
-    let content = if is_row {
-        row(&fields, minutes, &mut room).map(Content::Access)
-    } else if has(Key::Level) && has(Key::Message) {
-        component(&fields, minutes, &mut room).map(Content::Component)
+    let content = if has(Key::Code) || has(Key::Flags) || has(Key::StartTime) && has(Key::UpstreamHost) {
+        order.settle();
+        let mut row = AccessRow::empty(AccessFormat::IstioJson);
+        read_row(&fields, minutes, &mut room, &mut row).map(|()| Content::Access(row))
     } else {
-        Err(Reject::Form)
+        order.clear();
+        if has(Key::Level) && has(Key::Message) {
+            component(&fields, minutes, &mut room).map(Content::Component)
+        } else {
+            Err(Reject::Form)
+        }
     };
     content.unwrap_or_else(Content::Unknown)
 }
@@ -145,12 +265,16 @@ fn read_members<'block>(
     line: &'block [u8],
     fields: &mut Fields<'block>,
     seen: &mut u32,
+    order: &mut KeyOrder,
 ) -> Result<(), Malformed> {
     let mut members = Members::new(line);
     while let Some(member) = members.next()? {
         let key = Key::of(member.key);
         *seen |= 1_u32.wrapping_shl(key as u32);
         fields.set(key, member.value);
+        if order.members.len() <= KeyOrder::MAX_MEMBERS {
+            order.learn(key, member.lead);
+        }
     }
     Ok(())
 }
@@ -162,6 +286,7 @@ struct Room<'block> {
 
 impl<'block> Room<'block> {
     /// The meaning of an escaped string.
+    #[cold]
     fn unescape(&mut self, text: &[u8]) -> Result<&'block [u8], Reject> {
         let bytes = std::mem::take(&mut self.bytes);
         let (mine, rest) = bytes.split_at_mut_checked(text.len()).ok_or(Reject::Json)?;
@@ -171,7 +296,7 @@ impl<'block> Room<'block> {
     }
 
     /// The text of a value; `None` where it is `null` or `-`. Numbers are given as written.
-    #[inline]
+    #[inline(always)]
     fn text(&mut self, value: Value<'block>) -> Result<Option<&'block [u8]>, Reject> {
         match value {
             Value::Text(text) => Ok(unset(text)),
@@ -182,42 +307,42 @@ impl<'block> Room<'block> {
     }
 }
 
-fn row<'block>(
+#[inline]
+fn read_row<'block>(
     fields: &Fields<'block>,
     minutes: &mut MinuteCache,
     room: &mut Room<'block>,
-) -> Result<AccessRow<'block>, Reject> {
+    row: &mut AccessRow<'block>,
+) -> Result<(), Reject> {
     let mut text = |key: Key| room.text(fields.get(key));
+    row.format = AccessFormat::IstioJson;
+    row.start = time(fields.get(Key::StartTime), minutes)?;
     // Istio 1.1.0 put the time under `method`.
-    let method = text(Key::Method)?.filter(|method| !method.first().is_some_and(u8::is_ascii_digit));
-    Ok(AccessRow {
-        format: AccessFormat::IstioJson,
-        start: time(fields.get(Key::StartTime), minutes)?,
-        method,
-        path: text(Key::Path)?,
-        protocol: text(Key::Protocol)?,
-        code: u16::try_from(number(fields.get(Key::Code))?.unwrap_or(0)).map_err(|_| Reject::AccessShape)?,
-        flags: text(Key::Flags)?,
-        details: text(Key::Details)?,
-        termination: text(Key::Termination)?,
-        failure_reason: text(Key::FailureReason)?,
-        bytes_received: number(fields.get(Key::BytesReceived))?.unwrap_or(0),
-        bytes_sent: number(fields.get(Key::BytesSent))?.unwrap_or(0),
-        duration_ms: number(fields.get(Key::Duration))?,
-        upstream_ms: upstream_time(fields.get(Key::UpstreamTime))?,
-        request_id: text(Key::RequestId)?,
-        authority: text(Key::Authority)?,
-        user_agent: text(Key::UserAgent)?,
-        upstream_host: text(Key::UpstreamHost)?,
-        cluster: text(Key::Cluster)?.and_then(cluster_name),
-        upstream_local: text(Key::UpstreamLocal)?,
-        downstream_local: text(Key::DownstreamLocal)?,
-        downstream_remote: text(Key::DownstreamRemote)?,
-        sni: text(Key::Sni)?,
-        route: text(Key::Route)?,
-        grpc_status: text(Key::GrpcStatus)?.and_then(grpc_status),
-        class_spans: None,
-    })
+    row.method = text(Key::Method)?.filter(|method| !method.first().is_some_and(u8::is_ascii_digit));
+    row.path = text(Key::Path)?;
+    row.protocol = text(Key::Protocol)?;
+    row.code = u16::try_from(number(fields.get(Key::Code))?.unwrap_or(0)).map_err(|_| Reject::AccessShape)?;
+    row.flags = text(Key::Flags)?;
+    row.details = text(Key::Details)?;
+    row.termination = text(Key::Termination)?;
+    row.failure_reason = text(Key::FailureReason)?;
+    row.bytes_received = number(fields.get(Key::BytesReceived))?.unwrap_or(0);
+    row.bytes_sent = number(fields.get(Key::BytesSent))?.unwrap_or(0);
+    row.duration_ms = number(fields.get(Key::Duration))?;
+    row.upstream_ms = upstream_time(fields.get(Key::UpstreamTime))?;
+    row.request_id = text(Key::RequestId)?;
+    row.authority = text(Key::Authority)?;
+    row.user_agent = text(Key::UserAgent)?;
+    row.upstream_host = text(Key::UpstreamHost)?;
+    row.cluster = text(Key::Cluster)?.and_then(cluster_name);
+    row.upstream_local = text(Key::UpstreamLocal)?;
+    row.downstream_local = text(Key::DownstreamLocal)?;
+    row.downstream_remote = text(Key::DownstreamRemote)?;
+    row.sni = text(Key::Sni)?;
+    row.route = text(Key::Route)?;
+    row.grpc_status = text(Key::GrpcStatus)?.and_then(grpc_status);
+    row.class_spans = None;
+    Ok(())
 }
 
 #[inline]

@@ -8,7 +8,7 @@
 use super::start::{is_blank, level, level_after};
 use super::time::MinuteCache;
 use super::{Component, ComponentLine, Level, Reject};
-use memchr::memchr;
+use memchr::{memchr, memchr2};
 use nom::bytes::complete::{is_not, tag, take_while};
 use nom::combinator::{map_opt, opt, recognize};
 use nom::sequence::{delimited, terminated};
@@ -55,13 +55,19 @@ pub(super) fn timed<'block>(
     )
 }
 
+/// Whether `text` has a tab after a time with microseconds, as Envoy and Istio's programs write it.
+#[inline]
+pub(super) fn is_plain(text: &[u8]) -> bool {
+    text.get(26..28) == Some(b"Z\t") && matches!(text, [b'0'..=b'9', ..])
+}
+
 fn skip_blanks(text: &[u8]) -> &[u8] {
     text.get(text.iter().take_while(|byte| is_blank(byte)).count()..)
         .unwrap_or_default()
 }
 
 fn word(text: &[u8]) -> (&[u8], &[u8]) {
-    text.split_at_checked(text.iter().take_while(|byte| !is_blank(byte)).count())
+    text.split_at_checked(memchr2(b' ', b'\t', text).unwrap_or(text.len()))
         .unwrap_or((text, b""))
 }
 

@@ -4,10 +4,12 @@
 
 mod access_exact;
 mod access_json;
+mod access_text;
 mod block;
 mod component;
 mod json;
 mod number;
+mod scan;
 mod start;
 mod time;
 mod wrapper;

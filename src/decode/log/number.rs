@@ -34,19 +34,45 @@ pub(super) fn short_decimal(before: [u8; 8], len: usize) -> Option<u64> {
     all_digits(word).then(|| eight_digits(word))
 }
 
+/// The digits at the start of eight bytes: their number and how many they are.
+#[inline]
+pub(super) fn leading_digits(text: [u8; 8]) -> (u64, usize) {
+    let word = u64::from_le_bytes(text) ^ DIGIT_ZEROS;
+    // The lowest byte that is no digit is marked right; carries reach only those above it.
+    let others = (word.wrapping_add(0x7676_7676_7676_7676) | word) & 0x8080_8080_8080_8080;
+    let bits = others.trailing_zeros() & !7;
+    (
+        eight_digits(word.checked_shl(64_u32.wrapping_sub(bits)).unwrap_or(0)),
+        (bits / 8) as usize,
+    )
+}
+
 /// A whole number of decimal digits.
 ///
 /// # Errors
 /// [`Reject::Number`] past 64 bits, [`Reject::AccessShape`] if it is empty or has another character.
+#[inline]
 pub(super) fn decimal(text: &[u8]) -> Result<u64, Reject> {
-    if text.is_empty() || !text.iter().all(u8::is_ascii_digit) {
-        return Err(Reject::AccessShape);
+    let mut sum = 0_u64;
+    for byte in text {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            return Err(Reject::AccessShape);
+        }
+        sum = sum.wrapping_mul(10).wrapping_add(u64::from(digit));
     }
-    text.iter()
-        .try_fold(0_u64, |sum, byte| {
-            sum.checked_mul(10)?.checked_add(u64::from(byte & 0xf))
-        })
-        .ok_or(Reject::Number)
+    match text.len() {
+        0 => Err(Reject::AccessShape),
+        // Nineteen digits always fit.
+        1..=19 => Ok(sum),
+        _ => long_decimal(text),
+    }
+}
+
+#[cold]
+fn long_decimal(digits: &[u8]) -> Result<u64, Reject> {
+    let add = |sum: u64, byte: &u8| sum.checked_mul(10)?.checked_add(u64::from(byte & 0xf));
+    digits.iter().try_fold(0, add).ok_or(Reject::Number)
 }
 
 /// A number as JSON has it: `200`, `200.0`, `1e+06`. A fraction is cut off.
@@ -123,6 +149,14 @@ mod tests {
         fn short_agrees_with_plain(text in "[0-9]{0,10}|[ -~]{0,9}") {
             let plain = if text.len() <= 8 { decimal(text.as_bytes()).ok() } else { None };
             prop_assert_eq!(short(text.as_bytes()), plain);
+        }
+
+        #[test]
+        fn leading_digits_agree_with_plain(text in "[0-9]{0,8}[ -~]{8}") {
+            let head: [u8; 8] = *text.as_bytes().first_chunk().unwrap();
+            let count = head.iter().take_while(|byte| byte.is_ascii_digit()).count();
+            let number = decimal(&head[..count]).unwrap_or(0);
+            prop_assert_eq!(leading_digits(head), (number, count));
         }
 
         #[test]

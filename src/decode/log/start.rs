@@ -108,20 +108,15 @@ pub(super) fn level_after(text: &[u8]) -> Option<(Level, &[u8])> {
 
 /// A level by its name as Envoy, Istio's Go programs, their JSON or ztunnel print it.
 pub(super) fn level(word: &[u8]) -> Option<Level> {
-    let names: [(&[u8], Level); 8] = [
-        (b"debug", Level::Debug),
-        (b"info", Level::Info),
-        (b"trace", Level::Trace),
-        (b"warning", Level::Warning),
-        (b"warn", Level::Warning),
-        (b"error", Level::Error),
-        (b"critical", Level::Critical),
-        (b"fatal", Level::Critical),
-    ];
-    names
-        .iter()
-        .find(|(name, _)| word.eq_ignore_ascii_case(name))
-        .map(|(_, level)| *level)
+    match word {
+        b"debug" => Some(Level::Debug),
+        b"info" => Some(Level::Info),
+        b"trace" => Some(Level::Trace),
+        b"warning" | b"warn" | b"WARN" => Some(Level::Warning),
+        b"error" => Some(Level::Error),
+        b"critical" | b"fatal" | b"FATAL" => Some(Level::Critical),
+        other => Level::ALL.into_iter().find(|level| other.eq_ignore_ascii_case(level.name().as_bytes())),
+    }
 }
 
 #[cfg(test)]
@@ -183,6 +178,7 @@ mod tests {
             assert_eq!(super::level(level.name().to_uppercase().as_bytes()), Some(level));
         }
         assert_eq!(level(b"warn"), Some(Level::Warning));
+        assert_eq!(level(b"WARN"), Some(Level::Warning));
         assert_eq!(level(b"fatal"), Some(Level::Critical));
         assert_eq!(level(b""), None);
     }

@@ -1,5 +1,6 @@
 //! RFC 3339 times at the start of a text. A minute is parsed once: rows of one minute share its start.
 
+use super::number::{all_digits, leading_digits};
 use crate::units::Timestamp;
 
 /// Bytes of `YYYY-MM-DDTHH:MM`.
@@ -44,7 +45,7 @@ impl MinuteCache {
         let (minute, seconds) = text.split_first_chunk::<MINUTE_BYTES>()?;
         let word = u64::from_le_bytes(*seconds.first_chunk()?) ^ SECONDS_LAYOUT;
         // Punctuation must cancel out; a digit leaves its value.
-        if word & SECONDS_PUNCTUATION != 0 || !super::number::all_digits(word) {
+        if word & SECONDS_PUNCTUATION != 0 || !all_digits(word) {
             return None;
         }
         let [_, s10, s1, _, ms100, ms10, ms1, _] = word.to_le_bytes().map(i64::from);
@@ -63,6 +64,7 @@ impl MinuteCache {
     /// The time at the start of `text` with `separator` between date and time of day, or `None` if the text
     /// does not start like one. Any number of fraction digits (those past nanoseconds are dropped); zone
     /// `Z`, `+HH:MM`, `+HHMM` or none, which means UTC.
+    #[inline]
     pub(super) fn prefix(&mut self, text: &[u8], separator: u8) -> Option<TimePrefix> {
         let (minute, rest) = text.split_first_chunk::<MINUTE_BYTES>()?;
         if minute.get(10) != Some(&separator) {
@@ -104,19 +106,34 @@ impl MinuteCache {
 }
 
 /// Whether `text` has the digits and marks of `YYYY-MM-DD` + `separator` + `HH:MM:SS` at its start.
+#[inline]
 pub(super) fn starts_like_time(text: &[u8], separator: u8) -> bool {
     let Some(head) = text.first_chunk::<19>() else {
         return false;
     };
-    head.iter()
-        .zip(b"dddd-dd-dd?dd:dd:dd")
-        .all(|(byte, mark)| match mark {
-            b'd' => byte.is_ascii_digit(),
-            b'?' => *byte == separator,
-            mark => byte == mark,
-        })
+    let ([date, day_and_hour], _) = head.as_chunks::<8>() else {
+        return false;
+    };
+    let Some(time) = head.last_chunk::<8>() else {
+        return false;
+    };
+    has_layout(*date, *b"0000-00-")
+        && has_layout(
+            *day_and_hour,
+            [b'0', b'0', separator, b'0', b'0', b':', b'0', b'0'],
+        )
+        && has_layout(*time, *b"00:00:00")
 }
 
+/// Whether `text` has a digit where `layout` has `0`, and else the same bytes.
+#[inline]
+fn has_layout(text: [u8; 8], layout: [u8; 8]) -> bool {
+    let digits = layout.map(|byte| if byte == b'0' { 0 } else { u8::MAX });
+    let word = u64::from_le_bytes(text) ^ u64::from_le_bytes(layout);
+    word & u64::from_le_bytes(digits) == 0 && all_digits(word)
+}
+
+#[cold]
 fn parse_minute(text: &[u8; MINUTE_BYTES]) -> Result<i64, NotAMinute> {
     let [
         y1,
@@ -155,23 +172,54 @@ fn two_digits(tens: u8, ones: u8) -> Option<i64> {
 }
 
 /// Nanoseconds of `.ddd`, and what follows. A dot without digits is no fraction.
+#[inline]
 fn fraction_ns(text: &[u8]) -> (i64, &[u8]) {
+    const SCALES: [u64; 10] = [
+        1_000_000_000,
+        100_000_000,
+        10_000_000,
+        1_000_000,
+        100_000,
+        10_000,
+        1000,
+        100,
+        10,
+        1,
+    ];
     let [b'.' | b',', digits @ ..] = text else {
         return (0, text);
     };
-    let count = digits.iter().take_while(|byte| byte.is_ascii_digit()).count();
-    if count == 0 {
-        return (0, text);
+    let head = digits.first_chunk().copied().unwrap_or_else(|| padded(digits));
+    let (mut sum, mut count) = leading_digits(head);
+    if count == 8
+        && let Some(ninth @ b'0'..=b'9') = digits.get(8)
+    {
+        sum = sum.wrapping_mul(10).wrapping_add(u64::from(ninth & 0xf));
+        count = 9;
     }
-    let nanos = (0..9).fold(0_i64, |sum, place| {
-        let digit = if place < count {
-            digits.get(place).map_or(0, |byte| byte & 0xf)
-        } else {
-            0
-        };
-        sum.wrapping_mul(10).wrapping_add(i64::from(digit))
-    });
-    (nanos, digits.get(count..).unwrap_or_default())
+    let nanos = SCALES.get(count).map_or(0, |scale| sum.wrapping_mul(*scale));
+    let rest = digits.get(count..).unwrap_or_default();
+    let past = if count == 9 {
+        rest.iter().take_while(|byte| byte.is_ascii_digit()).count()
+    } else {
+        0
+    };
+    match count {
+        0 => (0, text),
+        _ => (
+            i64::try_from(nanos).unwrap_or(0),
+            rest.get(past..).unwrap_or_default(),
+        ),
+    }
+}
+
+/// The bytes of a text of less than eight, and zeros, which are no digits.
+fn padded(text: &[u8]) -> [u8; 8] {
+    let mut bytes = [0; 8];
+    for (byte, given) in bytes.iter_mut().zip(text) {
+        *byte = *given;
+    }
+    bytes
 }
 
 /// Seconds east of Greenwich of a zone, and what follows.

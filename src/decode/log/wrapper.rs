@@ -129,6 +129,24 @@ fn timed<'block>(text: &'block [u8], minutes: &mut MinuteCache) -> Option<Layer<
     })
 }
 
+/// The length of the CRI head of a whole line of standard output that holds what may be a row, and what it
+/// says: what [`peel`] would find, for the lines that are many.
+#[inline]
+pub(super) fn plain_cri(text: &[u8], minutes: &mut MinuteCache) -> Option<(usize, Wrapping<'static>)> {
+    const HEAD: &[u8] = b" stdout F ";
+    let time = minutes.prefix(text, b'T')?;
+    match text.get(time.len..)?.strip_prefix(HEAD)? {
+        [b'[' | b'{', ..] => {}
+        _ => return None,
+    }
+    let wrapping = Wrapping {
+        kinds: WrapperSet::default().with(Wrapper::Cri),
+        written: time.value,
+        ..Wrapping::default()
+    };
+    Some((time.len.saturating_add(HEAD.len()), wrapping))
+}
+
 /// `stdout F `: the stream, whether the record is partial, and its text.
 fn cri_head(text: &[u8]) -> Option<(Stream, bool, &[u8])> {
     let (stream, rest) = match text {
@@ -167,12 +185,17 @@ pub(super) fn after_timestamp<'block>(text: &'block [u8], minutes: &mut MinuteCa
     text.get(time.len..)?.strip_prefix(b" ")
 }
 
+/// Whether `text` starts as docker's json-file driver writes it.
+pub(super) fn looks_wrapped(text: &[u8]) -> bool {
+    text.starts_with(b"{\"log\":") || text.starts_with(b"{\"stream\":")
+}
+
 fn docker<'block>(
     text: &'block [u8],
     buffer: &'block mut Vec<u8>,
     minutes: &mut MinuteCache,
 ) -> Option<Layer<'block>> {
-    if !text.starts_with(b"{\"log\":\"") && !text.starts_with(b"{\"stream\":\"") {
+    if !looks_wrapped(text) {
         return None;
     }
     let (mut log, mut stream, mut written) = (Value::Null, None, None);
