@@ -310,4 +310,9 @@ impl TemplatePath {
     fn inner(field: &'static str, index: Option<usize>, key: Option<&'static str>) -> Self {
         Self { field, index, key }
     }
+
+    /// Whether a shell command stands there.
+    pub(super) fn is_command(self) -> bool {
+        self.field == "checks" || self.key == Some("command")
+    }
 }

@@ -116,6 +116,29 @@ pub(super) fn unknown_placeholder(template: &str) -> Option<&str> {
     })
 }
 
+/// The first placeholder of a command that stands inside quotes, where its own quotes would end them.
+pub(super) fn quoted_placeholder(command: &str) -> Option<&str> {
+    let mut open: Option<char> = None;
+    pieces(command).find_map(|piece| match piece {
+        Piece::Name(name) if open.is_some() => Some(name),
+        Piece::Name(_) => None,
+        Piece::Text(text) => {
+            open = text.chars().fold(open, quote_after);
+            None
+        }
+    })
+}
+
+/// The quote that is open after a character. Backslashes are not looked at: a template needs none before a
+/// quote that matters here.
+fn quote_after(open: Option<char>, c: char) -> Option<char> {
+    match open {
+        None if c == '\'' || c == '"' => Some(c),
+        Some(quote) if quote == c => None,
+        _ => open,
+    }
+}
+
 fn fill_with<'value>(
     template: &str,
     names: &'value Placeholders,
@@ -271,6 +294,20 @@ mod tests {
         assert_eq!(unknown_placeholder("{{hosts}} {host} {Upper} {}"), None);
         for name in Placeholders::NAMES {
             assert_eq!(unknown_placeholder(&format!("{{{name}}}")), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn placeholders_inside_quotes_are_found() {
+        let cases = [
+            ("get {host} -o 'x' {port}", None),
+            ("sh -c 'nc {host}'", Some("host")),
+            ("sh -c \"it's {port}\"", Some("port")),
+            ("echo \"a'b\" {host}", None),
+            ("jq '{{host}}' {port}", None),
+        ];
+        for (command, expected) in cases {
+            assert_eq!(quoted_placeholder(command), expected, "{command}");
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::cause::{Cause, TemplatePath};
 use super::flag::Flag;
-use super::placeholder::{Placeholders, unknown_placeholder};
+use super::placeholder::{Placeholders, quoted_placeholder, unknown_placeholder};
 use super::position::{Mistake, Step};
 use super::signature::{AccessField, Signature, SignatureSource};
 use super::threshold::Threshold;
@@ -113,17 +113,31 @@ fn look_alike_mistake(at: usize, message: String) -> Mistake {
 }
 
 fn template(path: TemplatePath, text: &str) -> Result<(), Mistake> {
-    let Some(name) = unknown_placeholder(text) else {
-        return Ok(());
+    let at = |message| {
+        Err(Mistake {
+            path: steps(path),
+            message,
+        })
     };
+    if let Some(name) = unknown_placeholder(text) {
+        let known = Placeholders::NAMES.join(", ");
+        return at(format!(
+            "there is no placeholder {{{name}}}; there are {known}; write {{{{{name}}}}} for the text itself"
+        ));
+    }
+    match quoted_placeholder(text) {
+        Some(name) if path.is_command() => at(format!(
+            "{{{name}}} stands inside quotes; it brings its own where it needs them"
+        )),
+        _ => Ok(()),
+    }
+}
+
+fn steps(path: TemplatePath) -> Vec<Step> {
     let mut steps = vec![Step::Key(path.field)];
     steps.extend(path.index.map(Step::Index));
     steps.extend(path.key.map(Step::Key));
-    let known = Placeholders::NAMES.join(", ");
-    let message = format!(
-        "there is no placeholder {{{name}}}; there are {known}; write {{{{{name}}}}} for the text itself"
-    );
-    Err(Mistake { path: steps, message })
+    steps
 }
 
 fn reference(cause: Option<&str>, causes: &BTreeSet<String>) -> Result<(), Mistake> {

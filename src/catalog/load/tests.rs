@@ -183,6 +183,11 @@ fn mistakes_in_causes_have_their_place() {
         ),
         (format!("{CAUSE}{fix}"), (10, 11), "{pod}"),
         (format!("{CAUSE}checks = [\"a\", \"{{b}}\"]\n"), (8, 16), "{b}"),
+        (
+            format!("{CAUSE}checks = [\"sh -c 'nc {{host}}'\"]\n"),
+            (8, 11),
+            "inside quotes",
+        ),
         (CAUSE.replace("\"info\"", "\"error\""), (6, 12), "`critical`"),
     ];
     for (text, place, word) in cases {
@@ -196,4 +201,82 @@ fn mistakes_in_causes_have_their_place() {
 fn a_file_that_is_not_there_is_named() {
     let error = load(&[PathBuf::from("no/such/file.toml")], &[]).unwrap_err();
     assert!(error.to_string().starts_with("no/such/file.toml: "), "{error}");
+}
+
+#[test]
+fn built_in_causes_are_complete() {
+    for cause in &Catalog::built_in().unwrap().causes {
+        let parts = [
+            ("look_alikes", cause.look_alikes.len()),
+            ("checks", cause.checks.len()),
+            ("fixes", cause.fixes.len()),
+            ("notes", cause.notes.len()),
+            ("documented_in", cause.documented_in.len()),
+            ("overturn", usize::from(cause.overturn.is_some())),
+        ];
+        for (part, count) in parts {
+            assert!(count > 0, "{}: no {part}", cause.id);
+        }
+        assert!(
+            cause.title.len() <= 80,
+            "{}: title of {} bytes",
+            cause.id,
+            cause.title.len()
+        );
+    }
+}
+
+#[test]
+fn commands_that_are_wrong_today_are_never_offered() {
+    let wrong = [
+        "authn tls-check",
+        "delete secret cacerts",
+        "remote-cluster.local",
+        "dataplane-mode=sidecar",
+        "EXTERNAL_ISTIOD",
+        "istio.io-waypoint",
+        "lsof",
+        "/proxy/stats/prometheus",
+        "nslookup",
+        "get endpoints ",
+    ];
+    for cause in &Catalog::built_in().unwrap().causes {
+        let fixes = cause.fixes.iter().filter_map(|fix| fix.command.as_ref());
+        let overturn = cause.overturn.iter().map(|overturn| &overturn.command);
+        for command in cause.checks.iter().chain(fixes).chain(overturn) {
+            for text in wrong {
+                assert!(!command.contains(text), "{}: {command}", cause.id);
+            }
+            // `kubectl logs` has no such option.
+            let mut parts = command.split('|').filter(|part| part.contains("kubectl logs"));
+            assert!(
+                parts.all(|part| !part.contains("--field-selector")),
+                "{}: {command}",
+                cause.id
+            );
+        }
+    }
+}
+
+#[test]
+fn filled_causes_quote_hostile_names_in_commands_alone() {
+    let catalog = Catalog::built_in().unwrap();
+    let hostile = "x'; reboot #".to_owned();
+    let names = crate::catalog::Placeholders {
+        destination: Some(hostile.clone()),
+        namespace: Some("default".to_owned()),
+        ..Default::default()
+    };
+    let filled = catalog.cause("cert-expired").unwrap().filled(&names);
+    assert_eq!(filled.title, format!("the certificate of {hostile} has expired"));
+    let restart = filled.fixes[0].command.as_deref().unwrap();
+    assert_eq!(
+        restart,
+        r"kubectl rollout restart deployment 'x'\''; reboot #' -n default"
+    );
+    assert!(
+        filled.checks[0].contains("<destination-pod> -n default"),
+        "{}",
+        filled.checks[0]
+    );
 }
