@@ -4,7 +4,7 @@ use super::args::{SignatureFiles, SignaturesArgs, SignaturesCommand};
 use super::exit::Status;
 use super::session::Session;
 use crate::Error;
-use crate::catalog::{Catalog, Cause, Signature};
+use crate::catalog::Catalog;
 use crate::matcher;
 use crate::report::text;
 
@@ -33,16 +33,8 @@ fn show(id: &str, files: &SignatureFiles, session: &mut Session<'_>) -> Result<S
             message: unknown(id, &catalog),
         });
     };
-    session.print(&text::render_signature(
-        signature,
-        cause_of(&catalog, signature),
-        &style,
-    ))?;
+    session.print(&text::render_signature(signature, &style))?;
     Ok(Status::Clean)
-}
-
-fn cause_of<'catalog>(catalog: &'catalog Catalog, signature: &Signature) -> Option<&'catalog Cause> {
-    signature.cause.as_deref().and_then(|id| catalog.cause(id))
 }
 
 /// Names the ids that hold what was typed, or how to list them.

@@ -2,7 +2,7 @@
 
 use super::page::{Page, Role};
 use super::table::{Cell, Column, Set, Table};
-use crate::catalog::{Catalog, Cause, Severity, Signature};
+use crate::catalog::{Catalog, Severity, Signature};
 
 /// Where the values of one signature start.
 const COLUMN: usize = 15;
@@ -14,7 +14,7 @@ pub(super) fn list(catalog: &Catalog, page: &mut Page) {
         Column::dropped("source", Set::Left, 2),
         Column::dropped("severity", Set::Left, 1),
         Column::dropped("points to", Set::Left, 3),
-        Column::new("means", Set::Flexible(24)),
+        Column::new("means", Set::Prose(30)),
     ]);
     for signature in &catalog.signatures {
         table.row(vec![
@@ -29,7 +29,7 @@ pub(super) fn list(catalog: &Catalog, page: &mut Page) {
 }
 
 /// One signature in full.
-pub(super) fn one(signature: &Signature, cause: Option<&Cause>, page: &mut Page) {
+pub(super) fn one(signature: &Signature, page: &mut Page) {
     let line = page.line().push(Role::Strong, &signature.id);
     page.put_with_right(line, role(signature.severity), signature.severity.name());
     page.wrapped(2, Role::Plain, &signature.title);
@@ -55,7 +55,6 @@ pub(super) fn one(signature: &Signature, cause: Option<&Cause>, page: &mut Page)
         page,
     );
     value("points to", signature.cause.as_deref().unwrap_or(""), page);
-    value("", cause.map_or("", |cause| cause.title.as_str()), page);
     value("since", signature.since.as_deref().unwrap_or(""), page);
     value("until", signature.until.as_deref().unwrap_or(""), page);
     value("careful", signature.note.as_deref().unwrap_or(""), page);
@@ -66,8 +65,8 @@ pub(super) fn one(signature: &Signature, cause: Option<&Cause>, page: &mut Page)
         "not yet"
     };
     value("verified", verified, page);
-    texts("matches", &signature.matches, page);
-    texts("not", &signature.rejects, page);
+    texts("must match", &signature.matches, page);
+    texts("must not", &signature.rejects, page);
 }
 
 fn value(label: &str, text: &str, page: &mut Page) {

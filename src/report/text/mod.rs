@@ -25,7 +25,7 @@ mod verdict;
 mod wrap;
 
 use super::model::{Finding, Input, Missing, Report, State, Window};
-use crate::catalog::{Catalog, Cause, Signature};
+use crate::catalog::{Catalog, Signature};
 use page::Page;
 
 /// How a report is drawn.
@@ -80,10 +80,10 @@ pub fn render_signature_list(catalog: &Catalog, style: &TextStyle) -> String {
     page.finish()
 }
 
-/// One signature in full, with the cause to which it points.
-pub fn render_signature(signature: &Signature, cause: Option<&Cause>, style: &TextStyle) -> String {
+/// One signature in full.
+pub fn render_signature(signature: &Signature, style: &TextStyle) -> String {
     let mut page = Page::new(*style);
-    catalog::one(signature, cause, &mut page);
+    catalog::one(signature, &mut page);
     page.finish()
 }
 
