@@ -76,7 +76,8 @@ fn slow_destination(facts: &Facts<'_>, destination: &str) -> Option<Slow> {
         seconds.push(second);
     }
     let proxies = facts.calls_to(destination).filter(|c| c.key.reporter == reporter).map(|c| c.key.proxy.clone()).collect();
-    (slow_moment.count >= thresholds.slow_rows && seconds.len() < series.len()).then(|| Slow {
+    let lasting = seconds.len() >= thresholds.slow_buckets || mean_ms(&slow_moment) >= as_f64(thresholds.stall_ms);
+    (slow_moment.count >= thresholds.slow_rows && lasting && seconds.len() < series.len()).then(|| Slow {
         destination: destination.to_owned(),
         seconds,
         width_s: series.width_s(),

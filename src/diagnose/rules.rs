@@ -42,6 +42,8 @@ pub struct Thresholds {
     pub slow_factor: f64,
     pub slow_floor_ms: u64,
     pub slow_rows: u64,
+    pub slow_buckets: usize,
+    pub stall_ms: u64,
 }
 
 /// Rows that show a cause.

@@ -88,32 +88,34 @@ fn push_code_point(shown: &mut String, c: char) {
     let _ = write!(shown, "\\u{{{:x}}}", u32::from(c));
 }
 
-/// The ASCII stand-in of the signs that reports are drawn and written with.
+/// ASCII stand-ins of the signs that reports are written and drawn with.
+const STAND_INS: [(&str, &str); 19] = [
+    ("…", "..."),
+    ("→", "->"),
+    ("–—▃", "-"),
+    ("×", "x"),
+    ("≤", "<="),
+    ("≥", ">="),
+    ("§", "section "),
+    ("µμ", "u"),
+    ("†▅", "+"),
+    ("▲", "^"),
+    ("‘’", "'"),
+    ("“”", "\""),
+    ("\u{a0}\u{2009}\u{202f}", " "),
+    ("·", "."),
+    ("▁▂", ":"),
+    ("▄", "="),
+    ("▆", "*"),
+    ("▇█▉▊▋▌", "#"),
+    ("▍▎▏", "|"),
+];
+
 fn ascii_for(c: char) -> Option<&'static str> {
-    Some(match c {
-        '…' => "...",
-        '→' => "->",
-        '–' | '—' => "-",
-        '×' => "x",
-        '≤' => "<=",
-        '≥' => ">=",
-        '§' => "section ",
-        'µ' | 'μ' => "u",
-        '†' => "+",
-        '▲' => "^",
-        '‘' | '’' => "'",
-        '“' | '”' => "\"",
-        '\u{a0}' | '\u{2009}' | '\u{202f}' => " ",
-        '·' => ".",
-        '▁' | '▂' => ":",
-        '▃' => "-",
-        '▄' => "=",
-        '▅' => "+",
-        '▆' => "*",
-        '▇' | '█' | '▉' | '▊' | '▋' | '▌' => "#",
-        '▍' | '▎' | '▏' => "|",
-        _ => return None,
-    })
+    STAND_INS
+        .iter()
+        .find(|(signs, _)| signs.contains(c))
+        .map(|&(_, stand_in)| stand_in)
 }
 
 #[cfg(test)]

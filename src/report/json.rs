@@ -27,7 +27,7 @@ pub fn write_document<T: Serialize>(document: &T, writer: &mut dyn Write) -> io:
     writer.write_all(b"\n")
 }
 
-/// serde_json's pretty layout, with what acts on a terminal escaped.
+/// The pretty layout, with what acts on a terminal escaped.
 struct Quiet(PrettyFormatter<'static>);
 
 impl Formatter for Quiet {

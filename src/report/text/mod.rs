@@ -5,11 +5,12 @@
 //! Without colour there is no escape sequence in the result; without a terminal no bar is wider than 40.
 
 mod also;
+mod catalog;
 mod chart;
 mod clock;
 mod evidence;
 mod failed;
-pub(crate) mod inputs;
+mod inputs;
 mod next;
 mod number;
 mod page;
@@ -24,6 +25,7 @@ mod verdict;
 mod wrap;
 
 use super::model::{Finding, Input, Missing, Report, State, Window};
+use crate::catalog::{Catalog, Signature};
 use page::Page;
 
 /// How a report is drawn.
@@ -68,6 +70,20 @@ pub fn render(report: &Report, style: &TextStyle) -> String {
 pub fn render_inputs(inputs: &[Input], missing: &[Missing], window: &Window, style: &TextStyle) -> String {
     let mut page = Page::new(*style);
     inputs::inspect(inputs, missing, window, &mut page);
+    page.finish()
+}
+
+/// The catalogue's signatures, one line each.
+pub fn render_signature_list(catalog: &Catalog, style: &TextStyle) -> String {
+    let mut page = Page::new(*style);
+    catalog::list(catalog, &mut page);
+    page.finish()
+}
+
+/// One signature in full.
+pub fn render_signature(signature: &Signature, style: &TextStyle) -> String {
+    let mut page = Page::new(*style);
+    catalog::one(signature, &mut page);
     page.finish()
 }
 

@@ -5,6 +5,7 @@ use super::wrap::{cut_end, width_of, wrap};
 use crate::report::escape::{Charset, escape};
 use anstyle::{AnsiColor, Style};
 use std::borrow::Cow;
+use std::fmt::Write;
 
 /// What a run of text is; only colour and weight tell it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -135,7 +136,8 @@ impl Line {
             };
             if color && *role != Role::Plain && !text.is_empty() {
                 let style = role.style();
-                out.push_str(&format!("{style}{text}{style:#}"));
+                // Writing to a String cannot fail.
+                let _ = write!(out, "{style}{text}{style:#}");
             } else {
                 out.push_str(text);
             }

@@ -1,13 +1,15 @@
 //! Aligned columns that fit a page: the flexible ones shrink, then the least important ones go.
 
 use super::page::{Line, Page, Role};
-use super::wrap::{cut_middle, width_of};
+use super::wrap::{cut_end, cut_middle, width_of};
 
 /// How a column is set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Set {
     /// Flush left, cut in the middle where there is no room; not below this width while other columns can go.
     Flexible(usize),
+    /// Flush left, cut at its end where there is no room; otherwise as [`Set::Flexible`].
+    Prose(usize),
     /// Flush left, as wide as its widest cell.
     Left,
     /// Flush right, as wide as its widest cell.
@@ -44,7 +46,7 @@ impl Column {
     /// The width that a column of `natural` width takes where flexible ones are capped.
     fn capped(&self, natural: usize, cap: usize) -> usize {
         match self.set {
-            Set::Flexible(least) => natural.min(cap.max(least)),
+            Set::Flexible(least) | Set::Prose(least) => natural.min(cap.max(least)),
             Set::Left | Set::Right => natural,
         }
     }
@@ -154,7 +156,7 @@ impl Table {
 
     /// Widths on a page too narrow even for the least: the flexible columns share what the others leave.
     fn squeezed(&self, natural: &[usize], room: usize) -> Vec<usize> {
-        let flexible = |column: &Column| matches!(column.set, Set::Flexible(_));
+        let flexible = |column: &Column| matches!(column.set, Set::Flexible(_) | Set::Prose(_));
         let columns = || self.columns.iter().zip(natural);
         let fixed: usize = columns().filter(|(c, _)| !flexible(c)).map(|(_, &w)| w).sum();
         let sharing = columns().filter(|(c, _)| flexible(c)).count().max(1);
@@ -181,6 +183,7 @@ fn put_row(page: &mut Page, columns: &[Column], widths: &[usize], cells: Vec<Cel
     for ((column, &width), Cell(role, text)) in columns.iter().zip(widths).zip(cells) {
         let text = match column.set {
             Set::Flexible(_) => cut_middle(&text, width, page.ellipsis()),
+            Set::Prose(_) => cut_end(&text, width, page.ellipsis()),
             Set::Left | Set::Right => text,
         };
         let indent = if column.set == Set::Right {
@@ -211,7 +214,7 @@ mod tests {
             Column::new("never", Set::Left),
         ]);
         for (name, count) in [("ratings.default.svc.cluster.local:9080", "1,204"), ("b", "7")] {
-            let cells = [name, count, "something said", ""];
+            let cells = [name, count, "something was said", ""];
             table.row(cells.map(Cell::plain).to_vec());
         }
         table.put(&mut page);
@@ -223,22 +226,22 @@ mod tests {
         assert_eq!(
             rendered(80),
             "  name                                    count  note\n  \
-               ratings.default.svc.cluster.local:9080  1,204  something said\n  \
-               b                                           7  something said\n"
+               ratings.default.svc.cluster.local:9080  1,204  something was said\n  \
+               b                                           7  something was said\n"
+        );
+        let first = |width| rendered(width).lines().nth(1).map(str::to_owned).unwrap();
+        assert_eq!(
+            first(60),
+            "  ratings.default…ster.local:9080  1,204  something was said"
         );
         assert_eq!(
-            rendered(44),
-            "  name                 count  note\n  \
-               ratings.d…ocal:9080  1,204  something said\n  \
-               b                        7  something said\n"
+            first(43),
+            "  rating…al:9080  1,204  something was said",
+            "at its least"
         );
         assert_eq!(
-            rendered(41).lines().nth(1),
-            Some("  ratings.…al:9080  1,204  something said")
-        );
-        assert_eq!(
-            rendered(40).lines().next(),
-            Some("  name                               count"),
+            first(42),
+            "  ratings.default.…uster.local:9080  1,204",
             "the note went"
         );
     }

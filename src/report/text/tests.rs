@@ -39,12 +39,9 @@ fn without_color(text: &str) -> String {
     let mut rest = text;
     while let Some((before, after)) = rest.split_once("\u{1b}[") {
         plain.push_str(before);
-        let end = after.find('m').unwrap();
-        assert!(
-            after[..end].bytes().all(|b| b.is_ascii_digit() || b == b';'),
-            "{after}"
-        );
-        rest = &after[end + 1..];
+        let (codes, after) = after.split_once('m').unwrap();
+        assert!(codes.bytes().all(|b| b.is_ascii_digit() || b == b';'), "{codes}");
+        rest = after;
     }
     plain + rest
 }

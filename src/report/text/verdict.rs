@@ -148,7 +148,7 @@ pub(super) fn impact(impact: &Impact, requests: &Requests) -> String {
     } else {
         "failed"
     };
-    let mut text = match (impact.requests, impact.failed) {
+    let text = match (impact.requests, impact.failed) {
         (0, 0) => "no request of its own".to_owned(),
         (all, 0) if impact.added_latency_ms.is_some() => counted(all, "request"),
         (0, failed) => format!("{} {verb}", counted(failed, "request")),
@@ -161,20 +161,20 @@ pub(super) fn impact(impact: &Impact, requests: &Requests) -> String {
             )
         }
     };
-    if let Some(added) = impact.added_latency_ms {
-        text.push_str(&format!(
-            ", {} ms slower",
+    match impact.added_latency_ms {
+        Some(added) => format!(
+            "{text}, {} ms slower",
             decimal(added, usize::from(added.abs() < 10.0))
-        ));
+        ),
+        None => text,
     }
-    text
 }
 
 fn totals(requests: &Requests) -> String {
     if requests.total == 0 && requests.tcp_connections == 0 {
         return "no request was read".to_owned();
     }
-    let mut text = format!(
+    let text = format!(
         "{}: {} failed ({}), {} denied, {} canceled by the caller",
         counted(requests.total, "request"),
         group(requests.failed),
@@ -182,11 +182,8 @@ fn totals(requests: &Requests) -> String {
         group(requests.denied),
         group(requests.canceled)
     );
-    if requests.tcp_connections > 0 {
-        text.push_str(&format!(
-            ", {}",
-            counted(requests.tcp_connections, "TCP connection")
-        ));
+    match requests.tcp_connections {
+        0 => text,
+        connections => format!("{text}, {}", counted(connections, "TCP connection")),
     }
-    text
 }

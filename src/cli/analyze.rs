@@ -1,0 +1,58 @@
+//! `postmesh analyze`: everything that the inputs tell.
+
+use super::args::{AnalyzeArgs, Format};
+use super::exit::Status;
+use super::progress::Bar;
+use super::run_info::Stopwatch;
+use super::session::Session;
+use super::{options, warnings};
+use crate::report::{json, text};
+use crate::{Error, Options, Report};
+
+/// Runs the command.
+pub(super) fn run(args: &AnalyzeArgs, session: &mut Session<'_>) -> Result<Status, Error> {
+    let options = options::of_analyze(args)?;
+    for file in &args.output {
+        file.check(&options.paths)?;
+    }
+    let watch = Stopwatch::start();
+    let mut report = engine(&options, args.show.quiet, session)?;
+    report.run = (!args.no_run_info).then(|| watch.run(options.threads, &report.inputs));
+    if !args.show.quiet {
+        warnings::warn(&report.inputs, session);
+    }
+    write(args, &report, session)?;
+    let status = Status::of_report(&report);
+    Ok(if args.exit_zero {
+        status.unless_error()
+    } else {
+        status
+    })
+}
+
+/// Runs the engine, drawing its progress where somebody sees it.
+pub(super) fn engine(options: &Options, quiet: bool, session: &Session<'_>) -> Result<Report, Error> {
+    let bar = Bar::new(session.surroundings.err_is_terminal && !quiet);
+    let report = (session.engine)(options, &bar);
+    bar.clear();
+    report
+}
+
+/// Files first: when standard output is a pipe that closes early, they are there all the same.
+fn write(args: &AnalyzeArgs, report: &Report, session: &mut Session<'_>) -> Result<(), Error> {
+    let show = &args.show;
+    let style = session.style(&show.draw);
+    for file in &args.output {
+        // A file is read elsewhere: the width of this terminal says nothing about it.
+        let width = show
+            .draw
+            .width
+            .map_or(text::TextStyle::default().width, |_| style.width);
+        file.write(report, &text::TextStyle { width, ..style })?;
+    }
+    match (show.format, show.quiet) {
+        (Some(Format::Json), _) => session.print_with(|out| json::render(report, out)),
+        (Some(Format::Text), _) | (None, false) => session.print(&text::render(report, &style)),
+        (None, true) => Ok(()),
+    }
+}

@@ -1,0 +1,283 @@
+//! What can be typed. Nothing here decides what it means.
+
+use super::output::OutputFile;
+use super::time::{TypedTime, parse_time};
+use clap::builder::{PathBufValueParser, TypedValueParser};
+use clap::{Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+const EXAMPLES: &str = "\
+Examples:
+  postmesh incident/                        everything that lies there
+  postmesh -S 03:00 -U 03:30 incident/      half an hour of it
+  postmesh -n prod --pod ratings-v1 logs/   one workload
+  kubectl logs deploy/web -c istio-proxy | postmesh -
+  postmesh -o report.json incident/         the report, and as data
+  postmesh inspect incident/                what is in there";
+
+const EXIT_STATUS: &str = "\
+Exit status:
+  0  nothing is wrong with the mesh
+  1  a critical or warning finding
+  2  usage error, or nothing could be read
+  3  an input could not be opened, or the inputs do not suffice for a verdict
+  Damage inside an input never changes it; --exit-zero turns 1 and 3 into 0.";
+
+/// Says what broke a service mesh, from the logs of its proxies.
+///
+/// Reads istio-proxy logs (access-log lines mixed with component lines, in files or folders, compressed or
+/// wrapped in any way that kubectl, a container runtime or docker does) and says what broke, where, since when,
+/// and how slow it was. It works offline and changes nothing.
+#[derive(Debug, Parser)]
+#[command(
+    name = "postmesh",
+    version,
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true,
+    arg_required_else_help = true,
+    max_term_width = 100,
+    after_help = EXAMPLES,
+    after_long_help = format!("{EXAMPLES}\n\n{EXIT_STATUS}"),
+)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    pub(super) command: Option<Command>,
+    #[command(flatten)]
+    pub(super) analyze: AnalyzeArgs,
+}
+
+/// A command. `postmesh PATH...` is `postmesh analyze PATH...`; a file called as a command is `./analyze`.
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Say what broke, where, since when, and how slow it was (the default)
+    #[command(after_help = EXAMPLES, after_long_help = format!("{EXAMPLES}\n\n{EXIT_STATUS}"))]
+    Analyze(AnalyzeArgs),
+    /// Say what is in these inputs: kind, format, pod, span, lines not understood
+    Inspect(InspectArgs),
+    /// List, show or test the catalogue of error texts
+    Signatures(SignaturesArgs),
+    /// Print the JSON Schema of the report
+    Schema,
+    /// Print completions for a shell
+    Completions {
+        /// Which shell
+        #[arg(value_enum)]
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page, in roff
+    Man,
+}
+
+/// Arguments of `analyze`.
+#[derive(Debug, clap::Args)]
+pub(super) struct AnalyzeArgs {
+    #[command(flatten)]
+    pub(super) input: InputArgs,
+    #[command(flatten)]
+    pub(super) select: SelectArgs,
+    #[command(flatten)]
+    pub(super) catalog: CatalogArgs,
+    #[command(flatten)]
+    pub(super) tune: TuneArgs,
+    /// Examples kept of each signature and each piece of evidence
+    #[arg(long, value_name = "N", default_value_t = 5, help_heading = "Output", value_parser = count(0, 1000))]
+    pub(super) examples: u64,
+    /// Also write FILE: a report as data for .json, as text for .txt (may be given several times)
+    #[arg(
+        short,
+        long = "output",
+        value_name = "FILE",
+        help_heading = "Output",
+        value_parser = PathBufValueParser::new().try_map(|path| OutputFile::named(&path))
+    )]
+    pub(super) output: Vec<OutputFile>,
+    #[command(flatten)]
+    pub(super) show: ShowArgs,
+    /// End with status 0 whatever was found; errors still end with 2
+    #[arg(long, help_heading = "Output")]
+    pub(super) exit_zero: bool,
+    /// Leave out what differs from run to run: threads, time, memory
+    #[arg(long, help_heading = "Output")]
+    pub(super) no_run_info: bool,
+}
+
+/// Arguments of `inspect`.
+#[derive(Debug, clap::Args)]
+pub(super) struct InspectArgs {
+    #[command(flatten)]
+    pub(super) input: InputArgs,
+    #[command(flatten)]
+    pub(super) select: SelectArgs,
+    #[command(flatten)]
+    pub(super) tune: TuneArgs,
+    #[command(flatten)]
+    pub(super) show: ShowArgs,
+}
+
+/// What to read.
+#[derive(Debug, clap::Args)]
+pub(super) struct InputArgs {
+    /// Files or folders of logs, `-` for standard input
+    #[arg(value_name = "PATH", required = true)]
+    pub(super) paths: Vec<PathBuf>,
+}
+
+/// What to keep of it.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Select")]
+pub(super) struct SelectArgs {
+    /// Leave out what completed before TIME: 2026-11-02T03:00:00Z, 2026-11-02, or 03:00 of the data's day (UTC)
+    #[arg(short = 'S', long, value_name = "TIME", value_parser = parse_time)]
+    pub(super) since: Option<TypedTime>,
+    /// Leave out what completed after TIME; a date alone means its end
+    #[arg(short = 'U', long, value_name = "TIME", value_parser = parse_time)]
+    pub(super) until: Option<TypedTime>,
+    /// Keep this namespace (may be given several times)
+    #[arg(short, long = "namespace", value_name = "NAME")]
+    pub(super) namespaces: Vec<String>,
+    /// Keep this pod, or the pods of this workload (may be given several times)
+    #[arg(long = "pod", value_name = "NAME")]
+    pub(super) pods: Vec<String>,
+}
+
+/// Which catalogue.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Catalogue")]
+pub(super) struct CatalogArgs {
+    /// Add error texts of your own, or replace built-in ones (TOML; may be given several times)
+    #[arg(long = "signatures", value_name = "FILE")]
+    pub(super) signature_files: Vec<PathBuf>,
+    /// Add causes of your own, or replace built-in ones (TOML; may be given several times)
+    #[arg(long = "causes", value_name = "FILE")]
+    pub(super) cause_files: Vec<PathBuf>,
+}
+
+/// How to read.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Tune")]
+pub(super) struct TuneArgs {
+    /// Worker threads [default: one for each core]
+    #[arg(short = 'j', long, value_name = "N", value_parser = count(1, 1024))]
+    pub(super) threads: Option<u64>,
+    /// Bytes of a block
+    #[arg(long, value_name = "BYTES", hide = true, value_parser = count(1, 1 << 30))]
+    pub(super) block_size: Option<u64>,
+}
+
+/// How to show.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Output")]
+pub(super) struct ShowArgs {
+    /// What to print on standard output [default: text]
+    #[arg(short, long, value_name = "FORMAT")]
+    pub(super) format: Option<Format>,
+    #[command(flatten)]
+    pub(super) draw: DrawArgs,
+    /// Print errors alone: no warnings, no progress, and no report unless --format asks for one
+    #[arg(short, long)]
+    pub(super) quiet: bool,
+}
+
+/// How to draw text.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Output")]
+pub(super) struct DrawArgs {
+    /// Columns of the text [default: those of the terminal up to 160, else 80]
+    #[arg(long, value_name = "N", value_parser = count(40, 1000))]
+    pub(super) width: Option<u64>,
+    /// Draw with ASCII alone
+    #[arg(long)]
+    pub(super) ascii: bool,
+    #[arg(
+        long,
+        value_name = "WHEN",
+        default_value = "auto",
+        help = "When to colour; auto heeds the terminal, NO_COLOR and CLICOLOR_FORCE"
+    )]
+    pub(super) color: When,
+}
+
+/// Arguments of `signatures`.
+#[derive(Debug, clap::Args)]
+pub(super) struct SignaturesArgs {
+    #[command(subcommand)]
+    pub(super) command: SignaturesCommand,
+}
+
+/// What to do with the catalogue of error texts.
+#[derive(Debug, Subcommand)]
+pub(super) enum SignaturesCommand {
+    /// List the error texts that are known
+    List(SignatureFiles),
+    /// Show one: what it looks for, what it points to, where it is documented
+    Show {
+        /// Its id, as in the list
+        id: String,
+        #[command(flatten)]
+        files: SignatureFiles,
+    },
+    /// Run each against the texts that it must and must not match; status 1 if one fails
+    Test(SignatureFiles),
+}
+
+/// Files with error texts of the user, and how to show.
+#[derive(Debug, clap::Args)]
+pub(super) struct SignatureFiles {
+    /// Add error texts of your own, or replace built-in ones (TOML; may be given several times)
+    #[arg(long = "signatures", value_name = "FILE")]
+    pub(super) files: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(super) draw: DrawArgs,
+}
+
+/// A format of standard output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    /// For people
+    Text,
+    /// For programs: one object, see `postmesh schema`
+    Json,
+}
+
+/// When to colour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum When {
+    /// On a terminal
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// A number between two bounds, both included.
+fn count(least: u64, most: u64) -> clap::builder::RangedU64ValueParser<u64> {
+    clap::builder::RangedU64ValueParser::new().range(least..=most)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn every_argument_is_explained_without_a_full_stop() {
+        fn check(command: &clap::Command) {
+            for argument in command.get_arguments() {
+                let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
+                assert!(
+                    !help.is_empty() && !help.ends_with('.'),
+                    "{}: {help}",
+                    argument.get_id()
+                );
+            }
+            command.get_subcommands().for_each(check);
+        }
+        check(&Args::command());
+    }
+}

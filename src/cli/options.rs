@@ -1,0 +1,71 @@
+//! What was typed to what it means.
+
+use super::args::{AnalyzeArgs, CatalogArgs, InputArgs, InspectArgs, SelectArgs, TuneArgs};
+use crate::options::TimeBound;
+use crate::{Error, Options};
+use std::num::NonZero;
+
+/// The options of a run of `analyze`.
+pub(super) fn of_analyze(args: &AnalyzeArgs) -> Result<Options, Error> {
+    let options = read_and_select(&args.input, &args.select, &args.tune)?;
+    let CatalogArgs {
+        signature_files,
+        cause_files,
+    } = &args.catalog;
+    Ok(Options {
+        signature_files: signature_files.clone(),
+        cause_files: cause_files.clone(),
+        examples: size(args.examples),
+        ..options
+    })
+}
+
+/// The options of a run of `inspect`.
+pub(super) fn of_inspect(args: &InspectArgs) -> Result<Options, Error> {
+    read_and_select(&args.input, &args.select, &args.tune)
+}
+
+fn read_and_select(input: &InputArgs, select: &SelectArgs, tune: &TuneArgs) -> Result<Options, Error> {
+    let defaults = Options::default();
+    let since = select.since.map(super::time::TypedTime::as_since);
+    let until = select.until.map(super::time::TypedTime::as_until);
+    if let (Some(since), Some(until)) = (since, until) {
+        in_order(since, until)?;
+    }
+    Ok(Options {
+        paths: input.paths.clone(),
+        since,
+        until,
+        namespaces: select.namespaces.clone(),
+        pods: select.pods.clone(),
+        threads: tune.threads.map_or_else(cores, size),
+        block_bytes: tune.block_size.map_or(defaults.block_bytes, size),
+        ..defaults
+    })
+}
+
+/// A bound on a date and one on a time of the day can only be compared when the data's day is known.
+fn in_order(since: TimeBound, until: TimeBound) -> Result<(), Error> {
+    let reversed = match (since, until) {
+        (TimeBound::At(since), TimeBound::At(until)) => since > until,
+        (TimeBound::TimeOfDay(since), TimeBound::TimeOfDay(until)) => since > until,
+        _ => false,
+    };
+    if !reversed {
+        return Ok(());
+    }
+    let message =
+        "is before --since, so nothing would be left; for a span over midnight give both with their date";
+    Err(Error::Option {
+        option: "--until",
+        message: message.to_owned(),
+    })
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, NonZero::get)
+}
+
+fn size(n: u64) -> usize {
+    usize::try_from(n).unwrap_or(usize::MAX)
+}
