@@ -2,7 +2,6 @@
 
 #![cfg(test)]
 
-<<<<<<< HEAD
 /// Inputs that are damaged or hostile: what can be read is reported, the rest is named.
 mod bad_input;
 /// The recorded incidents of `corpora/`: verdict, counts, references, exit status.
@@ -15,7 +14,5 @@ mod percentiles;
 mod rows;
 /// Runs the built program in a scratch folder.
 mod running;
-=======
 /// The built program and its streams: what needs no engine.
 mod command_line;
->>>>>>> cli
