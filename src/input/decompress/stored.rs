@@ -5,7 +5,7 @@ use std::io::{self, Read};
 
 /// Bytes asked of the system at once for a compressed input.
 ///
-/// 64 KiB and 1 MiB were within 1 % of each other; this one stays in the second-level cache.
+/// On 256 MiB of rows stored as gzip, 16 KiB took 5 % more CPU time and 512 KiB took the same.
 const CHUNK_BYTES: usize = 128 << 10;
 
 /// A stored stream, read in chunks, of which the next bytes can be looked at before they are taken.
