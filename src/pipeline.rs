@@ -69,9 +69,14 @@ pub fn analyze_with(options: &Options, progress: &dyn Progress) -> Result<Report
 }
 
 fn why_nothing(discovery: &Discovery, reads: &[InputRead]) -> String {
-    let unreadable = discovery.unreadable.iter().map(|u| format!("{}: {}", u.display_path, u.what));
+    let unreadable = discovery
+        .unreadable
+        .iter()
+        .map(|u| format!("{}: {}", u.display_path, u.what));
     let failed = discovery.sources.iter().zip(reads).filter_map(|(source, read)| {
-        read.failure.as_ref().map(|what| format!("{}: {what}", source.display_path))
+        read.failure
+            .as_ref()
+            .map(|what| format!("{}: {what}", source.display_path))
     });
     let mut reasons: Vec<String> = unreadable.chain(failed).take(5).collect();
     if reasons.is_empty() {
@@ -110,7 +115,12 @@ fn run(
     let origins: Vec<Origin> = sources.iter().map(origin).collect();
     std::thread::scope(|scope| {
         for _ in 0..readers {
-            let (next, work, empty, reads) = (next_out.clone(), work_in.clone(), empty_out.clone(), read_in.clone());
+            let (next, work, empty, reads) = (
+                next_out.clone(),
+                work_in.clone(),
+                empty_out.clone(),
+                read_in.clone(),
+            );
             scope.spawn(move || read_sources(options, sources, &next, &work, &empty, &reads, progress));
         }
         drop((work_in, read_in));
@@ -145,7 +155,9 @@ fn read_sources(
     progress: &dyn Progress,
 ) {
     for index in next {
-        let Some(source) = sources.get(index) else { continue };
+        let Some(source) = sources.get(index) else {
+            continue;
+        };
         let read = if deselected(source, options) {
             InputRead::left_out()
         } else {
@@ -175,8 +187,11 @@ fn read_source(
     empty: &Receiver<Vec<u8>>,
     progress: &dyn Progress,
 ) -> InputRead {
-    let read_options =
-        ReadOptions { block_bytes: options.block_bytes, max_line_bytes: MAX_LINE_BYTES, boundary: may_cut };
+    let read_options = ReadOptions {
+        block_bytes: options.block_bytes,
+        max_line_bytes: MAX_LINE_BYTES,
+        boundary: may_cut,
+    };
     let mut reader = match BlockReader::open(source, &read_options) {
         Ok(reader) => reader,
         Err(error) => return InputRead::failed(error.to_string()),
@@ -195,7 +210,13 @@ fn read_source(
     }
     progress.read(source.size_bytes.unwrap_or(0).saturating_sub(told));
     let summary: ReadSummary = reader.finish();
-    InputRead { kind: Some(kind), compression: Some(compression), summary: Some(summary), failure: None, left_out: false }
+    InputRead {
+        kind: Some(kind),
+        compression: Some(compression),
+        summary: Some(summary),
+        failure: None,
+        left_out: false,
+    }
 }
 
 /// Decodes, matches and aggregates blocks.
@@ -209,7 +230,9 @@ fn collect(
     let mut decoder = LogDecoder::default();
     let mut collector = Collector::new(options);
     for Work { block, source } in work {
-        let Some(origin) = origins.get(source) else { continue };
+        let Some(origin) = origins.get(source) else {
+            continue;
+        };
         collector.begin_block(origin, block.seq, block.offset_bytes);
         decoder.decode_block(&block.data, &mut |at, line| collector.line(at, line));
         collector.end_block(block.data.len());
@@ -227,13 +250,21 @@ fn origin(source: &Source) -> Origin {
         Some(pod) => pod.clone(),
         None => format!("{}{}", names::UNNAMED, source.display_path),
     };
-    Origin { input: source.id, proxy, namespace: source.identity.namespace.clone() }
+    Origin {
+        input: source.id,
+        proxy,
+        namespace: source.identity.namespace.clone(),
+    }
 }
 
 /// Settles the bounds on time; a time of day is of the day of the earliest record at the head of any input.
 fn bounds(options: &Options, sources: &[Source]) -> Result<(Option<Timestamp>, Option<Timestamp>), Error> {
     let of_day = |bound: Option<TimeBound>| matches!(bound, Some(TimeBound::TimeOfDay(_)));
-    let day = if of_day(options.since) || of_day(options.until) { Some(first_day(sources)?) } else { None };
+    let day = if of_day(options.since) || of_day(options.until) {
+        Some(first_day(sources)?)
+    } else {
+        None
+    };
     let settle = |bound: Option<TimeBound>| {
         bound.map(|bound| match bound {
             TimeBound::At(time) => time,
@@ -246,7 +277,9 @@ fn bounds(options: &Options, sources: &[Source]) -> Result<(Option<Timestamp>, O
 const NS_PER_DAY: i64 = 86_400_000_000_000;
 
 fn first_day(sources: &[Source]) -> Result<i64, Error> {
-    let heads = sources.iter().filter(|source| source.open_path != Path::new("-") && source.size_bytes.is_some());
+    let heads = sources
+        .iter()
+        .filter(|source| source.open_path != Path::new("-") && source.size_bytes.is_some());
     let first = heads.filter_map(first_time).min();
     match first {
         Some(time) => Ok(time.0.div_euclid(NS_PER_DAY) * NS_PER_DAY),
@@ -261,7 +294,11 @@ fn first_day(sources: &[Source]) -> Result<i64, Error> {
 const HEAD_BYTES: usize = 64 << 10;
 
 fn first_time(source: &Source) -> Option<Timestamp> {
-    let options = ReadOptions { block_bytes: HEAD_BYTES, max_line_bytes: MAX_LINE_BYTES, boundary: may_cut };
+    let options = ReadOptions {
+        block_bytes: HEAD_BYTES,
+        max_line_bytes: MAX_LINE_BYTES,
+        boundary: may_cut,
+    };
     let mut reader = BlockReader::open(source, &options).ok()?;
     if reader.kind() != SourceKind::Text {
         return None;

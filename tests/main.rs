@@ -6,6 +6,8 @@
 mod bad_input;
 /// The recorded incidents of `corpora/`: verdict, counts, references, exit status.
 mod cases;
+/// The built program and its streams: what needs no engine.
+mod command_line;
 /// The same answer whatever the number of threads, the order of arguments, the size of blocks, the cut of files.
 mod exactness;
 /// Latency figures against exact ones computed from the rows.
@@ -14,5 +16,3 @@ mod percentiles;
 mod rows;
 /// Runs the built program in a scratch folder.
 mod running;
-/// The built program and its streams: what needs no engine.
-mod command_line;

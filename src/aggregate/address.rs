@@ -69,7 +69,9 @@ pub fn sni_service(sni: &str) -> Option<(&str, &str)> {
 pub fn workload(pod: &str) -> &str {
     // Kubernetes draws these characters so as not to form words (apimachinery `util/rand`).
     let random = |s: &str| s.bytes().all(|b| b"bcdfghjklmnpqrstvwxz2456789".contains(&b));
-    let Some((head, last)) = pod.rsplit_once('-') else { return pod };
+    let Some((head, last)) = pod.rsplit_once('-') else {
+        return pod;
+    };
     if last.len() != 5 || !random(last) {
         return pod;
     }
@@ -83,7 +85,9 @@ pub fn workload(pod: &str) -> &str {
 /// cluster's domain stays whole, without its port.
 pub fn short_service(destination: &str) -> &str {
     let host = match port(destination) {
-        Some(port) => destination.get(..destination.len() - port.len() - 1).unwrap_or(destination),
+        Some(port) => destination
+            .get(..destination.len() - port.len() - 1)
+            .unwrap_or(destination),
         None => destination,
     };
     match host.split_once('.') {
@@ -99,7 +103,10 @@ pub fn service_namespace(destination: &str) -> Option<&str> {
 }
 
 fn is_cluster_local(after_name: &str) -> bool {
-    after_name.split('.').nth(1).is_some_and(|label| label == "svc" || label.starts_with("svc:"))
+    after_name
+        .split('.')
+        .nth(1)
+        .is_some_and(|label| label == "svc" || label.starts_with("svc:"))
 }
 
 #[cfg(test)]
@@ -121,9 +128,15 @@ mod tests {
     #[test]
     fn names() {
         let cluster = ClusterName::parse("outbound|9080|v1|reviews.default.svc.cluster.local").unwrap();
-        assert_eq!((cluster.port, cluster.subset, cluster.host), ("9080", "v1", "reviews.default.svc.cluster.local"));
+        assert_eq!(
+            (cluster.port, cluster.subset, cluster.host),
+            ("9080", "v1", "reviews.default.svc.cluster.local")
+        );
         assert_eq!(ClusterName::parse("PassthroughCluster"), None);
-        assert_eq!(sni_service("outbound_.9080_.v1_.reviews.prod.svc.cluster.local"), Some(("reviews.prod.svc.cluster.local", "9080")));
+        assert_eq!(
+            sni_service("outbound_.9080_.v1_.reviews.prod.svc.cluster.local"),
+            Some(("reviews.prod.svc.cluster.local", "9080"))
+        );
         assert_eq!(sni_service("api.partner.example"), None);
         assert_eq!(workload("ratings-v1-545db77b95-8zk5x"), "ratings-v1");
         assert_eq!(workload("ztunnel-x7k2p"), "ztunnel");
@@ -131,7 +144,10 @@ mod tests {
         assert_eq!(workload("mysql-0"), "mysql-0");
         assert_eq!(short_service("reviews.default.svc.cluster.local:9080"), "reviews");
         assert_eq!(short_service("api.partner.example:443"), "api.partner.example");
-        assert_eq!(service_namespace("reviews.prod.svc.cluster.local:9080"), Some("prod"));
+        assert_eq!(
+            service_namespace("reviews.prod.svc.cluster.local:9080"),
+            Some("prod")
+        );
         assert_eq!(service_namespace("api.partner.example:443"), None);
     }
 }

@@ -38,7 +38,12 @@ pub struct Bounded<K: Key, V> {
 impl<K: Key, V: Merge> Bounded<K, V> {
     /// An empty table of at most `limit` keys.
     pub fn new(limit: usize) -> Self {
-        Self { limit, threshold: u64::MAX, kept: BTreeMap::new(), other: BTreeMap::new() }
+        Self {
+            limit,
+            threshold: u64::MAX,
+            kept: BTreeMap::new(),
+            other: BTreeMap::new(),
+        }
     }
 
     /// Adds `value` to what `key` has.
@@ -129,7 +134,10 @@ mod tests {
     }
 
     fn flat(table: &Bounded<String, u64>) -> (Vec<(String, u64)>, u64) {
-        (table.iter().map(|(k, v)| (k.clone(), *v)).collect(), table.lumped().map(|(_, v)| v).sum())
+        (
+            table.iter().map(|(k, v)| (k.clone(), *v)).collect(),
+            table.lumped().map(|(_, v)| v).sum(),
+        )
     }
 
     proptest! {

@@ -97,7 +97,9 @@ pub struct ClassKey<'a> {
 impl ClassKey<'_> {
     #[inline]
     fn hash(&self) -> u64 {
-        self.parts.iter().fold(self.seed, |hash, part| stable_hash_with(hash, part))
+        self.parts
+            .iter()
+            .fold(self.seed, |hash, part| stable_hash_with(hash, part))
     }
 
     /// The parts, each with its length before it, so that different parts never make the same key.
@@ -112,12 +114,16 @@ impl ClassKey<'_> {
 
     #[inline]
     fn equals(&self, key: &[u8]) -> bool {
-        let Some((seed, mut rest)) = key.split_first_chunk::<8>() else { return false };
+        let Some((seed, mut rest)) = key.split_first_chunk::<8>() else {
+            return false;
+        };
         if u64::from_le_bytes(*seed) != self.seed {
             return false;
         }
         for part in self.parts {
-            let Some((length, tail)) = rest.split_first_chunk::<8>() else { return false };
+            let Some((length, tail)) = rest.split_first_chunk::<8>() else {
+                return false;
+            };
             if u64::from_le_bytes(*length) != part.len() as u64 {
                 return false;
             }
@@ -139,7 +145,10 @@ pub struct Cells {
 
 impl Default for Cells {
     fn default() -> Self {
-        Self { slots: vec![EMPTY; SLOTS], cells: Vec::new() }
+        Self {
+            slots: vec![EMPTY; SLOTS],
+            cells: Vec::new(),
+        }
     }
 }
 
@@ -156,7 +165,10 @@ impl Cells {
                 return self.insert(slot, hash, key, make());
             }
             let index = index as usize;
-            let found = self.cells.get(index).is_some_and(|cell| cell.hash == hash && key.equals(&cell.key));
+            let found = self
+                .cells
+                .get(index)
+                .is_some_and(|cell| cell.hash == hash && key.equals(&cell.key));
             if found {
                 return self.cells.get_mut(index);
             }
@@ -167,7 +179,11 @@ impl Cells {
     #[cold]
     fn insert(&mut self, slot: usize, hash: u64, key: ClassKey<'_>, cell: Cell) -> Option<&mut Cell> {
         *self.slots.get_mut(slot)? = u32::try_from(self.cells.len()).ok()?;
-        self.cells.push(Cell { hash, key: key.to_bytes(), ..cell });
+        self.cells.push(Cell {
+            hash,
+            key: key.to_bytes(),
+            ..cell
+        });
         self.cells.last_mut()
     }
 

@@ -84,8 +84,16 @@ impl Key for GroupKey {
 
     fn key_hash(&self) -> u64 {
         let parts = [
-            &self.proxy, &self.peer, &self.destination, &self.cluster, &self.host, &self.route, &self.flags,
-            &self.details, &self.termination, &self.failure_reason,
+            &self.proxy,
+            &self.peer,
+            &self.destination,
+            &self.cluster,
+            &self.host,
+            &self.route,
+            &self.flags,
+            &self.details,
+            &self.termination,
+            &self.failure_reason,
         ];
         let seed = u64::from(self.code) << 8
             | u64::from(self.tls) << 5
@@ -93,7 +101,9 @@ impl Key for GroupKey {
             | u64::from(self.connected) << 3
             | (self.outcome as u64) << 1
             | self.reporter as u64;
-        parts.iter().fold(seed, |hash, part| super::stable_hash_with(hash, part.as_bytes()))
+        parts
+            .iter()
+            .fold(seed, |hash, part| super::stable_hash_with(hash, part.as_bytes()))
     }
 
     fn lump(&self) -> Self::Lump {
@@ -127,7 +137,14 @@ impl RowClass {
         let flags = flags::tokens(row.flags);
         let tcp = row.protocol.is_none() && row.method.is_none();
         let reporter = reporter(row, &cluster, &details);
-        let facts = OutcomeFacts { code: row.code, flags: &flags, details: &details, termination: &termination, grpc_status: row.grpc_status, tcp };
+        let facts = OutcomeFacts {
+            code: row.code,
+            flags: &flags,
+            details: &details,
+            termination: &termination,
+            grpc_status: row.grpc_status,
+            tcp,
+        };
         let outcome = flags::outcome(facts, table);
         let destination = destination(row, &cluster, reporter);
         let peer = match reporter {
@@ -219,7 +236,9 @@ fn own_ip(row: &AccessRow<'_>, reporter: Reporter) -> Option<String> {
         Reporter::Source => row.upstream_local?,
         Reporter::Destination => row.downstream_local?,
     };
-    address::ip(address).filter(|ip| !ip.is_empty() && !address::is_loopback(ip)).map(text)
+    address::ip(address)
+        .filter(|ip| !ip.is_empty() && !address::is_loopback(ip))
+        .map(text)
 }
 
 /// Other names under which the destination appears on rows that lack its cluster or server name: the authority,
@@ -232,8 +251,14 @@ fn aliases(row: &AccessRow<'_>, key: &GroupKey) -> Vec<(String, String)> {
     }
     let local = row.downstream_local.map(text);
     let port = local.as_deref().and_then(address::port);
-    let authority = row.authority.filter(|a| !a.is_empty()).map(|a| with_port(text(a), port));
+    let authority = row
+        .authority
+        .filter(|a| !a.is_empty())
+        .map(|a| with_port(text(a), port));
     let host = row.upstream_host.map(text);
     let names = [authority, local, host].into_iter().flatten();
-    names.filter(|name| *name != key.destination).map(|name| (name, key.destination.clone())).collect()
+    names
+        .filter(|name| *name != key.destination)
+        .map(|name| (name, key.destination.clone()))
+        .collect()
 }

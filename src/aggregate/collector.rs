@@ -148,13 +148,22 @@ impl<'run> Collector<'run> {
             seconds: vec![None; SECONDS],
             hit_buffer: Vec::new(),
             key_buffer: Vec::new(),
-            origin: Origin { input: InputId(0), proxy: String::new(), namespace: None },
+            origin: Origin {
+                input: InputId(0),
+                proxy: String::new(),
+                namespace: None,
+            },
             stats: InputStats::default(),
             input_seed: 0,
             proxy_seed: 0,
             block: 0,
             block_offset: 0,
-            summary: BlockSummary { lines: 0, first: None, last: None, sorted: true },
+            summary: BlockSummary {
+                lines: 0,
+                first: None,
+                last: None,
+                sorted: true,
+            },
             in_deselected: false,
         }
     }
@@ -168,7 +177,12 @@ impl<'run> Collector<'run> {
         self.proxy_seed = stable_hash_with(self.input_seed, self.origin.proxy.as_bytes());
         self.block = block;
         self.block_offset = offset_bytes;
-        self.summary = BlockSummary { lines: 0, first: None, last: None, sorted: true };
+        self.summary = BlockSummary {
+            lines: 0,
+            first: None,
+            last: None,
+            sorted: true,
+        };
         self.in_deselected = false;
     }
 
@@ -177,7 +191,11 @@ impl<'run> Collector<'run> {
         let mut stats = std::mem::take(&mut self.stats);
         stats.bytes += bytes as u64;
         stats.blocks.insert(self.block, self.summary);
-        self.partial.inputs.entry(self.origin.input).or_default().merge(stats);
+        self.partial
+            .inputs
+            .entry(self.origin.input)
+            .or_default()
+            .merge(stats);
     }
 
     /// True when it holds so much that it should be [taken](Self::take).
@@ -228,7 +246,8 @@ impl<'run> Collector<'run> {
     fn selected(&self, time: Option<Timestamp>, wrapping: &Wrapping<'_>) -> bool {
         let options = &self.options;
         if (options.since.is_some() || options.until.is_some())
-            && !time.is_some_and(|t| options.since.is_none_or(|s| t >= s) && options.until.is_none_or(|u| t <= u))
+            && !time
+                .is_some_and(|t| options.since.is_none_or(|s| t >= s) && options.until.is_none_or(|u| t <= u))
         {
             return false;
         }
@@ -237,7 +256,10 @@ impl<'run> Collector<'run> {
         }
         let pod = wrapping.pod.map(text);
         let pod = pod.as_deref().unwrap_or(&self.origin.proxy);
-        options.pods.iter().any(|p| p == pod || p == super::address::workload(pod))
+        options
+            .pods
+            .iter()
+            .any(|p| p == pod || p == super::address::workload(pod))
     }
 
     fn note_time(&mut self, from: Timestamp, to: Timestamp) {
@@ -253,7 +275,9 @@ impl<'run> Collector<'run> {
 
     #[inline]
     fn access(&mut self, at: &LineAt<'_>, wrapping: &Wrapping<'_>, row: &AccessRow<'_>) {
-        let completed = row.start.map(|start| start.plus_millis(row.duration_ms.unwrap_or(0)));
+        let completed = row
+            .start
+            .map(|start| start.plus_millis(row.duration_ms.unwrap_or(0)));
         if !self.selected(completed, wrapping) {
             self.stats.deselected += 1;
             self.stats.skipped += 1;
@@ -273,7 +297,13 @@ impl<'run> Collector<'run> {
     }
 
     #[inline]
-    fn count_row(&mut self, at: &LineAt<'_>, wrapping: &Wrapping<'_>, row: &AccessRow<'_>, completed: Option<Timestamp>) {
+    fn count_row(
+        &mut self,
+        at: &LineAt<'_>,
+        wrapping: &Wrapping<'_>,
+        row: &AccessRow<'_>,
+        completed: Option<Timestamp>,
+    ) {
         if self.cells.is_full() {
             self.spill_cells();
         }
@@ -282,10 +312,16 @@ impl<'run> Collector<'run> {
         let key = class_key(row, self.line_seed(wrapping), &mut key_buffer);
         let (options, origin, hit_buffer) = (&self.options, &self.origin, &mut self.hit_buffer);
         let stats = &mut self.stats;
-        let cell = self.cells.entry(key, || new_cell(options, origin, wrapping, row, hit_buffer, stats));
+        let cell = self.cells.entry(key, || {
+            new_cell(options, origin, wrapping, row, hit_buffer, stats)
+        });
         if let Some(cell) = cell {
             let tcp = cell.class.key.tcp;
-            let at_time = if cell.class.connect_failure { row.start } else { completed };
+            let at_time = if cell.class.connect_failure {
+                row.start
+            } else {
+                completed
+            };
             cell.record(at_time, row.duration_ms.filter(|_| !tcp), row.upstream_ms);
             if cell.wants_place(place) {
                 cell.keep_place(place, example_text(at.text));
@@ -348,11 +384,24 @@ impl<'run> Collector<'run> {
         self.hit_buffer = hits;
     }
 
-    fn count_hits(&mut self, at: &LineAt<'_>, pod: Option<&[u8]>, time: Option<Timestamp>, hits: &[SignatureIndex]) {
+    fn count_hits(
+        &mut self,
+        at: &LineAt<'_>,
+        pod: Option<&[u8]>,
+        time: Option<Timestamp>,
+        hits: &[SignatureIndex],
+    ) {
         for hit in hits {
             let place = self.place(at);
             let proxy = pod.map_or_else(|| self.origin.proxy.clone(), text);
-            let entry = self.partial.hits.entry(HitKey { signature: hit.0, proxy }).or_default();
+            let entry = self
+                .partial
+                .hits
+                .entry(HitKey {
+                    signature: hit.0,
+                    proxy,
+                })
+                .or_default();
             entry.keep = self.options.examples;
             entry.count += 1;
             entry.first = super::signatures::earliest(entry.first, time);
@@ -362,7 +411,10 @@ impl<'run> Collector<'run> {
                 entry.series.add(time.secs(), 1);
             }
             let wanted = entry.examples.len() < entry.keep
-                || entry.examples.last_key_value().is_some_and(|(last, _)| place < *last);
+                || entry
+                    .examples
+                    .last_key_value()
+                    .is_some_and(|(last, _)| place < *last);
             if wanted {
                 entry.examples.insert(place, example_text(at.text));
                 while entry.examples.len() > entry.keep {
@@ -385,7 +437,11 @@ fn new_cell(
     if let Some(pod) = &pod {
         *stats.pods.entry(pod.clone()).or_default() += 1;
     }
-    let class = RowClass::of(row, pod.as_deref().unwrap_or(&origin.proxy), &options.catalog.flags);
+    let class = RowClass::of(
+        row,
+        pod.as_deref().unwrap_or(&origin.proxy),
+        &options.catalog.flags,
+    );
     hits.clear();
     options.matcher.access(row, hits);
     let plain = class.key.outcome == Outcome::Ok && hits.is_empty();
@@ -398,16 +454,35 @@ fn class_key<'a>(row: &AccessRow<'a>, proxy_seed: u64, buffer: &'a mut Vec<u8>) 
     let connected = u64::from(row.upstream_local.is_some()) << 8;
     let grpc = row.grpc_status.map_or(0, |s| u64::from(s) + 1);
     let seed = proxy_seed ^ connected ^ grpc.rotate_left(32);
-    let inbound = row.cluster.is_none_or(|c| c.starts_with(b"in") || c.starts_with(b"In"));
+    let inbound = row
+        .cluster
+        .is_none_or(|c| c.starts_with(b"in") || c.starts_with(b"In"));
     if let Some([outcome, target, addresses, server]) = row.class_spans {
         // Which client called matters on the called side alone; a gateway has many.
         let addresses = if inbound { addresses } else { b"" };
-        return ClassKey { seed, parts: [outcome, target, addresses, server] };
+        return ClassKey {
+            seed,
+            parts: [outcome, target, addresses, server],
+        };
     }
-    let remote_ip = row.downstream_remote.and_then(super::address::ip).filter(|_| inbound);
+    let remote_ip = row
+        .downstream_remote
+        .and_then(super::address::ip)
+        .filter(|_| inbound);
     let fields = [
-        row.protocol, row.method.map(|_| &b"m"[..]), row.flags, row.details, row.termination, row.failure_reason, row.authority,
-        row.upstream_host, row.cluster, row.downstream_local, remote_ip, row.sni, row.route,
+        row.protocol,
+        row.method.map(|_| &b"m"[..]),
+        row.flags,
+        row.details,
+        row.termination,
+        row.failure_reason,
+        row.authority,
+        row.upstream_host,
+        row.cluster,
+        row.downstream_local,
+        remote_ip,
+        row.sni,
+        row.route,
     ];
     buffer.clear();
     buffer.extend_from_slice(&row.code.to_le_bytes());
@@ -416,7 +491,10 @@ fn class_key<'a>(row: &AccessRow<'a>, proxy_seed: u64, buffer: &'a mut Vec<u8>) 
         buffer.extend_from_slice(&u32::try_from(field.len()).unwrap_or(u32::MAX).to_le_bytes());
         buffer.extend_from_slice(field);
     }
-    ClassKey { seed, parts: [buffer, b"", b"", b"json"] }
+    ClassKey {
+        seed,
+        parts: [buffer, b"", b"", b"json"],
+    }
 }
 
 /// What is kept of a row beyond the sums of its class.
@@ -434,12 +512,21 @@ fn follow(
         count_second(partial, seconds, at.secs(), class.reporter, duration);
     }
     if let Some(id) = row.request_id {
-        partial.attempts.offer(stable_hash_with(cell.attempt_seed, id), ());
+        partial
+            .attempts
+            .offer(stable_hash_with(cell.attempt_seed, id), ());
     }
     if let (Some(local), Some(start), Some(end)) = (row.upstream_local, row.start, completed) {
         let reset = class.outcome == Outcome::Failed && (class.has_flag("UC") || class.has_flag("UR"));
-        let row = ConnectionRow { start_ns: start.0, end_ns: end.0, reset, scope: cell.scope_hash };
-        partial.connections.offer(stable_hash_with(cell.connection_seed, local), row);
+        let row = ConnectionRow {
+            start_ns: start.0,
+            end_ns: end.0,
+            reset,
+            scope: cell.scope_hash,
+        };
+        partial
+            .connections
+            .offer(stable_hash_with(cell.connection_seed, local), row);
     }
     if let (Some(authority), Some(path)) = (row.authority, row.path) {
         partial.paths.note(authority, path, row.upstream_host.is_some());
@@ -462,7 +549,9 @@ fn count_second(
     let slot = usize::try_from(second.rem_euclid(SECONDS as i64)).unwrap_or(0);
     let Some(slot) = seconds.get_mut(slot) else { return };
     if slot.as_ref().is_none_or(|(held, _)| *held != second) {
-        partial.seconds.extend(slot.replace((second, SecondLatency::default())));
+        partial
+            .seconds
+            .extend(slot.replace((second, SecondLatency::default())));
     }
     if let Some((_, latency)) = slot
         && let Some(samples) = latency.0.get_mut(reporter as usize)

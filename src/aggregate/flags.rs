@@ -54,7 +54,12 @@ pub struct OutcomeFacts<'a> {
 
 /// Classifies a row as the report contract defines it.
 pub fn outcome(facts: OutcomeFacts<'_>, table: &FlagTable) -> Outcome {
-    let has = |class| facts.flags.iter().any(|f| table.get(f.as_bytes()).is_some_and(|flag| flag.class == class));
+    let has = |class| {
+        facts
+            .flags
+            .iter()
+            .any(|f| table.get(f.as_bytes()).is_some_and(|flag| flag.class == class))
+    };
     if is_cancel(facts) {
         Outcome::Canceled
     } else if is_denial(facts, has(FlagClass::Denied)) {
@@ -72,7 +77,10 @@ pub fn outcome(facts: OutcomeFacts<'_>, table: &FlagTable) -> Outcome {
 
 /// DC; over HTTP/2 the same shows as DR with `http2.remote_reset` (the caller's RST_STREAM).
 fn is_cancel(facts: OutcomeFacts<'_>) -> bool {
-    facts.flags.iter().any(|f| f == "DC" || (f == "DR" && facts.details == "http2.remote_reset"))
+    facts
+        .flags
+        .iter()
+        .any(|f| f == "DC" || (f == "DR" && facts.details == "http2.remote_reset"))
 }
 
 /// Envoy's own refusals: the row that made one says so in its details; one that came `via_upstream` does not.
@@ -92,21 +100,38 @@ mod tests {
         let catalog = Catalog::built_in().unwrap();
         let of = |code, flags: &str, details, tcp| {
             let flags = tokens(Some(flags.as_bytes()));
-            let facts = OutcomeFacts { code, flags: &flags, details, termination: "", grpc_status: None, tcp };
+            let facts = OutcomeFacts {
+                code,
+                flags: &flags,
+                details,
+                termination: "",
+                grpc_status: None,
+                tcp,
+            };
             outcome(facts, &catalog.flags)
         };
         assert_eq!(of(200, "-", "via_upstream", false), Outcome::Ok);
         assert_eq!(of(404, "-", "via_upstream", false), Outcome::Ok);
         assert_eq!(of(404, "NR", "route_not_found", false), Outcome::Failed);
-        assert_eq!(of(200, "URX", "via_upstream", false), Outcome::Failed, "gRPC failure in HTTP 200");
+        assert_eq!(
+            of(200, "URX", "via_upstream", false),
+            Outcome::Failed,
+            "gRPC failure in HTTP 200"
+        );
         assert_eq!(of(503, "URX,UF", "", false), Outcome::Failed);
-        assert_eq!(of(0, "DC", "downstream_remote_disconnect", false), Outcome::Canceled);
+        assert_eq!(
+            of(0, "DC", "downstream_remote_disconnect", false),
+            Outcome::Canceled
+        );
         assert_eq!(of(0, "DR", "http2.remote_reset", false), Outcome::Canceled);
         assert_eq!(of(0, "-", "", false), Outcome::Failed);
         assert_eq!(of(0, "-", "", true), Outcome::Ok);
         assert_eq!(of(0, "UH", "", true), Outcome::Failed);
         assert_eq!(of(403, "-", "via_upstream", false), Outcome::Ok);
-        assert_eq!(of(403, "-", "rbac_access_denied_matched_policy[none]", false), Outcome::Denied);
+        assert_eq!(
+            of(403, "-", "rbac_access_denied_matched_policy[none]", false),
+            Outcome::Denied
+        );
         assert_eq!(of(429, "RL", "local_rate_limited", false), Outcome::Denied);
     }
 

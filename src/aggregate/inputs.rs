@@ -87,7 +87,12 @@ impl InputStats {
         if let Some(count) = self.rejects.get_mut(reject as usize) {
             *count += 1;
         }
-        if self.samples.len() < SAMPLES || self.samples.last_key_value().is_some_and(|(last, _)| place < *last) {
+        if self.samples.len() < SAMPLES
+            || self
+                .samples
+                .last_key_value()
+                .is_some_and(|(last, _)| place < *last)
+        {
             self.samples.insert(place, (reject, example_text(line)));
             self.trim();
         }

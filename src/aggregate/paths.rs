@@ -72,7 +72,10 @@ pub struct Paths {
 
 impl Default for Paths {
     fn default() -> Self {
-        Self { table: Bounded::new(LIMIT), recent: Vec::new() }
+        Self {
+            table: Bounded::new(LIMIT),
+            recent: Vec::new(),
+        }
     }
 }
 
@@ -97,8 +100,14 @@ impl Paths {
     #[cold]
     fn remember(&mut self, authority: &[u8], template: &[u8], routed: bool) {
         let spelling = text(template);
-        let key = PathKey { authority: text(authority), folded: spelling.to_ascii_lowercase() };
-        let seen = Seen { routed, unrouted: !routed };
+        let key = PathKey {
+            authority: text(authority),
+            folded: spelling.to_ascii_lowercase(),
+        };
+        let seen = Seen {
+            routed,
+            unrouted: !routed,
+        };
         self.table.add(key, Spellings(BTreeMap::from([(spelling, seen)])));
     }
 
@@ -117,12 +126,17 @@ impl Paths {
 /// than three bytes with a digit in it): `/api/v1/items/7?x=1` gives `/api/v1`, `/ratings/42` gives `/ratings`.
 pub fn template(path: &[u8]) -> &[u8] {
     let path = path.get(..path.len().min(PREFIX_BYTES)).unwrap_or(path);
-    let end = path.iter().position(|&b| b == b'?' || b == b'#').unwrap_or(path.len());
+    let end = path
+        .iter()
+        .position(|&b| b == b'?' || b == b'#')
+        .unwrap_or(path.len());
     let path = path.get(..end).unwrap_or(path);
     let mut kept = 0;
     let mut from = 1;
     for _ in 0..2 {
-        let Some(rest) = path.get(from..).filter(|rest| !rest.is_empty()) else { break };
+        let Some(rest) = path.get(from..).filter(|rest| !rest.is_empty()) else {
+            break;
+        };
         let length = rest.iter().position(|&b| b == b'/').unwrap_or(rest.len());
         let segment = rest.get(..length).unwrap_or(rest);
         if segment.iter().any(u8::is_ascii_digit) && (length > 3 || segment.iter().all(u8::is_ascii_digit)) {

@@ -16,7 +16,12 @@ pub struct Sampled<R> {
 impl<R: Copy + Ord> Sampled<R> {
     /// An empty sample of at most `limit` rows.
     pub fn new(limit: usize) -> Self {
-        Self { limit, threshold: u64::MAX, rows: Vec::new(), seen: 0 }
+        Self {
+            limit,
+            threshold: u64::MAX,
+            rows: Vec::new(),
+            seen: 0,
+        }
     }
 
     /// Offers a row.
@@ -50,7 +55,8 @@ impl<R: Copy + Ord> Sampled<R> {
         self.threshold = self.threshold.min(other.threshold);
         let threshold = self.threshold;
         self.rows.retain(|(hash, _)| *hash <= threshold);
-        self.rows.extend(other.rows.into_iter().filter(|(hash, _)| *hash <= threshold));
+        self.rows
+            .extend(other.rows.into_iter().filter(|(hash, _)| *hash <= threshold));
         self.shrink();
     }
 
@@ -95,7 +101,8 @@ mod tests {
 
     fn of(keys: &[u16], limit: usize) -> Sampled<u16> {
         let mut sample = Sampled::new(limit);
-        keys.iter().for_each(|&k| sample.offer(stable_hash(&k.to_le_bytes()), k));
+        keys.iter()
+            .for_each(|&k| sample.offer(stable_hash(&k.to_le_bytes()), k));
         sample
     }
 

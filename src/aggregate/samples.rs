@@ -77,7 +77,9 @@ impl Samples {
 
     fn add_to(&self, histogram: &mut Histogram<u64>) {
         match &self.0 {
-            Store::Cold(list) => list.iter().for_each(|&ms| histogram.saturating_record(u64::from(ms))),
+            Store::Cold(list) => list
+                .iter()
+                .for_each(|&ms| histogram.saturating_record(u64::from(ms))),
             // Fails only if `histogram` cannot grow to hold the other's values; it resizes by itself.
             Store::Hot(other) => drop(histogram.add(&**other)),
         }
@@ -128,7 +130,15 @@ mod tests {
 
     fn figures(samples: &Samples) -> (u64, u64, u64, Vec<u64>) {
         let h = samples.to_histogram().unwrap();
-        (h.len(), h.min(), h.max(), [0.5, 0.9, 0.99, 0.999].iter().map(|&q| h.value_at_quantile(q)).collect())
+        (
+            h.len(),
+            h.min(),
+            h.max(),
+            [0.5, 0.9, 0.99, 0.999]
+                .iter()
+                .map(|&q| h.value_at_quantile(q))
+                .collect(),
+        )
     }
 
     proptest! {

@@ -20,14 +20,20 @@ pub struct Series<C> {
 
 impl<C> Default for Series<C> {
     fn default() -> Self {
-        Self { width_log2: 0, cells: BTreeMap::new() }
+        Self {
+            width_log2: 0,
+            cells: BTreeMap::new(),
+        }
     }
 }
 
 impl<C: Merge> Series<C> {
     /// Adds `cell` to the bucket of `second` (seconds since the epoch).
     pub fn add(&mut self, second: i64, cell: C) {
-        self.cells.entry(second >> self.width_log2).or_default().merge(cell);
+        self.cells
+            .entry(second >> self.width_log2)
+            .or_default()
+            .merge(cell);
         self.shrink();
     }
 
@@ -50,7 +56,9 @@ impl<C: Merge> Series<C> {
 
     /// Start of each bucket in seconds since the epoch, with what it holds, in order of time.
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = (i64, &C)> {
-        self.cells.iter().map(|(bucket, cell)| (bucket << self.width_log2, cell))
+        self.cells
+            .iter()
+            .map(|(bucket, cell)| (bucket << self.width_log2, cell))
     }
 
     /// Number of buckets that hold anything.

@@ -39,7 +39,11 @@ impl Slowest {
     /// True if a request of this duration would be kept (or might, on equal duration).
     #[inline]
     pub fn admits(&self, duration_ms: u64) -> bool {
-        self.0.len() < LIMIT || self.0.last().is_some_and(|last| duration_ms >= last.duration_ms.0)
+        self.0.len() < LIMIT
+            || self
+                .0
+                .last()
+                .is_some_and(|last| duration_ms >= last.duration_ms.0)
     }
 
     /// Adds a request.

@@ -64,7 +64,10 @@ impl Key for FigureKey {
 
     fn key_hash(&self) -> u64 {
         let seed = (self.dimension as u64) << 1 | self.reporter as u64;
-        stable_hash_with(stable_hash_with(seed, self.name.as_bytes()), self.detail.as_bytes())
+        stable_hash_with(
+            stable_hash_with(seed, self.name.as_bytes()),
+            self.detail.as_bytes(),
+        )
     }
 
     fn lump(&self) -> Self::Lump {
@@ -97,7 +100,10 @@ impl Figures {
 
 impl Merge for Figures {
     fn merge(&mut self, other: Self) {
-        self.outcomes.iter_mut().zip(other.outcomes).for_each(|(a, b)| *a += b);
+        self.outcomes
+            .iter_mut()
+            .zip(other.outcomes)
+            .for_each(|(a, b)| *a += b);
         for (flag, count) in other.flags {
             *self.flags.entry(flag).or_default() += count;
         }
@@ -211,11 +217,19 @@ pub struct Totals {
 
 impl Default for Totals {
     fn default() -> Self {
-        let dimensions =
-            [Dimension::Destination, Dimension::Route, Dimension::Source, Dimension::Flag, Dimension::Code];
+        let dimensions = [
+            Dimension::Destination,
+            Dimension::Route,
+            Dimension::Source,
+            Dimension::Flag,
+            Dimension::Code,
+        ];
         Self {
             groups: Bounded::new(MAX_GROUPS),
-            figures: dimensions.into_iter().map(|d| (d, Bounded::new(MAX_NAMES))).collect(),
+            figures: dimensions
+                .into_iter()
+                .map(|d| (d, Bounded::new(MAX_NAMES)))
+                .collect(),
             by_code: Bounded::new(MAX_TOKENS),
             by_flag: Bounded::new(MAX_TOKENS),
             by_detail: Bounded::new(MAX_TOKENS),
@@ -262,7 +276,10 @@ impl Totals {
         self.count_tokens(&cell);
         self.count_names(&cell.class, cell.count);
         for hit in &cell.hits {
-            let key = HitKey { signature: hit.0, proxy: cell.class.key.proxy.clone() };
+            let key = HitKey {
+                signature: hit.0,
+                proxy: cell.class.key.proxy.clone(),
+            };
             self.hits.add(key, hits_of(&cell));
         }
         for (second, moment) in cell.series.iter() {
@@ -308,10 +325,14 @@ impl Totals {
 
     fn count_names(&mut self, class: &RowClass, count: u64) {
         if let Some(ip) = &class.own_ip {
-            self.addresses.add(ip.clone(), Votes(BTreeMap::from([(class.key.proxy.clone(), count)])));
+            self.addresses.add(
+                ip.clone(),
+                Votes(BTreeMap::from([(class.key.proxy.clone(), count)])),
+            );
         }
         for (alias, name) in &class.destination_alias {
-            self.aliases.add(alias.clone(), Votes(BTreeMap::from([(name.clone(), count)])));
+            self.aliases
+                .add(alias.clone(), Votes(BTreeMap::from([(name.clone(), count)])));
         }
     }
 
@@ -321,7 +342,12 @@ impl Totals {
             Reporter::Source => key.proxy.clone(),
             Reporter::Destination => format!("ip:{}", key.peer),
         };
-        self.count_figure(cell, Dimension::Destination, key.destination.clone(), String::new());
+        self.count_figure(
+            cell,
+            Dimension::Destination,
+            key.destination.clone(),
+            String::new(),
+        );
         self.count_figure(cell, Dimension::Route, key.destination.clone(), key.route.clone());
         self.count_figure(cell, Dimension::Source, source, String::new());
         self.count_figure(cell, Dimension::Code, key.code.to_string(), String::new());
@@ -331,7 +357,12 @@ impl Totals {
     }
 
     fn count_figure(&mut self, cell: &Cell, dimension: Dimension, name: String, detail: String) {
-        let key = FigureKey { dimension, reporter: cell.class.key.reporter, name, detail };
+        let key = FigureKey {
+            dimension,
+            reporter: cell.class.key.reporter,
+            name,
+            detail,
+        };
         if let Some(table) = self.figures.get_mut(&dimension) {
             let whole = !matches!(dimension, Dimension::Flag | Dimension::Code);
             table.add(key, figures_of(cell, whole));

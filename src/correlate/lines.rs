@@ -27,7 +27,10 @@ impl LineNumbers {
     /// The number of a line in its input, from 1.
     pub fn line(&self, place: Place) -> u64 {
         let starts = self.0.get(&place.input);
-        let start = starts.and_then(|s| s.get(place.block as usize)).copied().unwrap_or(0);
+        let start = starts
+            .and_then(|s| s.get(place.block as usize))
+            .copied()
+            .unwrap_or(0);
         start + u64::from(place.line_in_block) + 1
     }
 }

@@ -69,12 +69,22 @@ impl<'t> Incident<'t> {
     /// Settles the names of `totals`.
     pub fn of(totals: &'t Totals) -> Self {
         let names = Names::of(totals);
-        let mut calls: Vec<Call<'t>> =
-            totals.groups.iter().map(|(key, group)| call(key, group, &names)).collect();
+        let mut calls: Vec<Call<'t>> = totals
+            .groups
+            .iter()
+            .map(|(key, group)| call(key, group, &names))
+            .collect();
         hops::settle(&mut calls);
         let start = totals.inputs.values().filter_map(|i| i.first).min();
         let end = totals.inputs.values().filter_map(|i| i.last).max();
-        Self { totals, calls, names, lines: LineNumbers::of(totals), start, end }
+        Self {
+            totals,
+            calls,
+            names,
+            lines: LineNumbers::of(totals),
+            start,
+            end,
+        }
     }
 }
 

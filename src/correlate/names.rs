@@ -50,7 +50,10 @@ impl Names {
     pub fn source_name(&self, source: &str) -> String {
         match source.strip_prefix("ip:") {
             None => proxy_name(source).to_owned(),
-            Some(ip) => self.pods.get(ip).map_or_else(|| unnamed_address(ip), |pod| proxy_name(pod).to_owned()),
+            Some(ip) => self
+                .pods
+                .get(ip)
+                .map_or_else(|| unnamed_address(ip), |pod| proxy_name(pod).to_owned()),
         }
     }
 
@@ -61,7 +64,11 @@ impl Names {
 }
 
 fn unnamed_address(ip: &str) -> String {
-    if ip.is_empty() { "unknown".to_owned() } else { ip.to_owned() }
+    if ip.is_empty() {
+        "unknown".to_owned()
+    } else {
+        ip.to_owned()
+    }
 }
 
 /// The workload of a proxy: of its pod, or the path of its log where the pod is not known.

@@ -30,30 +30,51 @@ const SLACK_MS: u64 = 2_000;
 
 fn overlaps(call: &Call<'_>, span: (Timestamp, Timestamp)) -> bool {
     match (call.group.first, call.group.last) {
-        (Some(first), Some(last)) => first <= span.1.plus_millis(SLACK_MS) && last.plus_millis(SLACK_MS) >= span.0,
+        (Some(first), Some(last)) => {
+            first <= span.1.plus_millis(SLACK_MS) && last.plus_millis(SLACK_MS) >= span.0
+        }
         _ => false,
     }
 }
 
 /// Hosts whose leaf certificates ended at different times are one fault: renewal has stopped.
 fn unite_gradual_expiry(suspects: &mut Suspects<'_>, facts: &Facts<'_>) {
-    let expired: Vec<Key> = suspects.list.keys().filter(|(cause, _)| cause == "cert-expired").cloned().collect();
+    let expired: Vec<Key> = suspects
+        .list
+        .keys()
+        .filter(|(cause, _)| cause == "cert-expired")
+        .cloned()
+        .collect();
     let mut first_by_host: BTreeMap<String, Timestamp> = BTreeMap::new();
-    let calls: Vec<usize> =
-        expired.iter().filter_map(|key| suspects.list.get(key)).flat_map(Suspect::own_calls).collect();
-    for call in facts.calls(&calls).filter(|c| c.is_source() && is_leaf(&c.key.failure_reason)) {
+    let calls: Vec<usize> = expired
+        .iter()
+        .filter_map(|key| suspects.list.get(key))
+        .flat_map(Suspect::own_calls)
+        .collect();
+    for call in facts
+        .calls(&calls)
+        .filter(|c| c.is_source() && is_leaf(&c.key.failure_reason))
+    {
         if let Some(first) = call.group.first {
             let known = first_by_host.entry(call.key.host.clone()).or_insert(first);
             *known = (*known).min(first);
         }
     }
     let times: BTreeSet<Timestamp> = first_by_host.values().copied().collect();
-    let (Some(earliest), Some(latest)) = (times.first(), times.last()) else { return };
+    let (Some(earliest), Some(latest)) = (times.first(), times.last()) else {
+        return;
+    };
     let spread_s = latest.secs() - earliest.secs();
-    if first_by_host.len() < facts.thresholds().gradual_hosts || spread_s < facts.thresholds().gradual_spread_s {
+    if first_by_host.len() < facts.thresholds().gradual_hosts
+        || spread_s < facts.thresholds().gradual_spread_s
+    {
         return;
     }
-    let destination = if let [(_, only)] = expired.as_slice() { only.clone() } else { "*".to_owned() };
+    let destination = if let [(_, only)] = expired.as_slice() {
+        only.clone()
+    } else {
+        "*".to_owned()
+    };
     let mut gradual = Suspect::new("gradual-cert-expiry", &destination, 0.93);
     for suspect in expired.iter().filter_map(|key| suspects.list.remove(key)) {
         gradual.unite(suspect);
@@ -62,7 +83,10 @@ fn unite_gradual_expiry(suspects: &mut Suspects<'_>, facts: &Facts<'_>) {
     gradual.measured.push(Measured {
         name: "staggered-hosts",
         kind: EvidenceKind::Statistic,
-        text: format!("the certificates of {} hosts ended one after the other, {spread_s} s from the first to the last", first_by_host.len()),
+        text: format!(
+            "the certificates of {} hosts ended one after the other, {spread_s} s from the first to the last",
+            first_by_host.len()
+        ),
         count: first_by_host.len() as u64,
         strength: 0.9,
         places: first_places(facts.calls(&calls), 3),
@@ -81,22 +105,35 @@ fn carry_to_called_side(suspects: &mut Suspects<'_>, facts: &Facts<'_>) {
     let called: Vec<Key> = suspects
         .list
         .iter()
-        .filter(|(_, s)| s.own_calls().next().is_some() && s.own_calls().filter_map(|i| facts.call(i)).any(|c| !c.is_source()))
+        .filter(|(_, s)| {
+            s.own_calls().next().is_some()
+                && s.own_calls()
+                    .filter_map(|i| facts.call(i))
+                    .any(|c| !c.is_source())
+        })
         .map(|(key, _)| key.clone())
         .collect();
     for key in called {
-        let Some(span) = suspects.list.get(&key).and_then(|s| s.span(facts)) else { continue };
+        let Some(span) = suspects.list.get(&key).and_then(|s| s.span(facts)) else {
+            continue;
+        };
         let mut explained: BTreeSet<usize> = suspects
             .answered
             .iter()
             .copied()
-            .filter(|&i| facts.call(i).is_some_and(|c| c.is_source() && c.destination == key.1 && overlaps(c, span)))
+            .filter(|&i| {
+                facts
+                    .call(i)
+                    .is_some_and(|c| c.is_source() && c.destination == key.1 && overlaps(c, span))
+            })
             .collect();
         suspects.answered.retain(|i| !explained.contains(i));
         let other_side: Vec<Key> = suspects
             .list
             .iter()
-            .filter(|(other, s)| **other != key && other.1 == key.1 && carried.contains(&&other.0) && is_caller_side(s, facts))
+            .filter(|(other, s)| {
+                **other != key && other.1 == key.1 && carried.contains(&&other.0) && is_caller_side(s, facts)
+            })
             .map(|(other, _)| other.clone())
             .collect();
         for other in other_side {
@@ -109,28 +146,39 @@ fn carry_to_called_side(suspects: &mut Suspects<'_>, facts: &Facts<'_>) {
 }
 
 fn is_caller_side(suspect: &Suspect<'_>, facts: &Facts<'_>) -> bool {
-    suspect.own_calls().filter_map(|i| facts.call(i)).all(Call::is_source)
+    suspect
+        .own_calls()
+        .filter_map(|i| facts.call(i))
+        .all(Call::is_source)
 }
 
 /// Rows that follow from a component line: of the same pod, after it.
 fn follow_lines(suspects: &mut Suspects<'_>, facts: &Facts<'_>, rule: &LineRule) {
-    let sources: Vec<Key> =
-        suspects.list.iter().filter(|(key, s)| key.0 == rule.cause && !s.lines.is_empty()).map(|(key, _)| key.clone()).collect();
+    let sources: Vec<Key> = suspects
+        .list
+        .iter()
+        .filter(|(key, s)| key.0 == rule.cause && !s.lines.is_empty())
+        .map(|(key, _)| key.clone())
+        .collect();
     for key in sources {
-        let Some(source) = suspects.list.get(&key) else { continue };
+        let Some(source) = suspects.list.get(&key) else {
+            continue;
+        };
         let proxies: BTreeSet<String> = source.lines.iter().map(|l| l.proxy.clone()).collect();
-        let Some(first) = source.lines.iter().filter_map(|l| l.hits.first).min() else { continue };
+        let Some(first) = source.lines.iter().filter_map(|l| l.hits.first).min() else {
+            continue;
+        };
         let following: Vec<Key> = suspects
             .list
             .iter()
-            .filter(|(other, s)| **other != key && rule.explains.contains(&other.0) && follows(facts, rule, &proxies, first, s))
+            .filter(|(other, s)| {
+                **other != key && rule.explains.contains(&other.0) && follows(facts, rule, &proxies, first, s)
+            })
             .map(|(other, _)| other.clone())
             .collect();
         let needs_effect = rule.requires.iter().any(|name| name == "no-push-after");
         let pushed = needs_effect && config_came_after(facts, &proxies, first);
-        if needs_effect
-            && let Some(source) = suspects.list.get_mut(&key)
-        {
+        if needs_effect && let Some(source) = suspects.list.get_mut(&key) {
             source.remark = following.is_empty() || pushed;
         }
         if pushed {
@@ -140,7 +188,11 @@ fn follow_lines(suspects: &mut Suspects<'_>, facts: &Facts<'_>, rule: &LineRule)
             if let Some(suspect) = suspects.list.get_mut(&other) {
                 suspect.follows = Some(key.clone());
             }
-            let calls = suspects.list.get(&other).map(Suspect::all_calls).unwrap_or_default();
+            let calls = suspects
+                .list
+                .get(&other)
+                .map(Suspect::all_calls)
+                .unwrap_or_default();
             if let Some(source) = suspects.list.get_mut(&key) {
                 source.carried.extend(calls);
             }
@@ -149,15 +201,27 @@ fn follow_lines(suspects: &mut Suspects<'_>, facts: &Facts<'_>, rule: &LineRule)
 }
 
 /// True if most rows of `suspect` are at one of `proxies`, after `first`.
-fn follows(facts: &Facts<'_>, rule: &LineRule, proxies: &BTreeSet<String>, first: Timestamp, suspect: &Suspect<'_>) -> bool {
+fn follows(
+    facts: &Facts<'_>,
+    rule: &LineRule,
+    proxies: &BTreeSet<String>,
+    first: Timestamp,
+    suspect: &Suspect<'_>,
+) -> bool {
     let calls: Vec<usize> = suspect.own_calls().collect();
     let total: u64 = facts.calls(&calls).map(Call::count).sum();
     let at: u64 = facts
         .calls(&calls)
         .filter(|call| {
             let begins = call.group.first.is_some_and(|t| t.plus_millis(SLACK_MS) >= first);
-            let pod = if rule.at == "called" { call.destination_pod.as_ref() } else { Some(&call.key.proxy) };
-            begins && pod.is_some_and(|p| proxies.contains(p)) && (rule.at == "called" || is_stale(facts, call))
+            let pod = if rule.at == "called" {
+                call.destination_pod.as_ref()
+            } else {
+                Some(&call.key.proxy)
+            };
+            begins
+                && pod.is_some_and(|p| proxies.contains(p))
+                && (rule.at == "called" || is_stale(facts, call))
         })
         .map(Call::count)
         .sum();
@@ -167,15 +231,27 @@ fn follows(facts: &Facts<'_>, rule: &LineRule, proxies: &BTreeSet<String>, first
 /// True if the called address is of a pod whose own log had ended by the first of these rows (or of which no log
 /// was read): the caller still sends to a pod that is gone.
 fn is_stale(facts: &Facts<'_>, call: &Call<'_>) -> bool {
-    let Some(first) = call.group.first else { return false };
-    let Some(pod) = &call.destination_pod else { return call.key.host.is_empty() || worked_before(facts, call, first) };
-    let last_row = facts.incident.calls.iter().filter(|c| &c.key.proxy == pod).filter_map(|c| c.group.last).max();
+    let Some(first) = call.group.first else {
+        return false;
+    };
+    let Some(pod) = &call.destination_pod else {
+        return call.key.host.is_empty() || worked_before(facts, call, first);
+    };
+    let last_row = facts
+        .incident
+        .calls
+        .iter()
+        .filter(|c| &c.key.proxy == pod)
+        .filter_map(|c| c.group.last)
+        .max();
     last_row.is_some_and(|last| last <= first.plus_millis(SLACK_MS))
 }
 
 fn worked_before(facts: &Facts<'_>, call: &Call<'_>, first: Timestamp) -> bool {
     facts.incident.calls.iter().any(|c| {
-        c.key.host == call.key.host && c.key.proxy == call.key.proxy && c.outcome() == crate::aggregate::flags::Outcome::Ok
+        c.key.host == call.key.host
+            && c.key.proxy == call.key.proxy
+            && c.outcome() == crate::aggregate::flags::Outcome::Ok
             && c.group.first.is_some_and(|t| t < first)
     })
 }
@@ -183,7 +259,11 @@ fn worked_before(facts: &Facts<'_>, call: &Call<'_>, first: Timestamp) -> bool {
 /// True if a proxy logged new configuration after the stream had closed.
 fn config_came_after(facts: &Facts<'_>, proxies: &BTreeSet<String>, first: Timestamp) -> bool {
     facts.incident.totals.hits.iter().any(|(key, hits)| {
-        let id = facts.catalog.signatures.get(usize::from(key.signature)).map(|s| s.id.as_str());
+        let id = facts
+            .catalog
+            .signatures
+            .get(usize::from(key.signature))
+            .map(|s| s.id.as_str());
         proxies.contains(&key.proxy)
             && matches!(id, Some("ev-config-update" | "ag-xds-connected"))
             && hits.last.is_some_and(|last| last > first)
@@ -192,12 +272,22 @@ fn config_came_after(facts: &Facts<'_>, proxies: &BTreeSet<String>, first: Times
 
 /// Effects of a fault at the same destination that began earlier.
 fn follow_first_faults(suspects: &mut Suspects<'_>, facts: &Facts<'_>) {
-    let began: BTreeMap<Key, Timestamp> =
-        suspects.list.iter().filter_map(|(key, s)| Some((key.clone(), s.span(facts)?.0))).collect();
+    let began: BTreeMap<Key, Timestamp> = suspects
+        .list
+        .iter()
+        .filter_map(|(key, s)| Some((key.clone(), s.span(facts)?.0)))
+        .collect();
     for rule in &facts.rules.consequence {
         for (key, first) in began.iter().filter(|(key, _)| key.0 == rule.cause) {
-            let earlier = began.iter().find(|(other, start)| rule.of.contains(&other.0) && other.1 == key.1 && *start <= first);
-            let large = |k: &Key| suspects.list.get(k).is_some_and(|s| s.count(facts) >= facts.thresholds().min_failures);
+            let earlier = began
+                .iter()
+                .find(|(other, start)| rule.of.contains(&other.0) && other.1 == key.1 && *start <= first);
+            let large = |k: &Key| {
+                suspects
+                    .list
+                    .get(k)
+                    .is_some_and(|s| s.count(facts) >= facts.thresholds().min_failures)
+            };
             if let Some((other, _)) = earlier.filter(|(other, _)| large(other))
                 && let Some(suspect) = suspects.list.get_mut(key)
                 && suspect.follows.is_none()
@@ -210,15 +300,31 @@ fn follow_first_faults(suspects: &mut Suspects<'_>, facts: &Facts<'_>) {
 
 /// Callers that give up on a destination that fails are part of its fault.
 fn carry_cancels(suspects: &mut Suspects<'_>, facts: &Facts<'_>) {
-    let keys: Vec<Key> = suspects.list.iter().filter(|(_, s)| !s.remark).map(|(key, _)| key.clone()).collect();
+    let keys: Vec<Key> = suspects
+        .list
+        .iter()
+        .filter(|(_, s)| !s.remark)
+        .map(|(key, _)| key.clone())
+        .collect();
     for key in keys {
-        let Some(suspect) = suspects.list.get(&key) else { continue };
-        let (Some(span), true) = (suspect.span(facts), suspect.count(facts) >= facts.thresholds().min_failures) else { continue };
+        let Some(suspect) = suspects.list.get(&key) else {
+            continue;
+        };
+        let (Some(span), true) = (
+            suspect.span(facts),
+            suspect.count(facts) >= facts.thresholds().min_failures,
+        ) else {
+            continue;
+        };
         let explained: Vec<usize> = suspects
             .cancels
             .iter()
             .copied()
-            .filter(|&i| facts.call(i).is_some_and(|c| c.destination == key.1 && overlaps(c, span)))
+            .filter(|&i| {
+                facts
+                    .call(i)
+                    .is_some_and(|c| c.destination == key.1 && overlaps(c, span))
+            })
             .collect();
         suspects.cancels.retain(|i| !explained.contains(i));
         if let Some(suspect) = suspects.list.get_mut(&key) {
@@ -234,7 +340,10 @@ fn suspect_exhausted_retries(suspects: &mut Suspects<'_>, facts: &Facts<'_>) {
         if let Some(call) = facts.call(index)
             && call.key.has_flag("URX")
         {
-            by_destination.entry(call.destination.clone()).or_default().push(index);
+            by_destination
+                .entry(call.destination.clone())
+                .or_default()
+                .push(index);
         }
     }
     for (destination, calls) in by_destination {
@@ -242,10 +351,18 @@ fn suspect_exhausted_retries(suspects: &mut Suspects<'_>, facts: &Facts<'_>) {
             .answered
             .iter()
             .copied()
-            .filter(|&i| facts.call(i).is_some_and(|c| !c.is_source() && c.destination == destination && c.key.code >= 500))
+            .filter(|&i| {
+                facts
+                    .call(i)
+                    .is_some_and(|c| !c.is_source() && c.destination == destination && c.key.code >= 500)
+            })
             .collect();
         let recorded = facts.calls_to(&destination).any(|c| !c.is_source());
-        let mut suspect = Suspect::new("retries-exhausted", &destination, if called.is_empty() { 0.55 } else { 0.92 });
+        let mut suspect = Suspect::new(
+            "retries-exhausted",
+            &destination,
+            if called.is_empty() { 0.55 } else { 0.92 },
+        );
         suspect.pods = facts.calls(&called).map(|c| c.key.proxy.clone()).collect();
         if called.is_empty() {
             let text = if recorded {
@@ -260,13 +377,22 @@ fn suspect_exhausted_retries(suspects: &mut Suspects<'_>, facts: &Facts<'_>) {
         }
         suspect.rows.insert("retries-ran-out", calls.clone());
         suspect.carried.extend(called.iter().copied());
-        suspects.answered.retain(|i| !calls.contains(i) && !called.contains(i));
+        suspects
+            .answered
+            .retain(|i| !calls.contains(i) && !called.contains(i));
         suspects.add(suspect);
     }
 }
 
 fn absence(text: &str) -> Measured {
-    Measured { name: "called-side", kind: EvidenceKind::Absence, text: text.to_owned(), count: 0, strength: 0.4, places: Vec::new() }
+    Measured {
+        name: "called-side",
+        kind: EvidenceKind::Absence,
+        text: text.to_owned(),
+        count: 0,
+        strength: 0.4,
+        places: Vec::new(),
+    }
 }
 
 fn attempts(facts: &Facts<'_>, calls: &[usize], called: &[usize]) -> Measured {
@@ -275,7 +401,10 @@ fn attempts(facts: &Facts<'_>, calls: &[usize], called: &[usize]) -> Measured {
     Measured {
         name: "attempts",
         kind: EvidenceKind::Join,
-        text: format!("the called proxy shows {rows} answers of the application with status 5xx for these {requests} requests ({:.1} attempts each)", ratio(rows, requests)),
+        text: format!(
+            "the called proxy shows {rows} answers of the application with status 5xx for these {requests} requests ({:.1} attempts each)",
+            ratio(rows, requests)
+        ),
         count: rows,
         strength: 0.9,
         places: first_places(facts.calls(called), 3),
@@ -288,14 +417,21 @@ fn suspect_leaving_clients(suspects: &mut Suspects<'_>, facts: &Facts<'_>) {
     let mut by_destination: BTreeMap<String, Vec<usize>> = BTreeMap::new();
     for &index in &suspects.cancels {
         if let Some(call) = facts.call(index) {
-            by_destination.entry(call.destination.clone()).or_default().push(index);
+            by_destination
+                .entry(call.destination.clone())
+                .or_default()
+                .push(index);
         }
     }
     for (destination, calls) in by_destination {
         let caller_side = facts.calls(&calls).any(Call::is_source);
-        let (own, other): (Vec<usize>, Vec<usize>) =
-            calls.iter().copied().partition(|&i| facts.call(i).is_some_and(|c| c.is_source() == caller_side));
-        let Some(measured) = cancels_changed(facts, &destination, &own) else { continue };
+        let (own, other): (Vec<usize>, Vec<usize>) = calls
+            .iter()
+            .copied()
+            .partition(|&i| facts.call(i).is_some_and(|c| c.is_source() == caller_side));
+        let Some(measured) = cancels_changed(facts, &destination, &own) else {
+            continue;
+        };
         let mut suspect = Suspect::new("client-disconnect", &destination, 0.8);
         suspect.rows.insert("callers-left", own);
         suspect.carried.extend(other);
@@ -320,7 +456,10 @@ fn cancels_changed(facts: &Facts<'_>, destination: &str, calls: &[usize]) -> Opt
         || as_ms(ended, last) > thresholds.rate_change_gaps * gap_ms.max(1.0);
     let (low, mid, high) = quartiles(facts, calls)?;
     let clustered = high - low <= (mid * thresholds.cluster_spread).max(5.0);
-    let before: u64 = facts.calls_to(destination).map(|c| rows_between(c, i64::MIN, first.secs() - 1)).sum();
+    let before: u64 = facts
+        .calls_to(destination)
+        .map(|c| rows_between(c, i64::MIN, first.secs() - 1))
+        .sum();
     (changed && clustered && before > 0).then(|| Measured {
         name: "cancels-changed",
         kind: EvidenceKind::Statistic,
@@ -345,8 +484,10 @@ fn as_ms(to: Timestamp, from: Timestamp) -> f64 {
 }
 
 fn as_f64(value: u64) -> f64 {
-    #[expect(clippy::cast_precision_loss, reason = "spans and durations in ms are far below 2^52")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "spans and durations in ms are far below 2^52"
+    )]
     let value = value as f64;
     value
 }
-

@@ -21,8 +21,12 @@ pub fn write(suspects: &Suspects<'_>, facts: &Facts<'_>) -> Vec<Finding> {
     let large = |s: &&Suspect<'_>| {
         s.count(facts) >= facts.thresholds().min_failures || !s.lines.is_empty() || s.window.is_some()
     };
-    let mut findings: Vec<Finding> =
-        suspects.list.values().filter(large).filter_map(|s| finding(s, suspects, facts)).collect();
+    let mut findings: Vec<Finding> = suspects
+        .list
+        .values()
+        .filter(large)
+        .filter_map(|s| finding(s, suspects, facts))
+        .collect();
     drop_orphans(&mut findings);
     findings.sort_by(|a, b| order(b).total_cmp(&order(a)).then_with(|| a.id.cmp(&b.id)));
     findings
@@ -32,7 +36,11 @@ pub fn write(suspects: &Suspects<'_>, facts: &Facts<'_>) -> Vec<Finding> {
 fn drop_orphans(findings: &mut [Finding]) {
     let ids: BTreeSet<String> = findings.iter().map(|f| f.id.clone()).collect();
     for finding in findings {
-        if finding.consequence_of.as_ref().is_some_and(|id| !ids.contains(id)) {
+        if finding
+            .consequence_of
+            .as_ref()
+            .is_some_and(|id| !ids.contains(id))
+        {
             finding.consequence_of = None;
             finding.role = Role::Cause;
         }
@@ -42,15 +50,26 @@ fn drop_orphans(findings: &mut [Finding]) {
 /// Causes before consequences, accusations before remarks, then by how sure and how large.
 fn order(finding: &Finding) -> f64 {
     let role = if finding.role == Role::Cause { 100.0 } else { 0.0 };
-    let severity = if finding.severity == Severity::Info { 0.0 } else { 50.0 };
+    let severity = if finding.severity == Severity::Info {
+        0.0
+    } else {
+        50.0
+    };
     let share = ratio(finding.failed, finding.requests);
     let size = f64::from(u32::try_from(finding.failed.min(1_000_000)).unwrap_or(0)).ln_1p() / 14.0;
     role + severity + finding.confidence * 10.0 + share * 3.0 + size * 3.0
 }
 
 fn id_of(cause: &str, destination: &str) -> String {
-    let place = if destination == "*" { "mesh".to_owned() } else { destination.to_lowercase() };
-    let slug: String = place.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+    let place = if destination == "*" {
+        "mesh".to_owned()
+    } else {
+        destination.to_lowercase()
+    };
+    let slug: String = place
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
+        .collect();
     format!("{cause}-{}", slug.trim_matches('-'))
 }
 
@@ -59,16 +78,26 @@ fn finding(suspect: &Suspect<'_>, suspects: &Suspects<'_>, facts: &Facts<'_>) ->
     let (first, last) = suspect.span(facts)?;
     let all: Vec<usize> = suspect.all_calls().into_iter().collect();
     let own: Vec<usize> = suspect.own_calls().collect();
-    let count = suspect.count(facts).max(suspect.lines.iter().map(|l| l.hits.count).sum());
+    let count = suspect
+        .count(facts)
+        .max(suspect.lines.iter().map(|l| l.hits.count).sum());
     let (start, end) = window(suspect, facts, first, last, count);
     let scope = scope(suspect, facts, &all);
     let names = placeholders(suspect, facts, &scope, &all);
     let filled = cause.filled(&names);
     let (requests, failed) = impact(suspect, facts, &all, start, end);
-    let role = if suspect.follows.is_some() { Role::Consequence } else { Role::Cause };
+    let role = if suspect.follows.is_some() {
+        Role::Consequence
+    } else {
+        Role::Cause
+    };
     let confidence = confidence(suspect, count);
     let (ruled_out, open) = look_alikes(suspect, suspects, facts, cause);
-    let settled_by = filled.overturn.map(|o| Missing { what: o.what, why_it_matters: o.why_it_matters, command: o.command });
+    let settled_by = filled.overturn.map(|o| Missing {
+        what: o.what,
+        why_it_matters: o.why_it_matters,
+        command: o.command,
+    });
     let mut notes = filled.notes;
     notes.extend(open);
     Some(Finding {
@@ -79,10 +108,16 @@ fn finding(suspect: &Suspect<'_>, suspects: &Suspects<'_>, facts: &Facts<'_>) ->
         severity: severity(suspect, facts, role, confidence, requests, failed),
         confidence,
         role,
-        consequence_of: suspect.follows.as_ref().map(|(cause, destination)| id_of(cause, destination)),
+        consequence_of: suspect
+            .follows
+            .as_ref()
+            .map(|(cause, destination)| id_of(cause, destination)),
         step: cause.step,
         scope,
-        onset: (count >= facts.thresholds().onset_failures || suspect.window.is_some() || !suspect.lines.is_empty()).then_some(first),
+        onset: (count >= facts.thresholds().onset_failures
+            || suspect.window.is_some()
+            || !suspect.lines.is_empty())
+        .then_some(first),
         start: Some(start),
         end: Some(end),
         requests,
@@ -105,13 +140,22 @@ fn fix(fix: FilledFix) -> Fix {
         command: fix.command,
         yaml: fix.yaml,
         risk: fix.risk.name().to_owned(),
-        valid_for: ValidFor { from: fix.valid_from, to: fix.valid_to },
+        valid_for: ValidFor {
+            from: fix.valid_from,
+            to: fix.valid_to,
+        },
     }
 }
 
 /// From the first to the last affected record; to the end of the data without a later success; a sporadic fault
 /// is widened by the mean gap between its failures.
-fn window(suspect: &Suspect<'_>, facts: &Facts<'_>, first: Timestamp, last: Timestamp, count: u64) -> (Timestamp, Timestamp) {
+fn window(
+    suspect: &Suspect<'_>,
+    facts: &Facts<'_>,
+    first: Timestamp,
+    last: Timestamp,
+    count: u64,
+) -> (Timestamp, Timestamp) {
     let data_start = facts.incident.start.unwrap_or(first);
     let data_end = facts.incident.end.unwrap_or(last);
     if suspect.window.is_some() {
@@ -120,7 +164,11 @@ fn window(suspect: &Suspect<'_>, facts: &Facts<'_>, first: Timestamp, last: Time
     let from_lines = suspect.own_calls().next().is_none();
     let last_good = facts.last_good(&suspect.destination);
     let recovered = !from_lines && suspect.destination != "*" && last_good.is_some_and(|good| good > last);
-    let goes_on = if suspect.destination == "*" { any_recovered(suspect, facts) } else { recovered };
+    let goes_on = if suspect.destination == "*" {
+        any_recovered(suspect, facts)
+    } else {
+        recovered
+    };
     if !goes_on {
         return (first, data_end);
     }
@@ -133,7 +181,10 @@ fn window(suspect: &Suspect<'_>, facts: &Facts<'_>, first: Timestamp, last: Time
         return (first, last);
     }
     let gap_ns = last.0.saturating_sub(first.0) / i64::try_from(count - 1).unwrap_or(i64::MAX).max(1);
-    (Timestamp(first.0.saturating_sub(gap_ns)).max(data_start), Timestamp(last.0.saturating_add(gap_ns)).min(data_end))
+    (
+        Timestamp(first.0.saturating_sub(gap_ns)).max(data_start),
+        Timestamp(last.0.saturating_add(gap_ns)).min(data_end),
+    )
 }
 
 /// For a fault of many destinations: true if every one of them answered well after its last failure.
@@ -146,7 +197,10 @@ fn any_recovered(suspect: &Suspect<'_>, facts: &Facts<'_>) -> bool {
             *known = (*known).max(time);
         }
     }
-    !last.is_empty() && last.iter().all(|(destination, time)| facts.last_good(destination).is_some_and(|good| good > *time))
+    !last.is_empty()
+        && last
+            .iter()
+            .all(|(destination, time)| facts.last_good(destination).is_some_and(|good| good > *time))
 }
 
 fn scope(suspect: &Suspect<'_>, facts: &Facts<'_>, all: &[usize]) -> Scope {
@@ -159,33 +213,61 @@ fn scope(suspect: &Suspect<'_>, facts: &Facts<'_>, all: &[usize]) -> Scope {
         }
     }
     let most = |counts: &BTreeMap<&str, u64>| {
-        counts.iter().max_by(|a, b| a.1.cmp(b.1).then(b.0.cmp(a.0))).map(|(name, _)| (*name).to_owned())
+        counts
+            .iter()
+            .max_by(|a, b| a.1.cmp(b.1).then(b.0.cmp(a.0)))
+            .map(|(name, _)| (*name).to_owned())
     };
     let line_source = suspect.lines.first().map(|l| proxy_name(&l.proxy).to_owned());
     let control_plane = suspect.destination == "istiod";
     Scope {
-        source: if control_plane { line_source } else { most(&sources) },
+        source: if control_plane {
+            line_source
+        } else {
+            most(&sources)
+        },
         destination: Some(suspect.destination.clone()),
-        cluster: if control_plane { Some("xds-grpc".to_owned()) } else { most(&clusters).or_else(|| usual_cluster(suspect, facts)) },
+        cluster: if control_plane {
+            Some("xds-grpc".to_owned())
+        } else {
+            most(&clusters).or_else(|| usual_cluster(suspect, facts))
+        },
         pods: suspect.pods.iter().cloned().collect(),
     }
 }
 
 /// The cluster of good calls to the destination, where the affected rows have none.
 fn usual_cluster(suspect: &Suspect<'_>, facts: &Facts<'_>) -> Option<String> {
-    let named = facts.calls_to(&suspect.destination).filter(|c| c.is_source() && !c.key.cluster.is_empty());
+    let named = facts
+        .calls_to(&suspect.destination)
+        .filter(|c| c.is_source() && !c.key.cluster.is_empty());
     named.max_by_key(|c| c.count()).map(|c| c.key.cluster.clone())
 }
 
 fn placeholders(suspect: &Suspect<'_>, facts: &Facts<'_>, scope: &Scope, all: &[usize]) -> Placeholders {
     let destination = &suspect.destination;
-    let host = destination.rsplit_once(':').map_or(destination.as_str(), |(host, _)| host);
-    let source_pod = facts.calls(all).find(|c| c.is_source()).map(|c| &c.key.proxy).or_else(|| suspect.lines.first().map(|l| &l.proxy));
-    let subset = scope.cluster.as_deref().and_then(ClusterName::parse).map(|c| c.subset.to_owned()).filter(|s| !s.is_empty());
+    let host = destination
+        .rsplit_once(':')
+        .map_or(destination.as_str(), |(host, _)| host);
+    let source_pod = facts
+        .calls(all)
+        .find(|c| c.is_source())
+        .map(|c| &c.key.proxy)
+        .or_else(|| suspect.lines.first().map(|l| &l.proxy));
+    let subset = scope
+        .cluster
+        .as_deref()
+        .and_then(ClusterName::parse)
+        .map(|c| c.subset.to_owned())
+        .filter(|s| !s.is_empty());
     Placeholders {
         source: scope.source.clone(),
         source_pod: source_pod.filter(|p| !p.contains(':')).cloned(),
-        destination: Some(if destination == "*" { "all destinations".to_owned() } else { address::short_service(destination).to_owned() }),
+        destination: Some(if destination == "*" {
+            "all destinations".to_owned()
+        } else {
+            address::short_service(destination).to_owned()
+        }),
         destination_pod: suspect.pods.first().filter(|p| !p.contains(':')).cloned(),
         namespace: address::service_namespace(destination).map(str::to_owned),
         service: (destination != "*").then(|| address::short_service(destination).to_owned()),
@@ -199,7 +281,13 @@ fn placeholders(suspect: &Suspect<'_>, facts: &Facts<'_>, scope: &Scope, all: &[
 }
 
 /// Requests to the destination in the window, and those that failed of this cause.
-fn impact(suspect: &Suspect<'_>, facts: &Facts<'_>, all: &[usize], start: Timestamp, end: Timestamp) -> (u64, u64) {
+fn impact(
+    suspect: &Suspect<'_>,
+    facts: &Facts<'_>,
+    all: &[usize],
+    start: Timestamp,
+    end: Timestamp,
+) -> (u64, u64) {
     let destinations: BTreeSet<&str> = if suspect.destination == "*" || suspect.own_calls().next().is_none() {
         facts.calls(all).map(|c| c.destination.as_str()).collect()
     } else {
@@ -212,19 +300,37 @@ fn impact(suspect: &Suspect<'_>, facts: &Facts<'_>, all: &[usize], start: Timest
         .filter(within)
         .map(|c| rows_between(c, start.secs(), end.secs()))
         .sum();
-    let failed = facts.calls(all).filter(within).filter(|c| c.outcome() != Outcome::Ok || c.key.code >= 400).map(Call::count).sum();
+    let failed = facts
+        .calls(all)
+        .filter(within)
+        .filter(|c| c.outcome() != Outcome::Ok || c.key.code >= 400)
+        .map(Call::count)
+        .sum();
     (requests, failed)
 }
 
 fn confidence(suspect: &Suspect<'_>, count: u64) -> f64 {
-    let few = if count < 20 && suspect.lines.is_empty() { 0.9 } else { 1.0 };
+    let few = if count < 20 && suspect.lines.is_empty() {
+        0.9
+    } else {
+        1.0
+    };
     ((suspect.confidence * few) * 100.0).round() / 100.0
 }
 
-fn severity(suspect: &Suspect<'_>, facts: &Facts<'_>, role: Role, confidence: f64, requests: u64, failed: u64) -> Severity {
+fn severity(
+    suspect: &Suspect<'_>,
+    facts: &Facts<'_>,
+    role: Role,
+    confidence: f64,
+    requests: u64,
+    failed: u64,
+) -> Severity {
     if role == Role::Consequence || suspect.remark || confidence < 0.5 {
         Severity::Info
-    } else if failed >= facts.thresholds().onset_failures && ratio(failed, requests) >= facts.thresholds().critical_share {
+    } else if failed >= facts.thresholds().onset_failures
+        && ratio(failed, requests) >= facts.thresholds().critical_share
+    {
         Severity::Critical
     } else {
         Severity::Warning
@@ -245,15 +351,28 @@ fn evidence(suspect: &Suspect<'_>, facts: &Facts<'_>, own: &[usize]) -> Vec<Evid
     list
 }
 
-fn rows_evidence(suspect: &Suspect<'_>, facts: &Facts<'_>, rule: Option<&Rule>, rule_id: &str, calls: &[usize]) -> Evidence {
+fn rows_evidence(
+    suspect: &Suspect<'_>,
+    facts: &Facts<'_>,
+    rule: Option<&Rule>,
+    rule_id: &str,
+    calls: &[usize],
+) -> Evidence {
     let count = facts.calls(calls).map(Call::count).sum();
     let says = match (rule, rule_id) {
         (Some(rule), _) => &rule.says,
         (None, "retries-ran-out") => "retries of {proxy} to {destination} ran out (URX)",
         (None, _) => "callers of {destination} went away before it had answered (DC)",
     };
-    let proxies: BTreeSet<String> = facts.calls(calls).map(|c| proxy_name(&c.key.proxy).to_owned()).collect();
-    let hosts: BTreeSet<String> = facts.calls(calls).map(|c| c.key.host.clone()).filter(|h| !h.is_empty()).collect();
+    let proxies: BTreeSet<String> = facts
+        .calls(calls)
+        .map(|c| proxy_name(&c.key.proxy).to_owned())
+        .collect();
+    let hosts: BTreeSet<String> = facts
+        .calls(calls)
+        .map(|c| c.key.host.clone())
+        .filter(|h| !h.is_empty())
+        .collect();
     let text = says
         .replace("{proxy}", &listed(&proxies, "a proxy"))
         .replace("{host}", &listed(&hosts, &suspect.destination))
@@ -274,8 +393,14 @@ fn statuses(facts: &Facts<'_>, calls: &[usize]) -> String {
     for call in facts.calls(calls) {
         let key = call.key;
         let flags = if key.flags.is_empty() { "-" } else { &key.flags };
-        let details = if key.details.is_empty() { String::new() } else { format!(" {}", shortened(&key.details)) };
-        *counts.entry(format!("{} {flags}{details}", key.code)).or_default() += call.count();
+        let details = if key.details.is_empty() {
+            String::new()
+        } else {
+            format!(" {}", shortened(&key.details))
+        };
+        *counts
+            .entry(format!("{} {flags}{details}", key.code))
+            .or_default() += call.count();
     }
     let mut list: Vec<(String, u64)> = counts.into_iter().collect();
     list.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
@@ -291,7 +416,11 @@ fn shortened(details: &str) -> String {
 }
 
 fn listed(names: &BTreeSet<String>, none: &str) -> String {
-    if names.is_empty() { none.to_owned() } else { some(&names.iter().cloned().collect::<Vec<_>>(), 2) }
+    if names.is_empty() {
+        none.to_owned()
+    } else {
+        some(&names.iter().cloned().collect::<Vec<_>>(), 2)
+    }
 }
 
 fn line_evidence(suspect: &Suspect<'_>, facts: &Facts<'_>) -> Vec<Evidence> {
@@ -337,7 +466,10 @@ fn carried_evidence(suspect: &Suspect<'_>, facts: &Facts<'_>) -> Option<Evidence
     let count: u64 = facts.calls(&calls).map(Call::count).sum();
     (count > 0).then(|| Evidence {
         kind: EvidenceKind::Join,
-        text: format!("it stands behind {count} rows elsewhere at the same time, with {}", statuses(facts, &calls)),
+        text: format!(
+            "it stands behind {count} rows elsewhere at the same time, with {}",
+            statuses(facts, &calls)
+        ),
         count,
         strength: 0.7,
         places: first_places(facts.calls(&calls), REFS),
@@ -346,10 +478,15 @@ fn carried_evidence(suspect: &Suspect<'_>, facts: &Facts<'_>) -> Option<Evidence
 
 /// Good before, and good elsewhere meanwhile: what is wrong is here, and began then.
 fn before_and_elsewhere(suspect: &Suspect<'_>, facts: &Facts<'_>, own: &[usize]) -> Vec<Evidence> {
-    let Some((first, last)) = suspect.span(facts) else { return Vec::new() };
+    let Some((first, last)) = suspect.span(facts) else {
+        return Vec::new();
+    };
     let good = |c: &&Call<'_>| c.counted && c.outcome() == Outcome::Ok;
-    let before: u64 =
-        facts.calls_to(&suspect.destination).filter(good).map(|c| rows_between(c, i64::MIN, first.secs() - 1)).sum();
+    let before: u64 = facts
+        .calls_to(&suspect.destination)
+        .filter(good)
+        .map(|c| rows_between(c, i64::MIN, first.secs() - 1))
+        .sum();
     let sources: BTreeSet<&str> = facts.calls(own).map(|c| c.source.as_str()).collect();
     let elsewhere: Vec<&Call<'_>> = facts
         .incident
@@ -362,7 +499,14 @@ fn before_and_elsewhere(suspect: &Suspect<'_>, facts: &Facts<'_>, own: &[usize])
     let fine: u64 = elsewhere.iter().filter(|c| good(&**c)).map(|c| within(&c)).sum();
     let mut list = Vec::new();
     if before > 0 {
-        list.push(statistic(format!("{before} requests to {} were good before {first}", suspect.destination), before, 0.4));
+        list.push(statistic(
+            format!(
+                "{before} requests to {} were good before {first}",
+                suspect.destination
+            ),
+            before,
+            0.4,
+        ));
     }
     if all >= 20 && suspect.destination != "*" {
         let share = ratio(fine, all) * 100.0;
@@ -372,18 +516,41 @@ fn before_and_elsewhere(suspect: &Suspect<'_>, facts: &Facts<'_>, own: &[usize])
 }
 
 fn statistic(text: String, count: u64, strength: f64) -> Evidence {
-    Evidence { kind: EvidenceKind::Statistic, text, count, strength, places: Vec::new() }
+    Evidence {
+        kind: EvidenceKind::Statistic,
+        text,
+        count,
+        strength,
+        places: Vec::new(),
+    }
 }
 
 /// Look-alikes that left no trace are ruled out; those that cannot be, are named with what would tell them apart.
-fn look_alikes(suspect: &Suspect<'_>, suspects: &Suspects<'_>, facts: &Facts<'_>, cause: &Cause) -> (Vec<RuledOut>, Vec<String>) {
-    let rows = if suspect.destination == "*" { facts.incident.totals.rows } else { facts.rows_to(&suspect.destination) };
+fn look_alikes(
+    suspect: &Suspect<'_>,
+    suspects: &Suspects<'_>,
+    facts: &Facts<'_>,
+    cause: &Cause,
+) -> (Vec<RuledOut>, Vec<String>) {
+    let rows = if suspect.destination == "*" {
+        facts.incident.totals.rows
+    } else {
+        facts.rows_to(&suspect.destination)
+    };
     let (mut out, mut open) = (Vec::new(), Vec::new());
     for look_alike in &cause.look_alikes {
-        let present = suspects.list.contains_key(&(look_alike.cause.clone(), suspect.destination.clone()));
+        let present = suspects
+            .list
+            .contains_key(&(look_alike.cause.clone(), suspect.destination.clone()));
         match because(facts, &look_alike.cause, &suspect.destination, rows).filter(|_| !present) {
-            Some(because) => out.push(RuledOut { cause: look_alike.cause.clone(), because }),
-            None => open.push(format!("not ruled out: {}: {}", look_alike.cause, look_alike.differs)),
+            Some(because) => out.push(RuledOut {
+                cause: look_alike.cause.clone(),
+                because,
+            }),
+            None => open.push(format!(
+                "not ruled out: {}: {}",
+                look_alike.cause, look_alike.differs
+            )),
         }
     }
     (out, open)
@@ -391,13 +558,33 @@ fn look_alikes(suspect: &Suspect<'_>, suspects: &Suspects<'_>, facts: &Facts<'_>
 
 fn because(facts: &Facts<'_>, cause: &str, destination: &str, rows: u64) -> Option<String> {
     let of_rows = facts.rules.of_cause(cause).map(|r| r.absent.as_str());
-    let of_lines = facts.rules.line.iter().filter(|l| l.cause == cause).map(|l| l.absent.as_str());
+    let of_lines = facts
+        .rules
+        .line
+        .iter()
+        .filter(|l| l.cause == cause)
+        .map(|l| l.absent.as_str());
     let absent: Vec<&str> = of_rows.chain(of_lines).filter(|text| !text.is_empty()).collect();
     if absent.is_empty() {
         return None;
     }
-    let proxies: BTreeSet<&str> = facts.incident.calls.iter().map(|c| c.key.proxy.as_str()).collect();
-    let text = absent.iter().take(2).copied().collect::<Vec<_>>().join("; ").replace("{proxies}", &proxies.len().to_string());
-    let whom = if destination == "*" { "all destinations" } else { destination };
+    let proxies: BTreeSet<&str> = facts
+        .incident
+        .calls
+        .iter()
+        .map(|c| c.key.proxy.as_str())
+        .collect();
+    let text = absent
+        .iter()
+        .take(2)
+        .copied()
+        .collect::<Vec<_>>()
+        .join("; ")
+        .replace("{proxies}", &proxies.len().to_string());
+    let whom = if destination == "*" {
+        "all destinations"
+    } else {
+        destination
+    };
     Some(format!("{text} ({rows} rows to {whom} read)"))
 }

@@ -27,7 +27,10 @@ struct Slow {
 
 /// Adds suspects for slow destinations that no fault explains.
 pub fn suspect<'f>(suspects: &mut Suspects<'f>, facts: &'f Facts<'f>) {
-    let slow: Vec<Slow> = facts.destinations().filter_map(|(name, _)| slow_destination(facts, name)).collect();
+    let slow: Vec<Slow> = facts
+        .destinations()
+        .filter_map(|(name, _)| slow_destination(facts, name))
+        .collect();
     if let Some(common) = common_stall(facts, &slow) {
         suspects.add(common);
         return;
@@ -53,13 +56,20 @@ fn good_series(facts: &Facts<'_>, destination: &str, reporter: Reporter) -> Seri
 }
 
 fn mean_ms(moment: &Moment) -> f64 {
-    if moment.count == 0 { 0.0 } else { as_f64(moment.duration_sum_ms) / as_f64(moment.count) }
+    if moment.count == 0 {
+        0.0
+    } else {
+        as_f64(moment.duration_sum_ms) / as_f64(moment.count)
+    }
 }
 
 fn slow_destination(facts: &Facts<'_>, destination: &str) -> Option<Slow> {
     let source = good_series(facts, destination, Reporter::Source);
     let (series, reporter) = if source.is_empty() {
-        (good_series(facts, destination, Reporter::Destination), Reporter::Destination)
+        (
+            good_series(facts, destination, Reporter::Destination),
+            Reporter::Destination,
+        )
     } else {
         (source, Reporter::Source)
     };
@@ -75,8 +85,13 @@ fn slow_destination(facts: &Facts<'_>, destination: &str) -> Option<Slow> {
         slow_moment.merge(*moment);
         seconds.push(second);
     }
-    let proxies = facts.calls_to(destination).filter(|c| c.key.reporter == reporter).map(|c| c.key.proxy.clone()).collect();
-    let lasting = seconds.len() >= thresholds.slow_buckets || mean_ms(&slow_moment) >= as_f64(thresholds.stall_ms);
+    let proxies = facts
+        .calls_to(destination)
+        .filter(|c| c.key.reporter == reporter)
+        .map(|c| c.key.proxy.clone())
+        .collect();
+    let lasting =
+        seconds.len() >= thresholds.slow_buckets || mean_ms(&slow_moment) >= as_f64(thresholds.stall_ms);
     (slow_moment.count >= thresholds.slow_rows && lasting && seconds.len() < series.len()).then(|| Slow {
         destination: destination.to_owned(),
         seconds,
@@ -91,7 +106,10 @@ fn slow_destination(facts: &Facts<'_>, destination: &str) -> Option<Slow> {
 
 fn span(slow: &Slow) -> Option<(Timestamp, Timestamp)> {
     let (first, last) = (slow.seconds.first()?, slow.seconds.last()?);
-    Some((Timestamp::from_secs(*first), Timestamp::from_secs(last + slow.width_s)))
+    Some((
+        Timestamp::from_secs(*first),
+        Timestamp::from_secs(last + slow.width_s),
+    ))
 }
 
 /// Slow calls that the called proxy confirms are its application's; without its rows that is open.
@@ -101,7 +119,11 @@ fn slow_upstream<'f>(facts: &Facts<'_>, slow: &Slow) -> Suspect<'f> {
     for (_, moment) in called.iter().filter(|(second, _)| slow.seconds.contains(second)) {
         inside.merge(*moment);
     }
-    let upstream_ms = if inside.upstream_count == 0 { None } else { Some(as_f64(inside.upstream_sum_ms) / as_f64(inside.upstream_count)) };
+    let upstream_ms = if inside.upstream_count == 0 {
+        None
+    } else {
+        Some(as_f64(inside.upstream_sum_ms) / as_f64(inside.upstream_count))
+    };
     let application = upstream_ms.is_some_and(|ms| ms * 2.0 >= slow.slow_ms);
     let text = match upstream_ms {
         Some(ms) if application => format!("the called proxy waited {ms:.0} ms on average for its application in the same seconds: the time was spent there"),
@@ -118,8 +140,19 @@ fn slow_upstream<'f>(facts: &Facts<'_>, slow: &Slow) -> Suspect<'f> {
     suspect.window = span(slow);
     suspect.added_latency_ms = Some(slow.slow_ms - slow.usual_ms);
     suspect.measured.push(slower(facts, slow));
-    suspect.measured.push(Measured { name: "time-spent", kind: EvidenceKind::Statistic, text, count: inside.upstream_count, strength: confidence, places: slowest_places(facts, &slow.destination, Reporter::Destination) });
-    suspect.pods = facts.calls_to(&slow.destination).filter(|c| !c.is_source()).map(|c| c.key.proxy.clone()).collect();
+    suspect.measured.push(Measured {
+        name: "time-spent",
+        kind: EvidenceKind::Statistic,
+        text,
+        count: inside.upstream_count,
+        strength: confidence,
+        places: slowest_places(facts, &slow.destination, Reporter::Destination),
+    });
+    suspect.pods = facts
+        .calls_to(&slow.destination)
+        .filter(|c| !c.is_source())
+        .map(|c| c.key.proxy.clone())
+        .collect();
     suspect
 }
 
@@ -127,7 +160,10 @@ fn slower(facts: &Facts<'_>, slow: &Slow) -> Measured {
     Measured {
         name: "slower",
         kind: EvidenceKind::Statistic,
-        text: format!("{} good requests to {} took {:.0} ms on average, against {:.0} ms at other times", slow.rows, slow.destination, slow.slow_ms, slow.usual_ms),
+        text: format!(
+            "{} good requests to {} took {:.0} ms on average, against {:.0} ms at other times",
+            slow.rows, slow.destination, slow.slow_ms, slow.usual_ms
+        ),
         count: slow.rows,
         strength: 0.8,
         places: slowest_places(facts, &slow.destination, slow.reporter),
@@ -137,7 +173,11 @@ fn slower(facts: &Facts<'_>, slow: &Slow) -> Measured {
 fn slowest_places(facts: &Facts<'_>, destination: &str, reporter: Reporter) -> Vec<Place> {
     let names = &facts.incident.names;
     let slowest = facts.incident.totals.slowest.iter();
-    slowest.filter(|s| s.reporter == reporter && names.service(&s.destination) == destination).map(|s| s.place).take(3).collect()
+    slowest
+        .filter(|s| s.reporter == reporter && names.service(&s.destination) == destination)
+        .map(|s| s.place)
+        .take(3)
+        .collect()
 }
 
 /// All destinations of one proxy slow in the same seconds: the proxy itself stood still. With configuration
@@ -160,13 +200,26 @@ fn common_stall<'f>(facts: &Facts<'f>, slow: &[Slow]) -> Option<Suspect<'f>> {
         return None;
     }
     let pushes = pushes(facts, &proxy, &caller_side);
-    let mut suspect = Suspect::new("control-plane-push-delay", "*", if pushes.is_some() { 0.85 } else { 0.35 });
+    let mut suspect = Suspect::new(
+        "control-plane-push-delay",
+        "*",
+        if pushes.is_some() { 0.85 } else { 0.35 },
+    );
     suspect.remark = pushes.is_none();
     suspect.pods.insert(proxy);
-    suspect.added_latency_ms = caller_side.iter().map(|s| s.slow_ms - s.usual_ms).max_by(f64::total_cmp);
+    suspect.added_latency_ms = caller_side
+        .iter()
+        .map(|s| s.slow_ms - s.usual_ms)
+        .max_by(f64::total_cmp);
     let spans: Vec<(Timestamp, Timestamp)> = caller_side.iter().filter_map(|s| span(s)).collect();
-    suspect.window = spans.iter().map(|s| s.0).min().zip(spans.iter().map(|s| s.1).max());
-    suspect.measured.extend(caller_side.iter().map(|s| slower(facts, s)));
+    suspect.window = spans
+        .iter()
+        .map(|s| s.0)
+        .min()
+        .zip(spans.iter().map(|s| s.1).max());
+    suspect
+        .measured
+        .extend(caller_side.iter().map(|s| slower(facts, s)));
     suspect.measured.extend(pushes);
     Some(suspect)
 }
@@ -174,7 +227,12 @@ fn common_stall<'f>(facts: &Facts<'f>, slow: &[Slow]) -> Option<Suspect<'f>> {
 /// True if the slow seconds of each lie near those of the first.
 fn together(slow: &[&Slow]) -> bool {
     let Some(first) = slow.first() else { return false };
-    let near = |second: i64| first.seconds.iter().any(|s| (s - second).abs() <= 5 * first.width_s);
+    let near = |second: i64| {
+        first
+            .seconds
+            .iter()
+            .any(|s| (s - second).abs() <= 5 * first.width_s)
+    };
     slow.iter().all(|s| {
         let close = s.seconds.iter().filter(|&&second| near(second)).count();
         close * 2 >= s.seconds.len()
@@ -185,12 +243,19 @@ fn pushes(facts: &Facts<'_>, proxy: &str, slow: &[&Slow]) -> Option<Measured> {
     let mut near: BTreeMap<i64, u64> = BTreeMap::new();
     let mut places = Vec::new();
     for (key, hits) in facts.incident.totals.hits.iter() {
-        let id = facts.catalog.signatures.get(usize::from(key.signature)).map(|s| s.id.as_str());
+        let id = facts
+            .catalog
+            .signatures
+            .get(usize::from(key.signature))
+            .map(|s| s.id.as_str());
         if key.proxy != proxy || id != Some("ev-config-update") {
             continue;
         }
         for (second, count) in hits.series.iter() {
-            if slow.iter().any(|s| s.seconds.iter().any(|x| (x - second).abs() <= 10)) {
+            if slow
+                .iter()
+                .any(|s| s.seconds.iter().any(|x| (x - second).abs() <= 10))
+            {
                 *near.entry(second).or_default() += count;
             }
         }
@@ -212,4 +277,3 @@ fn as_f64(value: u64) -> f64 {
     let value = value as f64;
     value
 }
-

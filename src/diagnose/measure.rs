@@ -60,10 +60,19 @@ impl<'i> Facts<'i> {
     pub fn of(incident: &'i Incident<'i>, catalog: &'i Catalog, rules: &'i Rules) -> Self {
         let mut by_destination: BTreeMap<String, Vec<usize>> = BTreeMap::new();
         for (index, call) in incident.calls.iter().enumerate() {
-            by_destination.entry(call.destination.clone()).or_default().push(index);
+            by_destination
+                .entry(call.destination.clone())
+                .or_default()
+                .push(index);
         }
         let resets = resets::by_scope(&incident.totals.connections);
-        Self { incident, catalog, rules, resets, by_destination }
+        Self {
+            incident,
+            catalog,
+            rules,
+            resets,
+            by_destination,
+        }
     }
 
     /// Thresholds.
@@ -83,7 +92,9 @@ impl<'i> Facts<'i> {
 
     /// Destinations with the numbers of their calls.
     pub fn destinations(&self) -> impl Iterator<Item = (&str, &[usize])> {
-        self.by_destination.iter().map(|(name, calls)| (name.as_str(), calls.as_slice()))
+        self.by_destination
+            .iter()
+            .map(|(name, calls)| (name.as_str(), calls.as_slice()))
     }
 
     /// All calls to a destination.
@@ -98,7 +109,10 @@ impl<'i> Facts<'i> {
 
     /// Last good completion of calls to a destination.
     pub fn last_good(&self, destination: &str) -> Option<Timestamp> {
-        self.calls_to(destination).filter(|c| c.outcome() == Outcome::Ok && !c.key.tcp).filter_map(|c| c.group.last).max()
+        self.calls_to(destination)
+            .filter(|c| c.outcome() == Outcome::Ok && !c.key.tcp)
+            .filter_map(|c| c.group.last)
+            .max()
     }
 
     /// Measures `name` for rows of `destination` (numbers in `calls`); `None` where it does not hold.
@@ -125,14 +139,23 @@ impl<'i> Facts<'i> {
         let first = self.first(calls)?;
         let called: Vec<&Call<'_>> = self.calls_to(destination).filter(|c| !c.is_source()).collect();
         let recording = called.iter().any(|c| c.group.first.is_some_and(|t| t <= first));
-        let faults = called.iter().any(|c| c.outcome() != Outcome::Ok && !c.key.details.eq("via_upstream"));
+        let faults = called
+            .iter()
+            .any(|c| c.outcome() != Outcome::Ok && !c.key.details.eq("via_upstream"));
         (recording && !faults).then(|| Measured {
             name: "called-proxy-silent",
             kind: EvidenceKind::Absence,
-            text: format!("the log of the called proxy was being written and shows no failure of {destination}"),
+            text: format!(
+                "the log of the called proxy was being written and shows no failure of {destination}"
+            ),
             count: called.iter().map(|c| c.count()).sum(),
             strength: 0.6,
-            places: called.iter().flat_map(|c| c.group.places.keys().take(1)).copied().take(2).collect(),
+            places: called
+                .iter()
+                .flat_map(|c| c.group.places.keys().take(1))
+                .copied()
+                .take(2)
+                .collect(),
         })
     }
 
@@ -147,8 +170,16 @@ impl<'i> Facts<'i> {
             if names.service(authority) != destination && names.service(&with_port) != destination {
                 continue;
             }
-            let routed = spellings.0.iter().find(|(_, seen)| seen.routed).map(|(path, _)| path);
-            for (path, _) in spellings.0.iter().filter(|(_, seen)| seen.unrouted && !seen.routed) {
+            let routed = spellings
+                .0
+                .iter()
+                .find(|(_, seen)| seen.routed)
+                .map(|(path, _)| path);
+            for (path, _) in spellings
+                .0
+                .iter()
+                .filter(|(_, seen)| seen.unrouted && !seen.routed)
+            {
                 match routed {
                     Some(routed) => variants.push(format!("{path} (routed as {routed})")),
                     None => plain += 1,
@@ -158,7 +189,10 @@ impl<'i> Facts<'i> {
         (!variants.is_empty() && variants.len() >= plain).then(|| Measured {
             name: "case-variant",
             kind: EvidenceKind::Statistic,
-            text: format!("paths without a route differ from routed ones in letter case alone: {}", some(&variants, 3)),
+            text: format!(
+                "paths without a route differ from routed ones in letter case alone: {}",
+                some(&variants, 3)
+            ),
             count: variants.len() as u64,
             strength: 0.95,
             places: Vec::new(),
@@ -180,7 +214,8 @@ impl<'i> Facts<'i> {
         let span_before = u64::try_from(from - start).unwrap_or(0);
         let lookback = u64::try_from(thresholds.ejection_lookback_s).unwrap_or(1);
         // Background errors of the application at a steady rate eject nobody: the burst must stand out.
-        let steady = earlier.saturating_mul(lookback) * 3 > recent.saturating_mul(span_before) && span_before > 0;
+        let steady =
+            earlier.saturating_mul(lookback) * 3 > recent.saturating_mul(span_before) && span_before > 0;
         (recent >= thresholds.ejecting_errors && !steady).then(|| Measured {
             name: "errors-before",
             kind: EvidenceKind::Statistic,
@@ -195,7 +230,9 @@ impl<'i> Facts<'i> {
         let first = self.first(calls)?;
         let good: Vec<&Call<'_>> = self
             .calls_to(destination)
-            .filter(|c| c.is_source() && c.outcome() == Outcome::Ok && c.group.first.is_some_and(|t| t < first))
+            .filter(|c| {
+                c.is_source() && c.outcome() == Outcome::Ok && c.group.first.is_some_and(|t| t < first)
+            })
             .collect();
         let count: u64 = good.iter().map(|c| rows_between(c, i64::MIN, first.secs())).sum();
         (count > 0).then(|| Measured {
@@ -229,7 +266,10 @@ impl<'i> Facts<'i> {
         clustered.map(|call| Measured {
             name: "mesh-name",
             kind: EvidenceKind::Log,
-            text: format!("earlier calls to {destination} went to its own cluster {}", call.key.cluster),
+            text: format!(
+                "earlier calls to {destination} went to its own cluster {}",
+                call.key.cluster
+            ),
             count: call.count(),
             strength: 0.7,
             places: call.group.places.keys().take(1).copied().collect(),
@@ -238,8 +278,10 @@ impl<'i> Facts<'i> {
 
     /// What came before the resets among these rows, on their connections.
     pub fn reset_stats(&self, calls: &[usize]) -> ResetStats {
-        let scopes: BTreeSet<u64> =
-            self.calls(calls).map(|c| scope_hash(c.key.reporter, &c.key.destination)).collect();
+        let scopes: BTreeSet<u64> = self
+            .calls(calls)
+            .map(|c| scope_hash(c.key.reporter, &c.key.destination))
+            .collect();
         let mut all = ResetStats::default();
         for stats in scopes.iter().filter_map(|scope| self.resets.get(scope)) {
             all.reset_idle_ms.extend(&stats.reset_idle_ms);
@@ -284,7 +326,11 @@ impl<'i> Facts<'i> {
         (stats.resets() >= 3 && fresh >= 0.95).then(|| Measured {
             name: "fresh-connections-reset",
             kind: EvidenceKind::Join,
-            text: format!("{} of {} resets hit a connection that had carried no request before", stats.fresh_resets, stats.resets()),
+            text: format!(
+                "{} of {} resets hit a connection that had carried no request before",
+                stats.fresh_resets,
+                stats.resets()
+            ),
             count: stats.fresh_resets,
             strength: 0.6,
             places: first_places(self.calls(calls), 3),
@@ -306,7 +352,12 @@ fn seconds(ms: i64) -> f64 {
 
 /// Rows of a call that completed in the seconds `from..=to`.
 pub fn rows_between(call: &Call<'_>, from: i64, to: i64) -> u64 {
-    call.group.series.iter().filter(|(second, _)| (from..=to).contains(second)).map(|(_, m)| m.count).sum()
+    call.group
+        .series
+        .iter()
+        .filter(|(second, _)| (from..=to).contains(second))
+        .map(|(_, m)| m.count)
+        .sum()
 }
 
 /// The first places of some calls, in order.
@@ -325,4 +376,3 @@ pub fn some(names: &[String], limit: usize) -> String {
         more => format!("{shown} and {more} more"),
     }
 }
-

@@ -32,7 +32,10 @@ pub fn by_scope(rows: &Sampled<ConnectionRow>) -> BTreeMap<u64, ResetStats> {
     for (connection, row) in rows.sorted() {
         let busy_until = last.filter(|(held, _)| *held == connection).map(|(_, end)| end);
         count(stats.entry(row.scope).or_default(), row, busy_until);
-        last = Some((connection, busy_until.map_or(row.end_ns, |end| end.max(row.end_ns))));
+        last = Some((
+            connection,
+            busy_until.map_or(row.end_ns, |end| end.max(row.end_ns)),
+        ));
     }
     for scope in stats.values_mut() {
         scope.reset_idle_ms.sort_unstable();

@@ -25,7 +25,10 @@ pub struct Rules {
 /// Numbers of the diagnosis; `data/rules.toml` tells where each comes from.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(missing_docs, reason = "each is explained beside its value in data/rules.toml")]
+#[expect(
+    missing_docs,
+    reason = "each is explained beside its value in data/rules.toml"
+)]
 pub struct Thresholds {
     pub min_failures: u64,
     pub onset_failures: u64,
@@ -95,7 +98,8 @@ pub struct RowMatch {
 impl RowMatch {
     /// True if the rows of a group, with this median duration, fit.
     pub fn fits(&self, key: &GroupKey, median_ms: impl Fn() -> u64) -> bool {
-        let any = |list: &[String], test: &dyn Fn(&str) -> bool| list.is_empty() || list.iter().any(|x| test(x));
+        let any =
+            |list: &[String], test: &dyn Fn(&str) -> bool| list.is_empty() || list.iter().any(|x| test(x));
         let reporter = match self.reporter.as_deref() {
             None => true,
             Some(name) => name == key.reporter.name(),
@@ -103,7 +107,9 @@ impl RowMatch {
         reporter
             && any(&self.flags, &|f| key.has_flag(f))
             && any(&self.text, &|t| {
-                [&key.details, &key.failure_reason, &key.termination].iter().any(|field| contains_token(field, t))
+                [&key.details, &key.failure_reason, &key.termination]
+                    .iter()
+                    .any(|field| contains_token(field, t))
             })
             && any(&self.clusters, &|c| key.cluster == c)
             && any(&self.routes, &|r| key.route == r)
@@ -179,7 +185,6 @@ impl Rules {
     }
 }
 
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -189,15 +194,32 @@ mod tests {
     fn built_in_rules_name_causes_measures_and_signatures_that_exist() {
         let rules = Rules::built_in().unwrap();
         let catalog = Catalog::built_in().unwrap();
-        let causes = rules.rule.iter().map(|r| &r.cause).chain(rules.line.iter().map(|l| &l.cause));
-        for cause in causes.chain(rules.consequence.iter().flat_map(|c| c.of.iter().chain([&c.cause]))) {
+        let causes = rules
+            .rule
+            .iter()
+            .map(|r| &r.cause)
+            .chain(rules.line.iter().map(|l| &l.cause));
+        for cause in causes.chain(
+            rules
+                .consequence
+                .iter()
+                .flat_map(|c| c.of.iter().chain([&c.cause])),
+        ) {
             assert!(catalog.cause(cause).is_some(), "cause {cause}");
         }
         for id in rules.line.iter().flat_map(|l| &l.signatures) {
             assert!(catalog.signature(id).is_some(), "signature {id}");
         }
-        for name in rules.rule.iter().flat_map(|r| &r.requires).chain(rules.line.iter().flat_map(|l| &l.requires)) {
-            assert!(super::super::measure::NAMES.contains(&name.as_str()), "measure {name}");
+        for name in rules
+            .rule
+            .iter()
+            .flat_map(|r| &r.requires)
+            .chain(rules.line.iter().flat_map(|l| &l.requires))
+        {
+            assert!(
+                super::super::measure::NAMES.contains(&name.as_str()),
+                "measure {name}"
+            );
         }
         let mut ids: Vec<&str> = rules.rule.iter().map(|r| r.id.as_str()).collect();
         ids.sort_unstable();
@@ -208,7 +230,10 @@ mod tests {
     #[test]
     fn an_error_number_is_matched_whole() {
         assert!(contains_token("delayed_connect_error:_111", "connect_error:_111"));
-        assert!(!contains_token("delayed_connect_error:_1110", "connect_error:_111"));
+        assert!(!contains_token(
+            "delayed_connect_error:_1110",
+            "connect_error:_111"
+        ));
         assert!(contains_token("a:_1112,b:_111,", ":_111"));
     }
 }

@@ -94,7 +94,10 @@ impl<'f> Suspect<'f> {
 
     /// Rows that show it.
     pub fn count(&self, facts: &Facts<'_>) -> u64 {
-        self.own_calls().filter_map(|i| facts.call(i)).map(Call::count).sum()
+        self.own_calls()
+            .filter_map(|i| facts.call(i))
+            .map(Call::count)
+            .sum()
     }
 
     /// First and last row or line that shows it.
@@ -103,14 +106,22 @@ impl<'f> Suspect<'f> {
             return self.window;
         }
         let groups = || self.own_calls().filter_map(|i| facts.call(i)).map(|c| c.group);
-        let first = groups().filter_map(|g: &Group| g.first).chain(self.lines.iter().filter_map(|l| l.hits.first)).min()?;
-        let last = groups().filter_map(|g: &Group| g.last).chain(self.lines.iter().filter_map(|l| l.hits.last)).max()?;
+        let first = groups()
+            .filter_map(|g: &Group| g.first)
+            .chain(self.lines.iter().filter_map(|l| l.hits.first))
+            .min()?;
+        let last = groups()
+            .filter_map(|g: &Group| g.last)
+            .chain(self.lines.iter().filter_map(|l| l.hits.last))
+            .max()?;
         Some((first, last))
     }
 
     /// True if only the called proxy's rows or lines of it show it.
     pub fn is_called_side(&self, facts: &Facts<'_>) -> bool {
-        self.own_calls().filter_map(|i| facts.call(i)).all(|c| !c.is_source())
+        self.own_calls()
+            .filter_map(|i| facts.call(i))
+            .all(|c| !c.is_source())
     }
 
     /// Adds what another suspect of the same cause and destination has.
@@ -122,7 +133,11 @@ impl<'f> Suspect<'f> {
         self.carried.extend(other.carried);
         self.lines.extend(other.lines);
         for measured in other.measured {
-            if !self.measured.iter().any(|m| m.name == measured.name && m.text == measured.text) {
+            if !self
+                .measured
+                .iter()
+                .any(|m| m.name == measured.name && m.text == measured.text)
+            {
                 self.measured.push(measured);
             }
         }
@@ -165,7 +180,9 @@ impl<'f> Suspects<'f> {
         }
         for rule in &facts.rules.rule {
             let fitting: Vec<usize> = open.iter().copied().filter(|&i| fits(facts, rule, i)).collect();
-            let Some(measured) = required(facts, &rule.requires, destination, &fitting) else { continue };
+            let Some(measured) = required(facts, &rule.requires, destination, &fitting) else {
+                continue;
+            };
             if fitting.is_empty() {
                 continue;
             }
@@ -177,11 +194,17 @@ impl<'f> Suspects<'f> {
 
     fn gather_lines(&mut self, facts: &'f Facts<'f>, rule: &'f LineRule) {
         for (key, hits) in facts.incident.totals.hits.iter() {
-            let Some(signature) = facts.catalog.signatures.get(usize::from(key.signature)) else { continue };
+            let Some(signature) = facts.catalog.signatures.get(usize::from(key.signature)) else {
+                continue;
+            };
             if !rule.signatures.contains(&signature.id) {
                 continue;
             }
-            let evidence = LineEvidence { signature: signature.id.clone(), proxy: key.proxy.clone(), hits };
+            let evidence = LineEvidence {
+                signature: signature.id.clone(),
+                proxy: key.proxy.clone(),
+                hits,
+            };
             for destination in line_destinations(facts, rule, &key.proxy) {
                 let mut suspect = Suspect::new(&rule.cause, &destination, rule.confidence);
                 suspect.lines.push(evidence.clone());
@@ -210,30 +233,54 @@ fn kind(call: &Call<'_>) -> Kind {
         Outcome::Ok if answered && matches!(key.code, 401 | 403 | 429) => Kind::Answered,
         Outcome::Ok => Kind::Good,
         // URX alone says that the retries ran out, not why.
-        Outcome::Failed | Outcome::Denied if answered && key.flag_tokens().all(|f| f == "URX") => Kind::Answered,
+        Outcome::Failed | Outcome::Denied if answered && key.flag_tokens().all(|f| f == "URX") => {
+            Kind::Answered
+        }
         Outcome::Failed | Outcome::Denied => Kind::Fault,
     }
 }
 
 fn fits(facts: &Facts<'_>, rule: &Rule, index: usize) -> bool {
-    facts.call(index).is_some_and(|call| rule.rows.fits(call.key, || median_ms(call.group)))
+    facts
+        .call(index)
+        .is_some_and(|call| rule.rows.fits(call.key, || median_ms(call.group)))
 }
 
 /// Median duration of a group that is not good.
 pub fn median_ms(group: &Group) -> u64 {
-    group.duration.to_histogram().map_or(0, |h| h.value_at_quantile(0.5))
+    group
+        .duration
+        .to_histogram()
+        .map_or(0, |h| h.value_at_quantile(0.5))
 }
 
-fn required(facts: &Facts<'_>, names: &[String], destination: &str, calls: &[usize]) -> Option<Vec<Measured>> {
+fn required(
+    facts: &Facts<'_>,
+    names: &[String],
+    destination: &str,
+    calls: &[usize],
+) -> Option<Vec<Measured>> {
     if calls.is_empty() {
         return None;
     }
-    names.iter().map(|name| facts.measure(name, destination, calls)).collect()
+    names
+        .iter()
+        .map(|name| facts.measure(name, destination, calls))
+        .collect()
 }
 
-fn of_rows<'f>(facts: &Facts<'_>, rule: &'f Rule, destination: &str, calls: Vec<usize>, measured: Vec<Measured>) -> Suspect<'f> {
+fn of_rows<'f>(
+    facts: &Facts<'_>,
+    rule: &'f Rule,
+    destination: &str,
+    calls: Vec<usize>,
+    measured: Vec<Measured>,
+) -> Suspect<'f> {
     let mut suspect = Suspect::new(&rule.cause, destination, rule.confidence);
-    suspect.pods = facts.calls(&calls).filter_map(|c| c.destination_pod.clone()).collect();
+    suspect.pods = facts
+        .calls(&calls)
+        .filter_map(|c| c.destination_pod.clone())
+        .collect();
     suspect.rows.insert(&rule.id, calls);
     suspect.measured = measured;
     suspect
@@ -251,5 +298,8 @@ fn line_destinations(facts: &Facts<'_>, rule: &LineRule, proxy: &str) -> Vec<Str
         }
     }
     let best = served.iter().max_by(|a, b| a.1.cmp(b.1).then(b.0.cmp(a.0)));
-    vec![best.map_or_else(|| address::workload(proxy).to_owned(), |(name, _)| (*name).to_owned())]
+    vec![best.map_or_else(
+        || address::workload(proxy).to_owned(),
+        |(name, _)| (*name).to_owned(),
+    )]
 }

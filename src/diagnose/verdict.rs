@@ -9,10 +9,18 @@ use std::collections::BTreeSet;
 
 /// Concludes.
 pub fn conclude(findings: Vec<Finding>, suspects: &Suspects<'_>, facts: &Facts<'_>) -> Diagnosis {
-    let accused = findings.iter().any(|f| f.severity != Severity::Info && f.role == Role::Cause);
-    let unexplained: u64 =
-        suspects.unexplained.iter().filter_map(|&i| facts.call(i)).map(Call::count).sum();
-    let suspected = findings.iter().any(|f| f.severity == Severity::Info && f.failed >= facts.thresholds().min_failures);
+    let accused = findings
+        .iter()
+        .any(|f| f.severity != Severity::Info && f.role == Role::Cause);
+    let unexplained: u64 = suspects
+        .unexplained
+        .iter()
+        .filter_map(|&i| facts.call(i))
+        .map(Call::count)
+        .sum();
+    let suspected = findings
+        .iter()
+        .any(|f| f.severity == Severity::Info && f.failed >= facts.thresholds().min_failures);
     let slow = findings.iter().any(|f| f.added_latency_ms.is_some());
     let state = if accused {
         State::CauseFound
@@ -24,7 +32,12 @@ pub fn conclude(findings: Vec<Finding>, suspects: &Suspects<'_>, facts: &Facts<'
         State::Healthy
     };
     let headline = headline(state, &findings, unexplained, facts);
-    Diagnosis { state, headline, missing: missing(facts), findings }
+    Diagnosis {
+        state,
+        headline,
+        missing: missing(facts),
+        findings,
+    }
 }
 
 fn headline(state: State, findings: &[Finding], unexplained: u64, facts: &Facts<'_>) -> String {
@@ -32,14 +45,24 @@ fn headline(state: State, findings: &[Finding], unexplained: u64, facts: &Facts<
     match (state, findings.first()) {
         (State::CauseFound, Some(first)) => first.title.clone(),
         (State::SymptomsOnly, Some(first)) => format!("No cause is certain; most likely: {}", first.title),
-        (State::SymptomsOnly, None) => format!("{unexplained} rows failed in ways that these inputs do not explain"),
+        (State::SymptomsOnly, None) => {
+            format!("{unexplained} rows failed in ways that these inputs do not explain")
+        }
         (State::NotEnough, _) => format!("Too little to judge: {rows} access-log rows were read"),
         _ => {
-            let app: u64 = facts.incident.calls.iter().filter(|c| c.counted && c.key.code >= 500 && c.key.details == "via_upstream").map(Call::count).sum();
+            let app: u64 = facts
+                .incident
+                .calls
+                .iter()
+                .filter(|c| c.counted && c.key.code >= 500 && c.key.details == "via_upstream")
+                .map(Call::count)
+                .sum();
             if app == 0 {
                 "Nothing is wrong with the mesh in these logs".to_owned()
             } else {
-                format!("Nothing is wrong with the mesh in these logs; {app} answers with status 5xx are the applications' own")
+                format!(
+                    "Nothing is wrong with the mesh in these logs; {app} answers with status 5xx are the applications' own"
+                )
             }
         }
     }
@@ -52,7 +75,12 @@ fn missing(facts: &Facts<'_>) -> Vec<Missing> {
         .incident
         .calls
         .iter()
-        .filter(|c| c.is_source() && c.destination_pod.is_none() && !c.key.host.is_empty() && c.key.cluster.starts_with("outbound|"))
+        .filter(|c| {
+            c.is_source()
+                && c.destination_pod.is_none()
+                && !c.key.host.is_empty()
+                && c.key.cluster.starts_with("outbound|")
+        })
         .filter(|c| !facts.calls_to(&c.destination).any(|other| !other.is_source()))
         .map(|c| c.destination.as_str())
         .collect();
@@ -68,10 +96,10 @@ fn missing(facts: &Facts<'_>) -> Vec<Missing> {
     if facts.incident.totals.rows == 0 {
         list.push(Missing {
             what: "access-log rows".to_owned(),
-            why_it_matters: "no row of an access log was found: latencies and failures cannot be counted".to_owned(),
+            why_it_matters: "no row of an access log was found: latencies and failures cannot be counted"
+                .to_owned(),
             command: "kubectl logs -n <namespace> <pod> -c istio-proxy".to_owned(),
         });
     }
     list
 }
-

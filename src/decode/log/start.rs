@@ -115,7 +115,9 @@ pub(super) fn level(word: &[u8]) -> Option<Level> {
         b"warning" | b"warn" | b"WARN" => Some(Level::Warning),
         b"error" => Some(Level::Error),
         b"critical" | b"fatal" | b"FATAL" => Some(Level::Critical),
-        other => Level::ALL.into_iter().find(|level| other.eq_ignore_ascii_case(level.name().as_bytes())),
+        other => Level::ALL
+            .into_iter()
+            .find(|level| other.eq_ignore_ascii_case(level.name().as_bytes())),
     }
 }
 

@@ -20,7 +20,9 @@ pub(super) type Named = BTreeMap<(Reporter, String), Figures>;
 /// The figures of one dimension under their settled names; what was lumped together is `other`.
 pub(super) fn named(incident: &Incident<'_>, dimension: Dimension) -> Named {
     let mut named = Named::new();
-    let Some(table) = incident.totals.figures.get(&dimension) else { return named };
+    let Some(table) = incident.totals.figures.get(&dimension) else {
+        return named;
+    };
     for (key, figures) in table.iter() {
         let name = match dimension {
             Dimension::Destination => incident.names.service(&key.name).to_owned(),
@@ -31,10 +33,16 @@ pub(super) fn named(incident: &Incident<'_>, dimension: Dimension) -> Named {
             Dimension::Source => incident.names.source_name(&key.name),
             Dimension::Flag | Dimension::Code => key.name.clone(),
         };
-        named.entry((key.reporter, name)).or_default().merge(figures.clone());
+        named
+            .entry((key.reporter, name))
+            .or_default()
+            .merge(figures.clone());
     }
     for ((_, reporter), figures) in table.lumped() {
-        named.entry((*reporter, "other".to_owned())).or_default().merge(figures.clone());
+        named
+            .entry((*reporter, "other".to_owned()))
+            .or_default()
+            .merge(figures.clone());
     }
     named
 }
@@ -45,7 +53,9 @@ pub(super) fn latency(incident: &Incident<'_>) -> Vec<Latency> {
     let destinations = named(incident, Dimension::Destination);
     let mut all: Named = Named::new();
     for ((reporter, _), figures) in &destinations {
-        all.entry((*reporter, String::new())).or_default().merge(figures.clone());
+        all.entry((*reporter, String::new()))
+            .or_default()
+            .merge(figures.clone());
     }
     push(&mut list, "all", &all);
     push(&mut list, "destination", &destinations);
@@ -63,7 +73,9 @@ fn push(list: &mut Vec<Latency>, kind: &str, named: &Named) {
             let outcomes = ["ok", "failed", ""].into_iter().zip(&figures.samples);
             let mut rows = Vec::new();
             for (outcome, samples) in outcomes {
-                let Some(samples) = samples.get(metric_index) else { continue };
+                let Some(samples) = samples.get(metric_index) else {
+                    continue;
+                };
                 all.merge_ref(samples);
                 if !outcome.is_empty() {
                     rows.push((outcome, samples.clone()));
@@ -71,7 +83,10 @@ fn push(list: &mut Vec<Latency>, kind: &str, named: &Named) {
             }
             rows.insert(0, ("all", all));
             for (outcome, samples) in rows {
-                let scope = LatencyScope { kind: kind.to_owned(), name: name.clone() };
+                let scope = LatencyScope {
+                    kind: kind.to_owned(),
+                    name: name.clone(),
+                };
                 list.extend(figure(scope, *reporter, metric, outcome, &samples));
             }
         }
@@ -79,7 +94,13 @@ fn push(list: &mut Vec<Latency>, kind: &str, named: &Named) {
 }
 
 /// One figure, or nothing without samples.
-pub(super) fn figure(scope: LatencyScope, reporter: Reporter, metric: &str, outcome: &str, samples: &Samples) -> Option<Latency> {
+pub(super) fn figure(
+    scope: LatencyScope,
+    reporter: Reporter,
+    metric: &str,
+    outcome: &str,
+    samples: &Samples,
+) -> Option<Latency> {
     let histogram = samples.to_histogram().filter(|h| !h.is_empty())?;
     let at = |quantile| as_f64(histogram.value_at_quantile(quantile).min(histogram.max()));
     Some(Latency {
@@ -108,10 +129,20 @@ fn buckets(histogram: &hdrhistogram::Histogram<u64>) -> Vec<HistogramBucket> {
     let mut counts: BTreeMap<u64, u64> = BTreeMap::new();
     for value in histogram.iter_recorded() {
         let ms = value.value_iterated_to().min(histogram.max());
-        let le = if ms == 0 { 0 } else { ms.checked_next_power_of_two().unwrap_or(u64::MAX) };
+        let le = if ms == 0 {
+            0
+        } else {
+            ms.checked_next_power_of_two().unwrap_or(u64::MAX)
+        };
         *counts.entry(le).or_default() += value.count_at_value();
     }
-    counts.into_iter().map(|(le, count)| HistogramBucket { le: as_f64(le), count }).collect()
+    counts
+        .into_iter()
+        .map(|(le, count)| HistogramBucket {
+            le: as_f64(le),
+            count,
+        })
+        .collect()
 }
 
 /// For figures in milliseconds, which are below 2^52.

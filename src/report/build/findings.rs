@@ -6,12 +6,18 @@ use crate::aggregate::signatures::Hits;
 use crate::catalog::Catalog;
 use crate::correlate::Incident;
 use crate::diagnose;
-use crate::report::model::{Evidence, Example, Filters, Finding, Impact, Missing, Next, RuledOut, Scope, SignatureHits, Step, Window};
+use crate::report::model::{
+    Evidence, Example, Filters, Finding, Impact, Missing, Next, RuledOut, Scope, SignatureHits, Step, Window,
+};
 use std::collections::BTreeMap;
 
 /// Findings in their rank.
 pub(super) fn findings(incident: &Incident<'_>, findings: &[diagnose::Finding]) -> Vec<Finding> {
-    findings.iter().zip(1..).map(|(finding, rank)| convert(incident, finding, rank)).collect()
+    findings
+        .iter()
+        .zip(1..)
+        .map(|(finding, rank)| convert(incident, finding, rank))
+        .collect()
 }
 
 fn convert(incident: &Incident<'_>, finding: &diagnose::Finding, rank: u64) -> Finding {
@@ -22,7 +28,10 @@ fn convert(incident: &Incident<'_>, finding: &diagnose::Finding, rank: u64) -> F
         strength: e.strength,
         refs: e.places.iter().map(|place| reference(incident, *place)).collect(),
     });
-    let ruled_out = finding.ruled_out.iter().map(|r| RuledOut { cause: r.cause.clone(), because: r.because.clone() });
+    let ruled_out = finding.ruled_out.iter().map(|r| RuledOut {
+        cause: r.cause.clone(),
+        because: r.because.clone(),
+    });
     Finding {
         rank,
         id: finding.id.clone(),
@@ -41,7 +50,10 @@ fn convert(incident: &Incident<'_>, finding: &diagnose::Finding, rank: u64) -> F
             nodes: Vec::new(),
         },
         onset: finding.onset,
-        window: Window { start: finding.start, end: finding.end },
+        window: Window {
+            start: finding.start,
+            end: finding.end,
+        },
         impact: Impact {
             requests: finding.requests,
             failed: finding.failed,
@@ -54,7 +66,9 @@ fn convert(incident: &Incident<'_>, finding: &diagnose::Finding, rank: u64) -> F
         next: Next {
             check: finding.checks.clone(),
             fix: finding.fixes.clone(),
-            filters: Filters { wireshark: finding.wireshark.clone() },
+            filters: Filters {
+                wireshark: finding.wireshark.clone(),
+            },
             notes: finding.notes.clone(),
             documented_in: finding.documented_in.clone(),
         },
@@ -67,11 +81,36 @@ fn rounded(share: f64) -> f64 {
 
 /// The five steps of the Istio Production Debugging reference, in its order, with what is needed to take them.
 const STEPS: [(&str, &str, &str, &str); 5] = [
-    ("Control plane health", "saved output of istioctl proxy-status and of the pods of istio-system", "proxies that are not in step with the control plane keep old configuration", "istioctl proxy-status > proxy-status.txt; kubectl get pods -n istio-system > istio-system.txt"),
-    ("Configuration", "saved output of istioctl analyze", "broken references and conflicting routes show there by their codes", "istioctl analyze -A > analyze.txt"),
-    ("Traffic path", "access logs of the calling proxies", "flags and details of their rows tell where a request stopped", "kubectl logs <pod> -c istio-proxy > <pod>.istio-proxy.log"),
-    ("Sidecar logs", "logs of the istio-proxy containers", "flags, details and component lines stand there", "kubectl logs <pod> -c istio-proxy > <pod>.istio-proxy.log"),
-    ("Certificates", "dates of the certificates that the proxies hold", "expiry shows in them before it shows in traffic", "istioctl proxy-config secret <pod> -o json > <pod>.secrets.json"),
+    (
+        "Control plane health",
+        "saved output of istioctl proxy-status and of the pods of istio-system",
+        "proxies that are not in step with the control plane keep old configuration",
+        "istioctl proxy-status > proxy-status.txt; kubectl get pods -n istio-system > istio-system.txt",
+    ),
+    (
+        "Configuration",
+        "saved output of istioctl analyze",
+        "broken references and conflicting routes show there by their codes",
+        "istioctl analyze -A > analyze.txt",
+    ),
+    (
+        "Traffic path",
+        "access logs of the calling proxies",
+        "flags and details of their rows tell where a request stopped",
+        "kubectl logs <pod> -c istio-proxy > <pod>.istio-proxy.log",
+    ),
+    (
+        "Sidecar logs",
+        "logs of the istio-proxy containers",
+        "flags, details and component lines stand there",
+        "kubectl logs <pod> -c istio-proxy > <pod>.istio-proxy.log",
+    ),
+    (
+        "Certificates",
+        "dates of the certificates that the proxies hold",
+        "expiry shows in them before it shows in traffic",
+        "istioctl proxy-config secret <pod> -o json > <pod>.secrets.json",
+    ),
 ];
 
 /// The steps with what was found at each.
@@ -81,11 +120,28 @@ pub(super) fn steps(incident: &Incident<'_>, findings: &[diagnose::Finding]) -> 
         .iter()
         .zip(1u8..)
         .map(|((step, what, why, command), number)| {
-            let ids: Vec<String> = findings.iter().filter(|f| f.step == number).map(|f| f.id.clone()).collect();
+            let ids: Vec<String> = findings
+                .iter()
+                .filter(|f| f.step == number)
+                .map(|f| f.id.clone())
+                .collect();
             let examined = logs && matches!(number, 3 | 4);
-            let evidence = if ids.is_empty() { if examined { "clean" } else { "none" } } else { "found" };
-            let missing = Missing { what: (*what).to_owned(), why_it_matters: (*why).to_owned(), command: (*command).to_owned() };
-            Step { step: (*step).to_owned(), evidence: evidence.to_owned(), findings: ids, missing: if examined { Vec::new() } else { vec![missing] } }
+            let evidence = if ids.is_empty() {
+                if examined { "clean" } else { "none" }
+            } else {
+                "found"
+            };
+            let missing = Missing {
+                what: (*what).to_owned(),
+                why_it_matters: (*why).to_owned(),
+                command: (*command).to_owned(),
+            };
+            Step {
+                step: (*step).to_owned(),
+                evidence: evidence.to_owned(),
+                findings: ids,
+                missing: if examined { Vec::new() } else { vec![missing] },
+            }
         })
         .collect()
 }
@@ -103,7 +159,11 @@ pub(super) fn signatures(incident: &Incident<'_>, catalog: &Catalog) -> Vec<Sign
         .into_iter()
         .filter_map(|(index, hits)| {
             let signature = catalog.signatures.get(usize::from(index))?;
-            let examples = hits.examples.iter().map(|(place, text)| Example { input: place.input, line: incident.lines.line(*place), text: text.clone() });
+            let examples = hits.examples.iter().map(|(place, text)| Example {
+                input: place.input,
+                line: incident.lines.line(*place),
+                text: text.clone(),
+            });
             let row = SignatureHits {
                 id: signature.id.clone(),
                 title: signature.title.clone(),
@@ -113,12 +173,20 @@ pub(super) fn signatures(incident: &Incident<'_>, catalog: &Catalog) -> Vec<Sign
                 count: hits.count,
                 first: hits.first,
                 last: hits.last,
-                inputs: hits.inputs.iter().map(|(input, count)| (input.0.to_string(), *count)).collect(),
+                inputs: hits
+                    .inputs
+                    .iter()
+                    .map(|(input, count)| (input.0.to_string(), *count))
+                    .collect(),
                 examples: examples.collect(),
             };
             Some((signature.severity, row))
         })
         .collect();
-    list.sort_by(|a, b| a.0.cmp(&b.0).then(b.1.count.cmp(&a.1.count)).then_with(|| a.1.id.cmp(&b.1.id)));
+    list.sort_by(|a, b| {
+        a.0.cmp(&b.0)
+            .then(b.1.count.cmp(&a.1.count))
+            .then_with(|| a.1.id.cmp(&b.1.id))
+    });
     list.into_iter().map(|(_, row)| row).collect()
 }

@@ -9,7 +9,12 @@ use crate::report::model::{Counts, Input, InputProblem, Missing, RejectedSample,
 use crate::units::InputId;
 
 /// All inputs in their order, then the paths that could not be read at all.
-pub(super) fn inputs(incident: &Incident<'_>, sources: &[Source], unreadable: &[Unreadable], reads: &[InputRead]) -> Vec<Input> {
+pub(super) fn inputs(
+    incident: &Incident<'_>,
+    sources: &[Source],
+    unreadable: &[Unreadable],
+    reads: &[InputRead],
+) -> Vec<Input> {
     let default = InputStats::default();
     let mut list: Vec<Input> = sources
         .iter()
@@ -49,7 +54,12 @@ fn unopened(id: InputId, path: &str, what: &str) -> Input {
         end: None,
         time: time_quality(&InputStats::default()),
         opened: false,
-        problems: vec![InputProblem { offset_bytes: 0, line: None, frame: None, what: what.to_owned() }],
+        problems: vec![InputProblem {
+            offset_bytes: 0,
+            line: None,
+            frame: None,
+            what: what.to_owned(),
+        }],
         rejected_samples: Vec::new(),
     }
 }
@@ -60,7 +70,14 @@ fn input(incident: &Incident<'_>, source: &Source, read: &InputRead, stats: &Inp
     }
     let counts = records_by_kind(stats);
     let (format, format_confidence) = format(stats);
-    let only_pod = || stats.pods.keys().next().filter(|_| stats.pods.len() == 1).cloned();
+    let only_pod = || {
+        stats
+            .pods
+            .keys()
+            .next()
+            .filter(|_| stats.pods.len() == 1)
+            .cloned()
+    };
     Input {
         id: source.id,
         path: source.display_path.clone(),
@@ -89,11 +106,15 @@ fn input(incident: &Incident<'_>, source: &Source, read: &InputRead, stats: &Inp
 }
 
 fn records_by_kind(stats: &InputStats) -> Counts {
-    [("access-log", stats.access()), ("envoy-log", stats.envoy), ("agent-log", stats.agent)]
-        .into_iter()
-        .filter(|(_, count)| *count > 0)
-        .map(|(kind, count)| (kind.to_owned(), count))
-        .collect()
+    [
+        ("access-log", stats.access()),
+        ("envoy-log", stats.envoy),
+        ("agent-log", stats.agent),
+    ]
+    .into_iter()
+    .filter(|(_, count)| *count > 0)
+    .map(|(kind, count)| (kind.to_owned(), count))
+    .collect()
 }
 
 fn kind(read: &InputRead, counts: &Counts) -> String {
@@ -113,11 +134,17 @@ fn format(stats: &InputStats) -> (Option<String>, Option<f64>) {
         .map(|format| (format, stats.formats.get(format.index()).copied().unwrap_or(0)))
         .max_by(|a, b| a.1.cmp(&b.1).then(b.0.cmp(&a.0)));
     let rejected = |reject: Reject| stats.rejects.get(reject as usize).copied().unwrap_or(0);
-    let broken = rejected(Reject::AccessShape) + rejected(Reject::Json) + rejected(Reject::Date) + rejected(Reject::Number);
+    let broken = rejected(Reject::AccessShape)
+        + rejected(Reject::Json)
+        + rejected(Reject::Date)
+        + rejected(Reject::Number);
     match best.filter(|(_, count)| *count > 0) {
         Some((format, count)) => {
             let share = crate::diagnose::resets::ratio(count, stats.access() + broken);
-            (Some(format.name().to_owned()), Some((share * 10_000.0).round() / 10_000.0))
+            (
+                Some(format.name().to_owned()),
+                Some((share * 10_000.0).round() / 10_000.0),
+            )
         }
         None => (None, None),
     }
@@ -126,8 +153,13 @@ fn format(stats: &InputStats) -> (Option<String>, Option<f64>) {
 fn wrapper(stats: &InputStats) -> Vec<String> {
     let wrapped: u64 = stats.wrappers.values().sum();
     let lines: u64 = stats.blocks.values().map(|b| u64::from(b.lines)).sum();
-    let most = stats.wrappers.iter().max_by(|a, b| a.1.cmp(b.1).then(b.0.cmp(a.0)));
-    most.filter(|_| wrapped * 2 > lines).map(|(set, _)| set.iter().map(|w| w.name().to_owned()).collect()).unwrap_or_default()
+    let most = stats
+        .wrappers
+        .iter()
+        .max_by(|a, b| a.1.cmp(b.1).then(b.0.cmp(a.0)));
+    most.filter(|_| wrapped * 2 > lines)
+        .map(|(set, _)| set.iter().map(|w| w.name().to_owned()).collect())
+        .unwrap_or_default()
 }
 
 fn compression(read: &InputRead) -> &'static str {
@@ -159,11 +191,24 @@ fn problems(read: &InputRead, stats: &InputStats) -> Vec<InputProblem> {
         .summary
         .iter()
         .flat_map(|summary| &summary.problems)
-        .map(|p| InputProblem { offset_bytes: p.offset_bytes, line: p.line, frame: None, what: p.what.clone() })
+        .map(|p| InputProblem {
+            offset_bytes: p.offset_bytes,
+            line: p.line,
+            frame: None,
+            what: p.what.clone(),
+        })
         .collect();
     if stats.undated > 0 {
-        let what = format!("{} access rows have no usable start time; they are counted, but in no time line", stats.undated);
-        list.push(InputProblem { offset_bytes: 0, line: None, frame: None, what });
+        let what = format!(
+            "{} access rows have no usable start time; they are counted, but in no time line",
+            stats.undated
+        );
+        list.push(InputProblem {
+            offset_bytes: 0,
+            line: None,
+            frame: None,
+            what,
+        });
     }
     list
 }
@@ -189,7 +234,11 @@ pub(super) fn unread_kinds(reads: &[InputRead]) -> Vec<Missing> {
         ));
     }
     if any(|k| matches!(k, SourceKind::Archive(_))) {
-        list.push(not_read("what the archives hold", "archives are recognised but not read by this version", "tar -xf <archive> -C <folder>, then postmesh <folder>"));
+        list.push(not_read(
+            "what the archives hold",
+            "archives are recognised but not read by this version",
+            "tar -xf <archive> -C <folder>, then postmesh <folder>",
+        ));
     }
     list
 }

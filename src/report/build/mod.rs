@@ -6,7 +6,9 @@ mod inputs;
 mod requests;
 mod timeline;
 
-use super::model::{CatalogInfo, Captures, Correlation, Limit, Missing, Report, SCHEMA, Tool, Verdict, Window};
+use super::model::{
+    Captures, CatalogInfo, Correlation, Limit, Missing, Report, SCHEMA, Tool, Verdict, Window,
+};
 use crate::catalog::Catalog;
 use crate::correlate::Incident;
 use crate::diagnose::Diagnosis;
@@ -31,12 +33,24 @@ pub struct InputRead {
 impl InputRead {
     /// A source that could not be opened.
     pub fn failed(why: String) -> Self {
-        Self { kind: None, compression: None, summary: None, failure: Some(why), left_out: false }
+        Self {
+            kind: None,
+            compression: None,
+            summary: None,
+            failure: Some(why),
+            left_out: false,
+        }
     }
 
     /// A source that the selection leaves out.
     pub fn left_out() -> Self {
-        Self { kind: None, compression: None, summary: None, failure: None, left_out: true }
+        Self {
+            kind: None,
+            compression: None,
+            summary: None,
+            failure: None,
+            left_out: true,
+        }
     }
 
     /// True unless it could not be opened.
@@ -64,19 +78,35 @@ pub struct Assembly<'a> {
 
 /// Makes the report.
 pub fn assemble(assembly: Assembly<'_>) -> Report {
-    let Assembly { incident, catalog, sources, unreadable, reads, diagnosis } = assembly;
+    let Assembly {
+        incident,
+        catalog,
+        sources,
+        unreadable,
+        reads,
+        diagnosis,
+    } = assembly;
     let inputs = inputs::inputs(incident, sources, unreadable, reads);
     let mut missing = diagnosis.missing.clone();
     missing.extend(inputs::unread_kinds(reads));
     missing.sort();
     missing.dedup();
     let findings = findings::findings(incident, &diagnosis.findings);
-    let window = Window { start: incident.start, end: incident.end };
+    let window = Window {
+        start: incident.start,
+        end: incident.end,
+    };
     let (requests, latency) = (requests::requests(incident), figures::latency(incident));
     Report {
         schema: SCHEMA.to_owned(),
-        tool: Tool { name: "postmesh".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() },
-        catalog: CatalogInfo { version: catalog.version.clone(), user_files: catalog.user_files.clone() },
+        tool: Tool {
+            name: "postmesh".to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        },
+        catalog: CatalogInfo {
+            version: catalog.version.clone(),
+            user_files: catalog.user_files.clone(),
+        },
         run: None,
         window,
         inputs,
@@ -107,36 +137,100 @@ fn limits(incident: &Incident<'_>) -> Vec<Limit> {
     let mut add = |truncated: bool, table: &str, limit: usize, kept: usize, left_out: u64, what: &str| {
         if truncated {
             let (limit, kept) = (limit as u64, kept as u64);
-            list.push(Limit { table: table.to_owned(), limit, kept, left_out, what: what.to_owned() });
+            list.push(Limit {
+                table: table.to_owned(),
+                limit,
+                kept,
+                left_out,
+                what: what.to_owned(),
+            });
         }
     };
     let groups = &totals.groups;
     let lumped = groups.lumped().map(|(_, g)| g.count).sum();
-    add(groups.is_truncated(), "row groups", groups.limit(), groups.len(), lumped, "rows; counted in totals, not by name");
+    add(
+        groups.is_truncated(),
+        "row groups",
+        groups.limit(),
+        groups.len(),
+        lumped,
+        "rows; counted in totals, not by name",
+    );
     for (dimension, table) in &totals.figures {
         let left = table.lumped().map(|(_, f)| f.requests()).sum();
         let name = format!("{dimension:?}").to_lowercase();
-        add(table.is_truncated(), &name, table.limit(), table.len(), left, "rows; counted under the name other");
+        add(
+            table.is_truncated(),
+            &name,
+            table.limit(),
+            table.len(),
+            left,
+            "rows; counted under the name other",
+        );
     }
-    for (name, table) in [("details", &totals.by_detail), ("codes", &totals.by_code), ("flags", &totals.by_flag), ("protocols", &totals.by_protocol)] {
+    for (name, table) in [
+        ("details", &totals.by_detail),
+        ("codes", &totals.by_code),
+        ("flags", &totals.by_flag),
+        ("protocols", &totals.by_protocol),
+    ] {
         let left = table.lumped().map(|(_, c)| *c).sum();
-        add(table.is_truncated(), name, table.limit(), table.len(), left, "rows; counted under the name other");
+        add(
+            table.is_truncated(),
+            name,
+            table.limit(),
+            table.len(),
+            left,
+            "rows; counted under the name other",
+        );
     }
     let left = totals.hits.lumped().map(|(_, h)| h.count).sum();
-    add(totals.hits.is_truncated(), "signature hits by proxy", totals.hits.limit(), totals.hits.len(), left, "hits; counted without their proxy");
+    add(
+        totals.hits.is_truncated(),
+        "signature hits by proxy",
+        totals.hits.limit(),
+        totals.hits.len(),
+        left,
+        "hits; counted without their proxy",
+    );
     let paths = totals.paths.table();
-    add(paths.is_truncated(), "paths", paths.limit(), paths.len(), 0, "paths beyond the limit; a sample by hash is kept");
+    add(
+        paths.is_truncated(),
+        "paths",
+        paths.limit(),
+        paths.len(),
+        0,
+        "paths beyond the limit; a sample by hash is kept",
+    );
     let attempts = &totals.attempts;
     let kept = attempts.sorted().len();
-    add(attempts.is_truncated(), "requests followed by id", attempts.limit(), kept, attempts.seen() - kept as u64, "rows; a sample of request ids by hash is kept");
+    add(
+        attempts.is_truncated(),
+        "requests followed by id",
+        attempts.limit(),
+        kept,
+        attempts.seen() - kept as u64,
+        "rows; a sample of request ids by hash is kept",
+    );
     let connections = &totals.connections;
     let kept = connections.sorted().len();
-    add(connections.is_truncated(), "rows followed by connection", connections.limit(), kept, connections.seen() - kept as u64, "rows; a sample of connections by hash is kept");
+    add(
+        connections.is_truncated(),
+        "rows followed by connection",
+        connections.limit(),
+        kept,
+        connections.seen() - kept as u64,
+        "rows; a sample of connections by hash is kept",
+    );
     list.sort();
     list
 }
 
 /// What would have been read by a later version.
 fn not_read(what: &str, why: &str, command: &str) -> Missing {
-    Missing { what: what.to_owned(), why_it_matters: why.to_owned(), command: command.to_owned() }
+    Missing {
+        what: what.to_owned(),
+        why_it_matters: why.to_owned(),
+        command: command.to_owned(),
+    }
 }

@@ -8,13 +8,19 @@ use crate::aggregate::samples::Samples;
 use crate::aggregate::totals::Dimension;
 use crate::correlate::{Call, Incident};
 use crate::diagnose::resets::ratio;
-use crate::report::model::{Breakdown, Counts, LatencyScope, Ref, ReporterCounts, Requests, Retries, SlowRequest, Topology, TopologyEdge, TopologyNode};
+use crate::report::model::{
+    Breakdown, Counts, LatencyScope, Ref, ReporterCounts, Requests, Retries, SlowRequest, Topology,
+    TopologyEdge, TopologyNode,
+};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Request counts as the contract defines them.
 pub(super) fn requests(incident: &Incident<'_>) -> Requests {
     let totals = incident.totals;
-    let mut requests = Requests { rows: totals.rows, ..Requests::default() };
+    let mut requests = Requests {
+        rows: totals.rows,
+        ..Requests::default()
+    };
     for reporter in Reporter::ALL {
         let counts = by_reporter(incident, reporter);
         requests.by_reporter.insert(reporter.name().to_owned(), counts);
@@ -26,7 +32,9 @@ pub(super) fn requests(incident: &Incident<'_>) -> Requests {
             Outcome::Failed => requests.failed += call.count(),
             Outcome::Denied => requests.denied += call.count(),
             Outcome::Canceled => requests.canceled += call.count(),
-            Outcome::Ok if denied.contains(&(call.destination.as_str(), call.key.code)) => requests.denied += call.count(),
+            Outcome::Ok if denied.contains(&(call.destination.as_str(), call.key.code)) => {
+                requests.denied += call.count()
+            }
             Outcome::Ok => {}
         }
     }
@@ -57,7 +65,10 @@ pub(super) fn requests(incident: &Incident<'_>) -> Requests {
 
 /// Statuses that a called proxy made for a destination: on the caller's row they say `via_upstream`.
 fn denied_at_callee<'a>(incident: &'a Incident<'_>) -> BTreeSet<(&'a str, u16)> {
-    let denied = incident.calls.iter().filter(|c| !c.is_source() && c.outcome() == Outcome::Denied);
+    let denied = incident
+        .calls
+        .iter()
+        .filter(|c| !c.is_source() && c.outcome() == Outcome::Denied);
     denied.map(|c| (c.destination.as_str(), c.key.code)).collect()
 }
 
@@ -79,7 +90,12 @@ fn by_reporter(incident: &Incident<'_>, reporter: Reporter) -> ReporterCounts {
     for call in incident.calls.iter().filter(|c| c.key.reporter == reporter) {
         add(call.outcome(), call.key.tcp, call.count());
     }
-    for ((_, tcp, outcome), group) in incident.totals.groups.lumped().filter(|((r, _, _), _)| *r == reporter) {
+    for ((_, tcp, outcome), group) in incident
+        .totals
+        .groups
+        .lumped()
+        .filter(|((r, _, _), _)| *r == reporter)
+    {
         add(*outcome, *tcp, group.count);
     }
     counts
@@ -127,7 +143,10 @@ fn breakdown(incident: &Incident<'_>, dimension: Dimension, kind: &str) -> Vec<B
     let mut list: Vec<Breakdown> = named(incident, dimension)
         .into_iter()
         .map(|((reporter, name), figures)| {
-            let scope = LatencyScope { kind: kind.to_owned(), name: name.clone() };
+            let scope = LatencyScope {
+                kind: kind.to_owned(),
+                name: name.clone(),
+            };
             let good = figures.samples.first().and_then(|metrics| metrics.first());
             Breakdown {
                 latency: good.and_then(|samples| figure(scope, reporter, "duration", "ok", samples)),
@@ -141,7 +160,12 @@ fn breakdown(incident: &Incident<'_>, dimension: Dimension, kind: &str) -> Vec<B
             }
         })
         .collect();
-    list.sort_by(|a, b| b.requests.cmp(&a.requests).then_with(|| a.name.cmp(&b.name)).then_with(|| a.reporter.cmp(&b.reporter)));
+    list.sort_by(|a, b| {
+        b.requests
+            .cmp(&a.requests)
+            .then_with(|| a.name.cmp(&b.name))
+            .then_with(|| a.reporter.cmp(&b.reporter))
+    });
     list
 }
 
@@ -155,7 +179,11 @@ pub(super) fn slowest(incident: &Incident<'_>) -> Vec<SlowRequest> {
         reporter: slow.reporter.name().to_owned(),
         request: slow.request.clone(),
         code: slow.code,
-        flags: if slow.flags.is_empty() { "-".to_owned() } else { slow.flags.clone() },
+        flags: if slow.flags.is_empty() {
+            "-".to_owned()
+        } else {
+            slow.flags.clone()
+        },
         place: reference(incident, slow.place),
     };
     incident.totals.slowest.iter().map(request).collect()
@@ -163,7 +191,12 @@ pub(super) fn slowest(incident: &Incident<'_>) -> Vec<SlowRequest> {
 
 /// A place as the report cites it.
 pub(super) fn reference(incident: &Incident<'_>, place: crate::units::Place) -> Ref {
-    Ref { input: place.input, line: Some(incident.lines.line(place)), frame: None, offset_bytes: Some(place.offset_bytes) }
+    Ref {
+        input: place.input,
+        line: Some(incident.lines.line(place)),
+        frame: None,
+        offset_bytes: Some(place.offset_bytes),
+    }
 }
 
 /// Calls between workloads and services, of the rows that count as requests.
@@ -183,8 +216,15 @@ pub(super) fn topology(incident: &Incident<'_>) -> Topology {
         if callers(destination) != 1 {
             return None;
         }
-        let figures = Reporter::ALL.iter().find_map(|r| destinations.get(&(*r, destination.to_owned())));
-        figures.and_then(|f| f.samples.first()).and_then(|m| m.first()).and_then(Samples::to_histogram).filter(|h| !h.is_empty()).map(|h| super::figures::as_f64(h.value_at_quantile(0.99).min(h.max())))
+        let figures = Reporter::ALL
+            .iter()
+            .find_map(|r| destinations.get(&(*r, destination.to_owned())));
+        figures
+            .and_then(|f| f.samples.first())
+            .and_then(|m| m.first())
+            .and_then(Samples::to_histogram)
+            .filter(|h| !h.is_empty())
+            .map(|h| super::figures::as_f64(h.value_at_quantile(0.99).min(h.max())))
     };
     let list: Vec<TopologyEdge> = edges
         .iter()
@@ -196,16 +236,39 @@ pub(super) fn topology(incident: &Incident<'_>) -> Topology {
             p99_ms: p99(destination),
         })
         .collect();
-    Topology { nodes: nodes(&edges.keys().copied().collect::<Vec<_>>(), &incident.calls), edges: list }
+    Topology {
+        nodes: nodes(&edges.keys().copied().collect::<Vec<_>>(), &incident.calls),
+        edges: list,
+    }
 }
 
 fn nodes(edges: &[(&str, &str)], calls: &[Call<'_>]) -> Vec<TopologyNode> {
-    let workloads: BTreeSet<&str> = calls.iter().map(|c| crate::correlate::names::proxy_name(&c.key.proxy)).collect();
+    let workloads: BTreeSet<&str> = calls
+        .iter()
+        .map(|c| crate::correlate::names::proxy_name(&c.key.proxy))
+        .collect();
     let mut nodes: BTreeMap<&str, &str> = BTreeMap::new();
     for (source, destination) in edges {
-        nodes.insert(source, if workloads.contains(source) { "workload" } else { "address" });
-        let kind = if destination.contains(".svc") { "service" } else { "external" };
+        nodes.insert(
+            source,
+            if workloads.contains(source) {
+                "workload"
+            } else {
+                "address"
+            },
+        );
+        let kind = if destination.contains(".svc") {
+            "service"
+        } else {
+            "external"
+        };
         nodes.entry(destination).or_insert(kind);
     }
-    nodes.into_iter().map(|(name, kind)| TopologyNode { name: name.to_owned(), kind: kind.to_owned() }).collect()
+    nodes
+        .into_iter()
+        .map(|(name, kind)| TopologyNode {
+            name: name.to_owned(),
+            kind: kind.to_owned(),
+        })
+        .collect()
 }

@@ -46,16 +46,32 @@ pub(super) fn timeline(incident: &Incident<'_>, catalog: &Catalog, findings: &[F
             let mut bucket = Bucket::default();
             if call.counted {
                 bucket.requests = moment.count;
-                bucket.failed = if call.outcome() == Outcome::Failed { moment.count } else { 0 };
+                bucket.failed = if call.outcome() == Outcome::Failed {
+                    moment.count
+                } else {
+                    0
+                };
             }
-            bucket.flags = call.key.flag_tokens().map(|f| (f.to_owned(), moment.count)).collect();
+            bucket.flags = call
+                .key
+                .flag_tokens()
+                .map(|f| (f.to_owned(), moment.count))
+                .collect();
             series.add(second, bucket);
         }
     }
     for (key, hits) in incident.totals.hits.iter() {
-        let Some(signature) = catalog.signatures.get(usize::from(key.signature)) else { continue };
+        let Some(signature) = catalog.signatures.get(usize::from(key.signature)) else {
+            continue;
+        };
         for (second, count) in hits.series.iter() {
-            series.add(second, Bucket { signatures: Counts::from([(signature.id.clone(), *count)]), ..Bucket::default() });
+            series.add(
+                second,
+                Bucket {
+                    signatures: Counts::from([(signature.id.clone(), *count)]),
+                    ..Bucket::default()
+                },
+            );
         }
     }
     let mut latency = incident.totals.latency_series.clone();
@@ -102,8 +118,13 @@ fn change_points(incident: &Incident<'_>, findings: &[Finding]) -> Vec<ChangePoi
         .filter_map(|finding| {
             let at = finding.onset?;
             let destination = finding.scope.destination.as_deref()?;
-            let before = incident.calls.iter().filter(|c| c.counted && c.destination == destination);
-            let rows = |c: &crate::correlate::Call<'_>| crate::diagnose::measure::rows_between(c, i64::MIN, at.secs() - 1);
+            let before = incident
+                .calls
+                .iter()
+                .filter(|c| c.counted && c.destination == destination);
+            let rows = |c: &crate::correlate::Call<'_>| {
+                crate::diagnose::measure::rows_between(c, i64::MIN, at.secs() - 1)
+            };
             let all: u64 = before.clone().map(rows).sum();
             let failed: u64 = before.filter(|c| c.outcome() == Outcome::Failed).map(rows).sum();
             Some(ChangePoint {
@@ -123,18 +144,31 @@ fn change_points(incident: &Incident<'_>, findings: &[Finding]) -> Vec<ChangePoi
 fn events(incident: &Incident<'_>, catalog: &Catalog) -> Vec<Event> {
     let mut list = Vec::new();
     for (key, hits) in incident.totals.hits.iter() {
-        let Some(signature) = catalog.signatures.get(usize::from(key.signature)) else { continue };
-        if !matches!(signature.source, SignatureSource::Envoy | SignatureSource::PilotAgent) {
+        let Some(signature) = catalog.signatures.get(usize::from(key.signature)) else {
+            continue;
+        };
+        if !matches!(
+            signature.source,
+            SignatureSource::Envoy | SignatureSource::PilotAgent
+        ) {
             continue;
         }
         let Some(at) = hits.first else { continue };
         let proxy = crate::correlate::names::proxy_name(&key.proxy);
-        let times = if hits.count > 1 { format!(" ({} lines)", hits.count) } else { String::new() };
+        let times = if hits.count > 1 {
+            format!(" ({} lines)", hits.count)
+        } else {
+            String::new()
+        };
         list.push(Event {
             at,
             kind: signature.id.clone(),
             text: format!("{proxy}: {}{times}", signature.title),
-            place: hits.examples.keys().next().map(|place| reference(incident, *place)),
+            place: hits
+                .examples
+                .keys()
+                .next()
+                .map(|place| reference(incident, *place)),
         });
     }
     list.sort_by(|a, b| a.at.cmp(&b.at).then_with(|| a.text.cmp(&b.text)));
