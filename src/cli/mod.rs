@@ -1,8 +1,8 @@
-//! The command line: what was typed ([`args`]) to what it means ([`options`]), a command run, its outcome to an
-//! exit status ([`exit`]).
+//! The command line: what was typed (`args`) to what it means (`options`), a command run, its outcome to an
+//! exit status (`exit`).
 //!
 //! This is the only part that reads the clock or the environment, or writes to the terminal. Each command has
-//! a file of its own; what all of them write through is [`session::Session`], so that a test can run any
+//! a file of its own; what all of them write through is `session::Session`, so that a test can run any
 //! command in memory, with an engine of its own.
 
 mod analyze;

@@ -171,6 +171,7 @@ fn buckets(failed_from: u64) -> Vec<TimeBucket> {
                 start: Timestamp::from_secs(at(2, 41, 0).secs() + i64::try_from(minute).unwrap() * 60),
                 requests: if minute == 47 { 5400 } else { requests },
                 failed,
+                denied: 0,
                 p50_ms: Some(3.0),
                 p99_ms: Some(11.0 + if minute % 9 == 0 { 3.0 } else { 0.0 }),
                 flags: Counts::new(),

@@ -657,6 +657,8 @@ pub struct TimeBucket {
     pub requests: u64,
     /// Of these, failed.
     pub failed: u64,
+    /// Of these, denied by a proxy.
+    pub denied: u64,
     /// Median duration of the good ones.
     pub p50_ms: Option<f64>,
     /// 99th percentile of the good ones.

@@ -34,7 +34,7 @@ fn one(report: &Report, piece: &Evidence, page: &mut Page) {
 pub(super) fn cited(report: &Report, piece: &Evidence, column: usize, page: &mut Page) {
     let room = page.width().saturating_sub(column);
     for line in places(page, &report.inputs, &piece.refs, piece.count, room) {
-        let line = page.line().pad_to(column).push(Role::Faint, &line);
+        let line = page.line().pad_to(column).plain(&line);
         page.put(line);
     }
 }

@@ -53,7 +53,8 @@ fn formats(inputs: &[Input], page: &mut Page) {
             .entry(input.format.as_ref().unwrap_or(&input.kind).clone())
             .or_default() += 1;
         for (kind, count) in &input.records_by_kind {
-            *kinds.entry(kind.clone()).or_default() += count;
+            let sum = kinds.entry(kind.clone()).or_default();
+            *sum = sum.saturating_add(*count);
         }
     }
     tally("formats", &formats, 11, page);

@@ -1,6 +1,6 @@
 //! The report for people: verdict first, then what speaks for it, then the figures, then what to do.
 //!
-//! [`render`] goes from the model to one string. Every line is built through [`page`], which escapes each
+//! [`render`] goes from the model to one string. Every line is built through `page`, which escapes each
 //! text it is given and cuts what is wider than the page, so that no section can break either promise.
 //! Without colour there is no escape sequence in the result; without a terminal no bar is wider than 40.
 

@@ -33,7 +33,7 @@ pub(super) fn signatures(report: &Report, page: &mut Page) {
             Cell::plain(group(hit.count)),
             Cell::plain(time(hit.first)),
             Cell::plain(time(hit.last)),
-            Cell(Role::Faint, example(report, hit)),
+            Cell::plain(example(report, hit)),
         ]);
     }
     table.put(page);

@@ -7,7 +7,7 @@ use super::number::{group, short, span};
 use super::page::{Page, Role};
 use super::place::{input_of, name_of, place};
 use super::wrap::width_of;
-use crate::report::model::{Finding, Report, TimeBucket, Timeline};
+use crate::report::model::{Finding, Report, TimeBucket, Timeline, Window};
 use crate::units::Timestamp;
 
 /// Where the charts start.
@@ -34,10 +34,7 @@ pub(super) fn since(report: &Report, page: &mut Page) {
     } else {
         "OVER TIME"
     };
-    page.heading(
-        title,
-        &format!("each column {}, peak at the right", scale.column_span()),
-    );
+    page.heading(title, &format!("each {}, peak at the right", scale.column_span()));
     series(
         page,
         "failed",
@@ -45,6 +42,10 @@ pub(super) fn since(report: &Report, page: &mut Page) {
         &scale,
         &sums(drawn, &scale, |b| b.failed),
     );
+    let denied = sums(drawn, &scale, |b| b.denied);
+    if denied.iter().any(|&count| count > 0.0) {
+        series(page, "denied", Role::FailedBar, &scale, &denied);
+    }
     series(
         page,
         "requests",
@@ -105,9 +106,9 @@ impl Scale {
     fn column_span(&self) -> String {
         let each = span(self.seconds_a_column().saturating_mul(1000));
         if self.repeat > 1 {
-            format!("{each} over {}", self.repeat)
+            format!("{} columns {each}", self.repeat)
         } else {
-            each
+            format!("column {each}")
         }
     }
 
@@ -122,17 +123,30 @@ impl Scale {
         self.columns * self.repeat
     }
 
-    fn end(&self) -> Timestamp {
-        let seconds = self
+    /// What stands at both ends of the axis: the edges of the columns, or of the data where it begins or ends
+    /// inside the first or last of them.
+    fn ends(&self, data: &Window) -> (Timestamp, Timestamp) {
+        let columns = u64::try_from(self.columns).unwrap_or(u64::MAX);
+        let ms = self
             .seconds_a_column()
-            .saturating_mul(u64::try_from(self.columns).unwrap_or(0));
-        self.start.plus_millis(seconds.saturating_mul(1000))
+            .saturating_mul(columns)
+            .saturating_mul(1000);
+        let end = self.start.plus_millis(ms);
+        let begun = data
+            .start
+            .filter(|&t| self.column(t) == Some(0))
+            .unwrap_or(self.start);
+        let ended = data
+            .end
+            .filter(|&t| self.column(t) == self.columns.checked_sub(1))
+            .unwrap_or(end);
+        (begun, ended)
     }
 }
 
 /// The buckets without strays at the ends, and the requests of the strays.
 fn without_strays(buckets: &[TimeBucket]) -> (&[TimeBucket], u64) {
-    let total: u64 = buckets.iter().map(|b| b.requests).sum();
+    let total = buckets.iter().map(|b| b.requests).fold(0, u64::saturating_add);
     let (mut drawn, mut left_out) = (buckets, 0_u64);
     while let Some((stray, rest)) = stray_end(drawn) {
         if left_out.saturating_add(stray).saturating_mul(100) >= total {
@@ -214,7 +228,8 @@ fn series(page: &mut Page, name: &str, role: Role, scale: &Scale, values: &[f64]
 /// The times at both ends and a mark under the onset.
 fn axis(report: &Report, finding: Option<&Finding>, scale: &Scale, page: &mut Page) {
     let clock = Clock::new(&report.window);
-    let (start, end) = (clock.time(scale.start), clock.time(scale.end()));
+    let (start, end) = scale.ends(&report.window);
+    let (start, end) = (clock.time(start), clock.time(end));
     let right = COLUMN + scale.width().max(width_of(&start) + width_of(&end) + 2);
     let mark = finding
         .and_then(|finding| mark(finding, clock))

@@ -117,7 +117,7 @@ fn remarks(rows: &[&Latency], shown: &[&Latency], page: &mut Page) {
         .iter()
         .any(|l| PERCENTILES.iter().any(|&(_, _, enough)| l.count < enough))
     {
-        remarks.push("~ too few requests: little more than the slowest one".to_owned());
+        remarks.push("~ too few requests to be sure".to_owned());
     }
     let resolution = shown.iter().map(|l| l.resolution_ms).fold(0.0, f64::max);
     if resolution >= 1.0 {
@@ -153,7 +153,7 @@ impl Format {
 /// Bars of one destination.
 fn histogram(latency: &Latency, page: &mut Page) {
     let rows = regroup(&latency.histogram);
-    let total: u64 = rows.iter().map(|row| row.count).sum();
+    let total: u64 = rows.iter().map(|row| row.count).fold(0, u64::saturating_add);
     let most = rows.iter().map(|row| row.count).max().unwrap_or(0);
     let bounds: Vec<String> = rows.iter().map(|row| format!("≤ {}", bound(row.le))).collect();
     let bound_width = bounds
@@ -219,8 +219,20 @@ fn regroup(buckets: &[HistogramBucket]) -> Vec<HistogramBucket> {
         rows = united(&rows, step);
         step *= 2.0;
     }
-    rows.truncate(BUCKETS);
+    while rows.len() > BUCKETS {
+        unite_last(&mut rows);
+    }
     rows
+}
+
+fn unite_last(rows: &mut Vec<HistogramBucket>) {
+    let last = rows.pop();
+    if let (Some(last), Some(row)) = (last, rows.last_mut()) {
+        *row = HistogramBucket {
+            le: last.le,
+            count: row.count.saturating_add(last.count),
+        };
+    }
 }
 
 fn united(buckets: &[HistogramBucket], step: f64) -> Vec<HistogramBucket> {
@@ -259,7 +271,7 @@ fn slowest(report: &Report, page: &mut Page) {
             Cell::plain(slow.start.map(|start| clock.time(start)).unwrap_or_default()),
             Cell::plain(&slow.request),
             Cell::plain(format!("{} {}", slow.code, slow.flags).trim_end()),
-            Cell(Role::Faint, place(&report.inputs, &slow.place)),
+            Cell::plain(place(&report.inputs, &slow.place)),
         ]);
     }
     table.put(page);

@@ -172,7 +172,7 @@ fn figures_that_mean_little_are_marked() {
         .find(|line| line.contains("reviews:9080") && line.contains("~31"))
         .unwrap();
     assert!(row.contains("~8"), "{row}");
-    assert!(text.contains("~ too few requests") && text.contains("resolution 1 ms"));
+    assert!(text.contains("~ too few requests to be sure") && text.contains("resolution 1 ms"));
 }
 
 #[test]
@@ -193,6 +193,55 @@ fn a_stray_date_does_not_squeeze_the_time_line() {
             .to_owned()
     };
     assert_eq!(failed(&text), failed(&clean));
+}
+
+#[test]
+fn denials_have_a_line_of_their_own() {
+    let mut report = fixtures::refused();
+    for bucket in &mut report.timeline.buckets {
+        bucket.denied = std::mem::take(&mut bucket.failed);
+    }
+    let text = render(&report, &TextStyle::default());
+    let line = |name: &str| {
+        text.lines()
+            .find(|line| line.starts_with(name))
+            .unwrap()
+            .to_owned()
+    };
+    assert!(!line("  failed ").contains('█') && line("  denied ").contains('█'));
+}
+
+#[test]
+fn numbers_at_their_limits_keep_the_promises() {
+    let mut report = fixtures::refused();
+    report.requests.total = u64::MAX;
+    report.requests.rows = u64::MAX;
+    report.requests.by_destination[0].failed = u64::MAX;
+    report.requests.by_destination[0].denied = u64::MAX;
+    report.findings[0].impact.requests = u64::MAX;
+    report.findings[0].impact.added_latency_ms = Some(f64::INFINITY);
+    report.findings[0].evidence[0].count = u64::MAX;
+    report.findings[0].confidence = f64::NAN;
+    report.timeline.bucket_s = 0;
+    report.timeline.buckets[0].start = crate::units::Timestamp(i64::MIN);
+    report.timeline.buckets[1].requests = u64::MAX;
+    report.timeline.buckets[2].requests = u64::MAX;
+    report.timeline.buckets[47].start = crate::units::Timestamp(i64::MAX);
+    report.latency[0].max = f64::MAX;
+    report.latency[0].p50 = f64::NAN;
+    for bucket in &mut report.latency[1].histogram {
+        bucket.count = u64::MAX;
+        bucket.le = f64::NAN;
+    }
+    for input in &mut report.inputs {
+        input.bytes = u64::MAX;
+        input.records = u64::MAX;
+        input.rejected = u64::MAX;
+        input.records_by_kind.insert("access-log".into(), u64::MAX);
+    }
+    for style in styles() {
+        keeps_its_promises(&report, &style);
+    }
 }
 
 proptest! {
