@@ -298,3 +298,67 @@ pub(super) fn header_number(text: &[u8]) -> Result<Option<u64>, Reject> {
         other => other,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::samples::{ROWS, summary};
+    use super::*;
+
+    fn decoded(line: &str) -> Result<String, Reject> {
+        decode(line.as_bytes(), &mut MinuteCache::default()).map(|row| summary(&row))
+    }
+
+    #[test]
+    fn layouts() {
+        for (line, meaning) in ROWS {
+            assert_eq!(decoded(line).as_deref(), Ok(*meaning), "{line}");
+        }
+    }
+
+    #[test]
+    fn every_truncation_is_a_reject_or_a_right_part() {
+        for (line, meaning) in ROWS {
+            for len in 0..line.len() {
+                let Ok(part) = decoded(&line[..len]) else { continue };
+                // What a cut row still tells must be what the whole row tells, as far as it goes.
+                for (part, whole) in part.split(' ').zip(meaning.split(' ')).skip(1) {
+                    assert!(part == "-" || whole.starts_with(part) || part == "\"\"", "{part} of {whole}: {line}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn rows_that_do_not_add_up() {
+        let (line, _) = ROWS[0];
+        let cases = [
+            ("2026-11-22T", "2026-11-31T", Reject::Date),
+            (" 538 ", " 99999999999999999999 ", Reject::Number),
+            (" 538 ", " -538 ", Reject::AccessShape),
+            (" 200 ", " 70000 ", Reject::AccessShape),
+            (" 200 ", " OK ", Reject::AccessShape),
+            ("] \"", "]\"", Reject::AccessShape),
+            (" - default", "", Reject::AccessShape),
+            ("\" outbound", "\"outbound", Reject::AccessShape),
+            ("HTTP/1.1\"", "HTTP/1.1", Reject::AccessShape),
+            ("\"reviews:9080\" ", "", Reject::AccessShape),
+        ];
+        for (from, to, reject) in cases {
+            assert_eq!(decoded(&line.replacen(from, to, 1)), Err(reject), "{from} {to}");
+        }
+    }
+
+    #[test]
+    fn an_upstream_time_that_is_none_is_unset() {
+        let line = ROWS[0].0.replacen(" 8 6 ", " 8 6,7 ", 1);
+        assert!(decoded(&line).unwrap().contains(" 538 8 - "), "{line}");
+    }
+
+    #[test]
+    fn long_lines_of_delimiters_take_linear_time() {
+        let head = "[2026-11-22T16:50:43.147Z] \"";
+        for filler in ["\"", "\" 1 ", "\" \"", " ", "\" 1 1 "] {
+            assert_eq!(decoded(&(head.to_owned() + &filler.repeat(200_000))), Err(Reject::AccessShape), "{filler}");
+        }
+    }
+}

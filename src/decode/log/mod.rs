@@ -9,6 +9,8 @@ mod block;
 mod component;
 mod json;
 mod number;
+#[cfg(test)]
+mod samples;
 mod scan;
 mod start;
 mod time;
