@@ -131,16 +131,50 @@ pub(super) fn summary(row: &AccessRow<'_>) -> String {
     let text = |field: Option<&[u8]>| match field {
         None => "-".to_owned(),
         Some(b"") => "\"\"".to_owned(),
-        Some(text) => text.escape_ascii().to_string().replace("\\\"", "\"").replace(' ', "·"),
+        Some(text) => text
+            .escape_ascii()
+            .to_string()
+            .replace("\\\"", "\"")
+            .replace(' ', "·"),
     };
     let number = |field: Option<u64>| field.map_or("-".to_owned(), |number| number.to_string());
     let start = row.start.map_or("-".to_owned(), |start| start.to_string());
-    let mut parts = vec![row.format.name().to_owned(), start, text(row.method), text(row.path), text(row.protocol)];
-    parts.extend([row.code.to_string(), text(row.flags), text(row.details), text(row.termination)]);
-    parts.extend([text(row.failure_reason), row.bytes_received.to_string(), row.bytes_sent.to_string()]);
-    parts.extend([number(row.duration_ms), number(row.upstream_ms), text(row.user_agent), text(row.request_id)]);
-    parts.extend([text(row.authority), text(row.upstream_host), text(row.cluster), text(row.upstream_local)]);
-    parts.extend([text(row.downstream_local), text(row.downstream_remote), text(row.sni), text(row.route)]);
+    let mut parts = vec![
+        row.format.name().to_owned(),
+        start,
+        text(row.method),
+        text(row.path),
+        text(row.protocol),
+    ];
+    parts.extend([
+        row.code.to_string(),
+        text(row.flags),
+        text(row.details),
+        text(row.termination),
+    ]);
+    parts.extend([
+        text(row.failure_reason),
+        row.bytes_received.to_string(),
+        row.bytes_sent.to_string(),
+    ]);
+    parts.extend([
+        number(row.duration_ms),
+        number(row.upstream_ms),
+        text(row.user_agent),
+        text(row.request_id),
+    ]);
+    parts.extend([
+        text(row.authority),
+        text(row.upstream_host),
+        text(row.cluster),
+        text(row.upstream_local),
+    ]);
+    parts.extend([
+        text(row.downstream_local),
+        text(row.downstream_remote),
+        text(row.sni),
+        text(row.route),
+    ]);
     parts.extend(row.grpc_status.map(|status| format!("grpc={status}")));
     parts.join(" ")
 }
@@ -151,7 +185,12 @@ pub(super) fn describe(at: &LineAt<'_>, line: &Line<'_>) -> String {
         Content::Access(row) => summary(row),
         other => format!("{other:?}"),
     };
-    format!("{} {:?} {:?} {content}", at.offset, at.text.escape_ascii().to_string(), line.wrapping)
+    format!(
+        "{} {:?} {:?} {content}",
+        at.offset,
+        at.text.escape_ascii().to_string(),
+        line.wrapping
+    )
 }
 
 /// What the lines of a block turn out to be.
