@@ -2,11 +2,18 @@
 
 use super::Call;
 use crate::aggregate::class::Reporter;
-use std::collections::BTreeSet;
+use crate::aggregate::flags::Outcome;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Settles what the two sides of a hop tell of each other.
+pub fn settle(calls: &mut [Call<'_>]) {
+    count_once(calls);
+    attribute_denials(calls);
+}
 
 /// Marks the calls that count as requests: HTTP rows of the caller's proxy; those of the called proxy only
 /// where the caller's rows of that hop (caller and called service) were not read.
-pub fn settle(calls: &mut [Call<'_>]) {
+fn count_once(calls: &mut [Call<'_>]) {
     let reported: BTreeSet<(String, String)> = calls
         .iter()
         .filter(|call| call.key.reporter == Reporter::Source && !call.key.tcp)
@@ -16,5 +23,26 @@ pub fn settle(calls: &mut [Call<'_>]) {
         let own = call.key.reporter == Reporter::Source;
         let hop = (call.source.clone(), call.destination.clone());
         call.counted = !call.key.tcp && (own || !reported.contains(&hop));
+    }
+}
+
+/// Marks the caller's rows whose refusal the called proxy made and not its application: most rows with that
+/// status at the called proxy say so.
+fn attribute_denials(calls: &mut [Call<'_>]) {
+    let mut called: BTreeMap<(String, u16), (u64, u64)> = BTreeMap::new();
+    for call in calls.iter().filter(|call| !call.is_source()) {
+        let (denied, all) = called
+            .entry((call.destination.clone(), call.key.code))
+            .or_default();
+        *all += call.count();
+        if call.outcome() == Outcome::Denied {
+            *denied += call.count();
+        }
+    }
+    called.retain(|_, (denied, all)| *denied * 2 > *all);
+    for call in calls {
+        call.denied_by_called = call.is_source()
+            && call.outcome() == Outcome::Ok
+            && called.contains_key(&(call.destination.clone(), call.key.code));
     }
 }
