@@ -238,7 +238,9 @@ fn collect(
         collector.end_block(block.data.len());
         // A full or closed channel only means that this buffer is not needed again.
         drop(empty.try_send(block.data));
-        if collector.is_full() && partials.send(collector.take()).is_err() {
+        if let Some(partial) = collector.overflow()
+            && partials.send(partial).is_err()
+        {
             return;
         }
     }

@@ -305,8 +305,12 @@ impl Totals {
         for cell in partial.cells {
             self.absorb_cell(cell);
         }
-        for (second, latency) in partial.seconds {
-            self.latency_series.add(second, latency);
+        for second in partial.seconds {
+            self.latency_series.change(second.second, |latency| {
+                for (samples, durations_ms) in latency.0.iter_mut().zip(&second.durations_ms) {
+                    durations_ms.iter().for_each(|&ms| samples.record(u64::from(ms)));
+                }
+            });
         }
         self.attempts.absorb(partial.attempts);
         self.connections.absorb(partial.connections);
