@@ -118,6 +118,18 @@ fn examples_that_do_not_hold_are_told() {
 }
 
 #[test]
+fn the_example_of_the_readme_holds() {
+    let readme = include_str!("../../data/README.md");
+    let (_, after) = readme.split_once("```toml\n").unwrap();
+    let (example, _) = after.split_once("```").unwrap();
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), example).unwrap();
+    let catalog = Catalog::load(&[file.path().to_owned()], &[]).unwrap();
+    assert!(catalog.signature("my-app-pool-empty").is_some());
+    assert_eq!(test_catalog(&catalog).unwrap(), []);
+}
+
+#[test]
 fn fields_of_a_row() {
     let mut fixture = Fixture::new();
     let refused = b"upstream_reset_before_response_started{remote_connection_failure|delayed_connect_error:_Connection_refused}";
