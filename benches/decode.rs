@@ -211,6 +211,19 @@ fn count(decoder: &mut LogDecoder, data: &[u8]) -> [u64; 2] {
     [rows, failed]
 }
 
+fn measure(criterion: &mut Criterion, name: &str, line: WriteLine, make: fn() -> LogDecoder) {
+    let (data, [rows, failed]) = block(line);
+    let mut decoder = make();
+    let failed = if name == "debug" { 0 } else { failed };
+    assert_eq!(count(&mut decoder, &data), [rows, failed], "{name}");
+    let mut group = criterion.benchmark_group("decode");
+    group.throughput(Throughput::Bytes(data.len() as u64));
+    group.bench_function(name, |bencher| {
+        bencher.iter(|| count(&mut decoder, black_box(&data)));
+    });
+    group.finish();
+}
+
 fn decode(criterion: &mut Criterion) {
     let forms: [(&str, WriteLine); 6] = [
         ("text", text),
@@ -220,18 +233,11 @@ fn decode(criterion: &mut Criterion) {
         ("docker", docker),
         ("debug", debug),
     ];
-    let mut group = criterion.benchmark_group("decode");
     for (name, line) in forms {
-        let (data, [rows, failed]) = block(line);
-        let mut decoder = LogDecoder::default();
-        let failed = if name == "debug" { 0 } else { failed };
-        assert_eq!(count(&mut decoder, &data), [rows, failed], "{name}");
-        group.throughput(Throughput::Bytes(data.len() as u64));
-        group.bench_function(name, |bencher| {
-            bencher.iter(|| count(&mut decoder, black_box(&data)));
-        });
+        measure(criterion, name, line, LogDecoder::default);
     }
-    group.finish();
+    measure(criterion, "text-portable", text, LogDecoder::portable);
+    measure(criterion, "json-portable", json, LogDecoder::portable);
 }
 
 criterion_group!(benches, decode);
