@@ -3,7 +3,6 @@
 use super::figures::as_f64;
 use super::requests::reference;
 use crate::aggregate::Merge;
-use crate::aggregate::flags::Outcome;
 use crate::aggregate::samples::Samples;
 use crate::aggregate::series::Series;
 use crate::catalog::{Catalog, SignatureSource};
@@ -20,6 +19,7 @@ const MAX_EVENTS: usize = 50;
 struct Bucket {
     requests: u64,
     failed: u64,
+    denied: u64,
     flags: Counts,
     signatures: Counts,
 }
@@ -28,6 +28,7 @@ impl Merge for Bucket {
     fn merge(&mut self, other: Self) {
         self.requests += other.requests;
         self.failed += other.failed;
+        self.denied += other.denied;
         for (flag, count) in other.flags {
             *self.flags.entry(flag).or_default() += count;
         }
@@ -41,23 +42,31 @@ impl Merge for Bucket {
 pub(super) fn timeline(incident: &Incident<'_>, catalog: &Catalog, findings: &[Finding]) -> Timeline {
     let mut series: Series<Bucket> = Series::default();
     series.widen_to(incident.totals.row_series.width_log2());
+    for hop in incident.hops.iter().filter(|hop| hop.counted) {
+        for (second, moment) in hop.series.iter() {
+            let bucket = Bucket {
+                requests: moment.requests,
+                failed: moment.failed,
+                denied: moment.denied,
+                ..Bucket::default()
+            };
+            series.add(second, bucket);
+        }
+    }
     for call in &incident.calls {
-        for (second, moment) in call.group.series.iter() {
-            let mut bucket = Bucket::default();
-            if call.counted {
-                bucket.requests = moment.count;
-                bucket.failed = if call.outcome() == Outcome::Failed {
-                    moment.count
-                } else {
-                    0
-                };
-            }
-            bucket.flags = call
+        for (second, moment) in call.group.series.iter().filter(|_| !call.key.flags.is_empty()) {
+            let flags = call
                 .key
                 .flag_tokens()
                 .map(|f| (f.to_owned(), moment.count))
                 .collect();
-            series.add(second, bucket);
+            series.add(
+                second,
+                Bucket {
+                    flags,
+                    ..Bucket::default()
+                },
+            );
         }
     }
     for (key, hits) in incident.totals.hits.iter() {
@@ -88,6 +97,7 @@ pub(super) fn timeline(incident: &Incident<'_>, catalog: &Catalog, findings: &[F
             start: Timestamp::from_secs(start),
             requests: bucket.requests,
             failed: bucket.failed,
+            denied: bucket.denied,
             p50_ms: latency.map(|l| l.0),
             p99_ms: latency.map(|l| l.1),
             flags: bucket.flags.clone(),
@@ -118,15 +128,16 @@ fn change_points(incident: &Incident<'_>, findings: &[Finding]) -> Vec<ChangePoi
         .filter_map(|finding| {
             let at = finding.onset?;
             let destination = finding.scope.destination.as_deref()?;
-            let before = incident
-                .calls
+            let (mut all, mut failed) = (0, 0);
+            for hop in incident
+                .hops
                 .iter()
-                .filter(|c| c.counted && c.destination == destination);
-            let rows = |c: &crate::correlate::Call<'_>| {
-                crate::diagnose::measure::rows_between(c, i64::MIN, at.secs() - 1)
-            };
-            let all: u64 = before.clone().map(rows).sum();
-            let failed: u64 = before.filter(|c| c.outcome() == Outcome::Failed).map(rows).sum();
+                .filter(|hop| hop.counted && hop.destination == destination)
+            {
+                let rows = hop.between(i64::MIN, at.secs() - 1);
+                all += rows.requests;
+                failed += rows.failed;
+            }
             Some(ChangePoint {
                 at,
                 metric: "failed_share".to_owned(),
