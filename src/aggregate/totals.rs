@@ -151,8 +151,6 @@ pub struct HopMoment {
     pub requests: u64,
     /// Of these, failed.
     pub failed: u64,
-    /// Of these, denied.
-    pub denied: u64,
     /// The good ones with their times.
     pub good: Moment,
 }
@@ -161,7 +159,6 @@ impl Merge for HopMoment {
     fn merge(&mut self, other: Self) {
         self.requests += other.requests;
         self.failed += other.failed;
-        self.denied += other.denied;
         self.good.merge(other.good);
     }
 }
@@ -343,7 +340,7 @@ impl Totals {
             self.count_figures(&cell);
         }
         let good = cell.class.key.outcome == Outcome::Ok;
-        let plain = good && cell.class.flags.is_empty() && cell.hits.is_empty();
+        let plain = good && cell.class.key.code < 400 && cell.class.flags.is_empty() && cell.hits.is_empty();
         let group = Group {
             count: cell.count,
             first: cell.first,
@@ -424,7 +421,6 @@ impl Totals {
             let hop = HopMoment {
                 requests: moment.count,
                 failed: count(Outcome::Failed),
-                denied: count(Outcome::Denied),
                 good: if key.outcome == Outcome::Ok {
                     *moment
                 } else {

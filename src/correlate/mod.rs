@@ -30,6 +30,8 @@ pub struct Call<'t> {
     pub destination_pod: Option<String>,
     /// True if the rows count as requests: HTTP, and of the reporter that stands for their hop.
     pub counted: bool,
+    /// True if the called proxy made the status: its refusal comes `via_upstream` to the caller's proxy.
+    pub denied_by_called: bool,
 }
 
 impl Call<'_> {
@@ -38,9 +40,18 @@ impl Call<'_> {
         self.group.count
     }
 
-    /// How the rows ended.
+    /// How the rows ended, as they tell by themselves.
     pub fn outcome(&self) -> Outcome {
         self.key.outcome
+    }
+
+    /// How the rows ended, with what the called proxy's rows tell.
+    pub fn result(&self) -> Outcome {
+        if self.denied_by_called {
+            Outcome::Denied
+        } else {
+            self.outcome()
+        }
     }
 
     /// True on rows of the caller's proxy.
@@ -149,5 +160,6 @@ fn call<'t>(key: &'t GroupKey, group: &'t Group, names: &Names) -> Call<'t> {
         source: names.caller(key),
         destination_pod,
         counted: false,
+        denied_by_called: false,
     }
 }

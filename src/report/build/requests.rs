@@ -24,29 +24,13 @@ pub(super) fn requests(incident: &Incident<'_>) -> Requests {
         let counts = by_reporter(incident, reporter);
         requests.by_reporter.insert(reporter.name().to_owned(), counts);
     }
-    let denied = denied_at_callee(incident);
     for call in incident.calls.iter().filter(|c| c.counted) {
-        requests.total += call.count();
-        match call.outcome() {
-            Outcome::Failed => requests.failed += call.count(),
-            Outcome::Denied => requests.denied += call.count(),
-            Outcome::Canceled => requests.canceled += call.count(),
-            Outcome::Ok if denied.contains(&(call.destination.as_str(), call.key.code)) => {
-                requests.denied += call.count()
-            }
-            Outcome::Ok => {}
-        }
+        add(&mut requests, call.result(), call.count());
     }
+    // Rows beyond the limit of groups have no hop; the caller's stand for all.
     for ((reporter, tcp, outcome), group) in totals.groups.lumped() {
-        if *tcp || *reporter == Reporter::Destination {
-            continue;
-        }
-        requests.total += group.count;
-        match outcome {
-            Outcome::Failed => requests.failed += group.count,
-            Outcome::Denied => requests.denied += group.count,
-            Outcome::Canceled => requests.canceled += group.count,
-            Outcome::Ok => {}
+        if !tcp && *reporter == Reporter::Source {
+            add(&mut requests, *outcome, group.count);
         }
     }
     requests.by_code = counts(&totals.by_code);
@@ -62,13 +46,14 @@ pub(super) fn requests(incident: &Incident<'_>) -> Requests {
     requests
 }
 
-/// Statuses that a called proxy made for a destination: on the caller's row they say `via_upstream`.
-fn denied_at_callee<'a>(incident: &'a Incident<'_>) -> BTreeSet<(&'a str, u16)> {
-    let denied = incident
-        .calls
-        .iter()
-        .filter(|c| !c.is_source() && c.outcome() == Outcome::Denied);
-    denied.map(|c| (c.destination.as_str(), c.key.code)).collect()
+fn add(requests: &mut Requests, outcome: Outcome, rows: u64) {
+    requests.total += rows;
+    match outcome {
+        Outcome::Failed => requests.failed += rows,
+        Outcome::Denied => requests.denied += rows,
+        Outcome::Canceled => requests.canceled += rows,
+        Outcome::Ok => {}
+    }
 }
 
 fn by_reporter(incident: &Incident<'_>, reporter: Reporter) -> ReporterCounts {

@@ -3,18 +3,21 @@
 use super::figures::as_f64;
 use super::requests::reference;
 use crate::aggregate::Merge;
+use crate::aggregate::flags::Outcome;
 use crate::aggregate::samples::Samples;
 use crate::aggregate::series::Series;
 use crate::catalog::{Catalog, SignatureSource};
-use crate::correlate::Incident;
+use crate::correlate::{Call, Incident};
 use crate::diagnose::Finding;
 use crate::diagnose::resets::ratio;
 use crate::report::model::{ChangePoint, Counts, Event, TimeBucket, Timeline};
 use crate::units::Timestamp;
+use std::collections::BTreeMap;
 
 /// Events listed at most.
 const MAX_EVENTS: usize = 50;
 
+/// What completed in one bucket.
 #[derive(Clone, Debug, Default)]
 struct Bucket {
     requests: u64,
@@ -22,6 +25,35 @@ struct Bucket {
     denied: u64,
     flags: Counts,
     signatures: Counts,
+}
+
+impl Bucket {
+    fn of_requests(requests: u64) -> Self {
+        Self {
+            requests,
+            ..Self::default()
+        }
+    }
+
+    /// What rows say beyond that there was a request.
+    fn of_rows(call: &Call<'_>, rows: u64) -> Self {
+        let counted = if call.counted { rows } else { 0 };
+        let only = |outcome| if call.result() == outcome { counted } else { 0 };
+        Self {
+            requests: 0,
+            failed: only(Outcome::Failed),
+            denied: only(Outcome::Denied),
+            flags: call.key.flag_tokens().map(|f| (f.to_owned(), rows)).collect(),
+            signatures: Counts::new(),
+        }
+    }
+
+    fn of_lines(signature: &str, lines: u64) -> Self {
+        Self {
+            signatures: Counts::from([(signature.to_owned(), lines)]),
+            ..Self::default()
+        }
+    }
 }
 
 impl Merge for Bucket {
@@ -40,78 +72,67 @@ impl Merge for Bucket {
 
 /// The time line.
 pub(super) fn timeline(incident: &Incident<'_>, catalog: &Catalog, findings: &[Finding]) -> Timeline {
-    let mut series: Series<Bucket> = Series::default();
-    series.widen_to(incident.totals.row_series.width_log2());
-    for hop in incident.hops.iter().filter(|hop| hop.counted) {
-        for (second, moment) in hop.series.iter() {
-            let bucket = Bucket {
-                requests: moment.requests,
-                failed: moment.failed,
-                denied: moment.denied,
-                ..Bucket::default()
-            };
-            series.add(second, bucket);
-        }
-    }
-    for call in &incident.calls {
-        for (second, moment) in call.group.series.iter().filter(|_| !call.key.flags.is_empty()) {
-            let flags = call
-                .key
-                .flag_tokens()
-                .map(|f| (f.to_owned(), moment.count))
-                .collect();
-            series.add(
-                second,
-                Bucket {
-                    flags,
-                    ..Bucket::default()
-                },
-            );
-        }
-    }
-    for (key, hits) in incident.totals.hits.iter() {
-        let Some(signature) = catalog.signatures.get(usize::from(key.signature)) else {
-            continue;
-        };
-        for (second, count) in hits.series.iter() {
-            series.add(
-                second,
-                Bucket {
-                    signatures: Counts::from([(signature.id.clone(), *count)]),
-                    ..Bucket::default()
-                },
-            );
-        }
-    }
+    let mut series = counts_over_time(incident, catalog);
     let mut latency = incident.totals.latency_series.clone();
     latency.widen_to(series.width_log2());
     series.widen_to(latency.width_log2());
-    let quantiles = |start: i64| -> Option<(f64, f64)> {
-        let (_, second) = latency.iter().find(|(s, _)| *s == start)?;
-        let samples = second.0.iter().find(|s| !s.is_empty())?;
-        quantiles(samples)
-    };
-    let buckets = series.iter().map(|(start, bucket)| {
-        let latency = quantiles(start);
-        TimeBucket {
-            start: Timestamp::from_secs(start),
-            requests: bucket.requests,
-            failed: bucket.failed,
-            denied: bucket.denied,
-            p50_ms: latency.map(|l| l.0),
-            p99_ms: latency.map(|l| l.1),
-            flags: bucket.flags.clone(),
-            signatures: bucket.signatures.clone(),
-            resets: 0,
-            retransmissions: 0,
-        }
-    });
+    let quantiles: BTreeMap<i64, (f64, f64)> = latency
+        .iter()
+        .filter_map(|(start, second)| {
+            let samples = second.0.iter().find(|s| !s.is_empty())?;
+            Some((start, quantiles(samples)?))
+        })
+        .collect();
     Timeline {
         bucket_s: u64::try_from(series.width_s()).unwrap_or(1),
-        buckets: buckets.collect(),
+        buckets: series
+            .iter()
+            .map(|(start, bucket)| time_bucket(start, bucket, quantiles.get(&start)))
+            .collect(),
         change_points: change_points(incident, findings),
         events: events(incident, catalog),
         gaps: Vec::new(),
+    }
+}
+
+/// Rows and hits in buckets that are as wide as the widest series among them.
+fn counts_over_time(incident: &Incident<'_>, catalog: &Catalog) -> Series<Bucket> {
+    let totals = incident.totals;
+    let widths = totals.hits.iter().map(|(_, hits)| hits.series.width_log2());
+    let mut series: Series<Bucket> = Series::default();
+    series.widen_to(widths.fold(totals.row_series.width_log2(), u32::max));
+    for hop in incident.hops.iter().filter(|hop| hop.counted) {
+        for (second, moment) in hop.series.iter() {
+            series.add(second, Bucket::of_requests(moment.requests));
+        }
+    }
+    for call in &incident.calls {
+        for (second, moment) in call.group.series.iter() {
+            series.add(second, Bucket::of_rows(call, moment.count));
+        }
+    }
+    for (key, hits) in totals.hits.iter() {
+        if let Some(signature) = catalog.signatures.get(usize::from(key.signature)) {
+            for (second, lines) in hits.series.iter() {
+                series.add(second, Bucket::of_lines(&signature.id, *lines));
+            }
+        }
+    }
+    series
+}
+
+fn time_bucket(start: i64, bucket: &Bucket, quantiles: Option<&(f64, f64)>) -> TimeBucket {
+    TimeBucket {
+        start: Timestamp::from_secs(start),
+        requests: bucket.requests,
+        failed: bucket.failed,
+        denied: bucket.denied,
+        p50_ms: quantiles.map(|q| q.0),
+        p99_ms: quantiles.map(|q| q.1),
+        flags: bucket.flags.clone(),
+        signatures: bucket.signatures.clone(),
+        resets: 0,
+        retransmissions: 0,
     }
 }
 
@@ -123,32 +144,29 @@ fn quantiles(samples: &Samples) -> Option<(f64, f64)> {
 
 /// Onsets of findings: the share of failures before and in the window.
 fn change_points(incident: &Incident<'_>, findings: &[Finding]) -> Vec<ChangePoint> {
-    let mut list: Vec<ChangePoint> = findings
-        .iter()
-        .filter_map(|finding| {
-            let at = finding.onset?;
-            let destination = finding.scope.destination.as_deref()?;
-            let (mut all, mut failed) = (0, 0);
-            for hop in incident
-                .hops
-                .iter()
-                .filter(|hop| hop.counted && hop.destination == destination)
-            {
-                let rows = hop.between(i64::MIN, at.secs() - 1);
-                all += rows.requests;
-                failed += rows.failed;
-            }
-            Some(ChangePoint {
-                at,
-                metric: "failed_share".to_owned(),
-                scope: destination.to_owned(),
-                before: ratio(failed, all),
-                after: ratio(finding.failed, finding.requests),
-            })
-        })
-        .collect();
+    let mut list: Vec<ChangePoint> = findings.iter().filter_map(|f| change_point(incident, f)).collect();
     list.sort_by(|a, b| a.at.cmp(&b.at).then_with(|| a.scope.cmp(&b.scope)));
     list
+}
+
+fn change_point(incident: &Incident<'_>, finding: &Finding) -> Option<ChangePoint> {
+    let at = finding.onset?;
+    let destination = finding.scope.destination.as_deref()?;
+    let (mut all, mut failed) = (0, 0);
+    for hop in &incident.hops {
+        if hop.counted && hop.destination == destination {
+            let rows = hop.between(i64::MIN, at.secs() - 1);
+            all += rows.requests;
+            failed += rows.failed;
+        }
+    }
+    Some(ChangePoint {
+        at,
+        metric: "failed_share".to_owned(),
+        scope: destination.to_owned(),
+        before: ratio(failed, all),
+        after: ratio(finding.failed, finding.requests),
+    })
 }
 
 /// First and last line of each signature that a proxy's component log shows.
