@@ -494,9 +494,9 @@ fn before_and_elsewhere(suspect: &Suspect<'_>, facts: &Facts<'_>, own: &[usize])
         .iter()
         .filter(|c| c.counted && c.destination != suspect.destination && sources.contains(c.source.as_str()))
         .collect();
-    let within = |c: &&&Call<'_>| rows_between(c, first.secs(), last.secs());
-    let all: u64 = elsewhere.iter().map(|c| within(&c)).sum();
-    let fine: u64 = elsewhere.iter().filter(|c| good(&**c)).map(|c| within(&c)).sum();
+    let within = |c: &Call<'_>| rows_between(c, first.secs(), last.secs());
+    let all: u64 = elsewhere.iter().map(|c| within(c)).sum();
+    let fine: u64 = elsewhere.iter().filter(|c| good(c)).map(|c| within(c)).sum();
     let mut list = Vec::new();
     if before > 0 {
         list.push(statistic(

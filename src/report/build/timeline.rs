@@ -132,7 +132,10 @@ fn quantiles(samples: &Samples) -> Option<(f64, f64)> {
 
 /// Onsets of findings: the share of failures before and in the window.
 fn change_points(incident: &Incident<'_>, findings: &[Finding]) -> Vec<ChangePoint> {
-    let mut list: Vec<ChangePoint> = findings.iter().filter_map(|f| change_point(incident, f)).collect();
+    let mut list: Vec<ChangePoint> = findings
+        .iter()
+        .filter_map(|f| change_point(incident, f))
+        .collect();
     list.sort_by(|a, b| a.at.cmp(&b.at).then_with(|| a.scope.cmp(&b.scope)));
     list
 }
