@@ -10,7 +10,7 @@ use crate::aggregate::{Totals, address};
 use crate::catalog::Catalog;
 use crate::correlate::{Incident, names};
 use crate::decode::log::{Content, LogDecoder, may_cut};
-use crate::input::{self, Block, BlockReader, Discovery, ReadOptions, ReadSummary, Source, SourceKind};
+use crate::input::{self, Block, BlockReader, Discovery, ReadOptions, Source, SourceKind};
 use crate::matcher::Matcher;
 use crate::options::TimeBound;
 use crate::progress::{NoProgress, Progress};
@@ -19,6 +19,7 @@ use crate::units::Timestamp;
 use crate::{Error, Options, Report, diagnose, report};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// Longest line that is read whole.
 const MAX_LINE_BYTES: usize = 1 << 20;
@@ -51,7 +52,13 @@ pub fn analyze_with(options: &Options, progress: &dyn Progress) -> Result<Report
         pods: &options.pods,
         examples: options.examples,
     };
-    let (totals, reads) = run(options, &discovery.sources, collector_options, progress)?;
+    let reading = Reading {
+        options,
+        sources: &discovery.sources,
+        progress,
+        next: AtomicUsize::new(0),
+    };
+    let (totals, reads) = run(&reading, collector_options)?;
     if reads.iter().all(|read| !read.opened()) {
         return Err(Error::NothingRead(why_nothing(&discovery, &reads)));
     }
@@ -90,82 +97,163 @@ struct Work {
     source: usize,
 }
 
+/// A reader's ends of the channels.
+#[derive(Clone)]
+struct ReaderEnds {
+    work: Sender<Work>,
+    empty: Receiver<Vec<u8>>,
+    reads: Sender<(usize, InputRead)>,
+}
+
+/// A worker's ends.
+#[derive(Clone)]
+struct WorkerEnds {
+    work: Receiver<Work>,
+    empty: Sender<Vec<u8>>,
+    partials: Sender<Partial>,
+}
+
+/// The ends of the thread that merges.
+struct MergeEnds {
+    partials: Receiver<Partial>,
+    reads: Receiver<(usize, InputRead)>,
+}
+
+fn channels(workers: usize, readers: usize, sources: usize) -> (ReaderEnds, WorkerEnds, MergeEnds) {
+    let (work_in, work) = bounded(workers);
+    let (empty_in, empty) = bounded(workers * 2 + readers);
+    let (partials_in, partials) = bounded(PARTIALS_IN_FLIGHT);
+    let (reads_in, reads) = bounded(sources);
+    let reader = ReaderEnds {
+        work: work_in,
+        empty,
+        reads: reads_in,
+    };
+    let worker = WorkerEnds {
+        work,
+        empty: empty_in,
+        partials: partials_in,
+    };
+    (reader, worker, MergeEnds { partials, reads })
+}
+
 #[expect(clippy::disallowed_methods, reason = "the one place where threads start")]
 fn run(
-    options: &Options,
-    sources: &[Source],
+    reading: &Reading<'_>,
     collector_options: CollectorOptions<'_>,
-    progress: &dyn Progress,
 ) -> Result<(Totals, Vec<InputRead>), Error> {
-    let sizes: Option<Vec<u64>> = sources.iter().map(|s| s.size_bytes).collect();
-    progress.planned(sizes.map(|s| s.iter().sum()), sources.len());
-    let workers = options.threads.max(1);
-    let readers = workers.min(sources.len()).max(1);
-    let buffers = workers * 2 + readers;
-    let (work_in, work_out) = bounded::<Work>(workers);
-    let (empty_in, empty_out) = bounded::<Vec<u8>>(buffers);
-    let (partial_in, partial_out) = bounded::<Partial>(PARTIALS_IN_FLIGHT);
-    let (next_in, next_out) = bounded::<usize>(sources.len());
-    let (read_in, read_out) = bounded::<(usize, InputRead)>(sources.len());
-    for index in 0..sources.len() {
-        // Holds every index: the channel has room for all of them.
-        drop(next_in.try_send(index));
-    }
-    drop(next_in);
-    let origins: Vec<Origin> = sources.iter().map(origin).collect();
+    reading.announce();
+    let workers = reading.options.threads.max(1);
+    let readers = workers.min(reading.sources.len()).max(1);
+    let (reader, worker, merge) = channels(workers, readers, reading.sources.len());
+    let origins: Vec<Origin> = reading.sources.iter().map(origin).collect();
     std::thread::scope(|scope| {
         for _ in 0..readers {
-            let (next, work, empty, reads) = (
-                next_out.clone(),
-                work_in.clone(),
-                empty_out.clone(),
-                read_in.clone(),
-            );
-            scope.spawn(move || read_sources(options, sources, &next, &work, &empty, &reads, progress));
+            let ends = reader.clone();
+            scope.spawn(move || reading.read_sources(&ends));
         }
-        drop((work_in, read_in));
         for _ in 0..workers {
-            let (work, empty, partials) = (work_out.clone(), empty_in.clone(), partial_in.clone());
-            let origins = &origins;
-            scope.spawn(move || collect(collector_options, origins, &work, &empty, &partials));
+            let (ends, origins) = (worker.clone(), &origins);
+            scope.spawn(move || collect(collector_options, origins, &ends));
         }
-        drop((partial_in, work_out, empty_in));
+        // Only the threads hold them now: when the last one ends, the merge does.
+        drop((reader, worker));
+        merge.gather(reading.sources.len())
+    })
+}
+
+impl MergeEnds {
+    fn gather(self, sources: usize) -> Result<(Totals, Vec<InputRead>), Error> {
         let mut totals = Totals::default();
-        for partial in partial_out {
+        for partial in self.partials {
             totals.absorb(partial);
         }
-        let mut reads: Vec<(usize, InputRead)> = read_out.iter().collect();
+        let mut reads: Vec<(usize, InputRead)> = self.reads.iter().collect();
         reads.sort_by_key(|(index, _)| *index);
-        if reads.len() == sources.len() {
+        if reads.len() == sources {
             Ok((totals, reads.into_iter().map(|(_, read)| read).collect()))
         } else {
             Err(Error::Internal("a reader ended early"))
         }
-    })
+    }
 }
 
-/// Reads sources, one after the other, into blocks.
-fn read_sources(
-    options: &Options,
-    sources: &[Source],
-    next: &Receiver<usize>,
-    work: &Sender<Work>,
-    empty: &Receiver<Vec<u8>>,
-    reads: &Sender<(usize, InputRead)>,
-    progress: &dyn Progress,
-) {
-    for index in next {
-        let Some(source) = sources.get(index) else {
-            continue;
+/// What the readers share.
+struct Reading<'r> {
+    options: &'r Options,
+    sources: &'r [Source],
+    progress: &'r dyn Progress,
+    /// The first source that no reader has taken.
+    next: AtomicUsize,
+}
+
+impl Reading<'_> {
+    fn announce(&self) {
+        let sizes: Option<Vec<u64>> = self.sources.iter().map(|s| s.size_bytes).collect();
+        self.progress
+            .planned(sizes.map(|s| s.iter().sum()), self.sources.len());
+    }
+
+    /// Reads sources, one after the other, into blocks.
+    fn read_sources(&self, ends: &ReaderEnds) {
+        loop {
+            let index = self.next.fetch_add(1, Ordering::Relaxed);
+            let Some(source) = self.sources.get(index) else {
+                return;
+            };
+            let read = if deselected(source, self.options) {
+                InputRead::left_out()
+            } else {
+                self.read_source(source, index, ends)
+            };
+            self.progress.finished_input(&source.display_path);
+            // The receiver outlives every reader.
+            drop(ends.reads.send((index, read)));
+        }
+    }
+
+    fn read_source(&self, source: &Source, index: usize, ends: &ReaderEnds) -> InputRead {
+        let mut reader = match BlockReader::open(source, &read_options(self.options.block_bytes)) {
+            Ok(reader) => reader,
+            Err(error) => return InputRead::failed(error.to_string()),
         };
-        let read = if deselected(source, options) {
-            InputRead::left_out()
+        let (kind, compression) = (reader.kind(), reader.compression());
+        let told = if kind == SourceKind::Text {
+            self.read_blocks(&mut reader, index, ends)
         } else {
-            read_source(options, source, index, work, empty, progress)
+            0
         };
-        progress.finished_input(&source.display_path);
-        // The receiver outlives every reader.
-        drop(reads.send((index, read)));
+        self.progress
+            .read(source.size_bytes.unwrap_or(0).saturating_sub(told));
+        InputRead {
+            kind: Some(kind),
+            compression: Some(compression),
+            summary: Some(reader.finish()),
+            failure: None,
+            left_out: false,
+        }
+    }
+
+    /// Hands on all blocks; returns how many stored bytes were told to the progress.
+    fn read_blocks(&self, reader: &mut BlockReader, source: usize, ends: &ReaderEnds) -> u64 {
+        let mut told = 0;
+        while let Some(block) = reader.next_block(ends.empty.try_recv().unwrap_or_default()) {
+            let stored = reader.stored_bytes_read();
+            self.progress.read(stored.saturating_sub(told));
+            told = stored;
+            if ends.work.send(Work { block, source }).is_err() {
+                break;
+            }
+        }
+        told
+    }
+}
+
+fn read_options(block_bytes: usize) -> ReadOptions {
+    ReadOptions {
+        block_bytes,
+        max_line_bytes: MAX_LINE_BYTES,
+        boundary: may_cut,
     }
 }
 
@@ -179,57 +267,11 @@ fn deselected(source: &Source, options: &Options) -> bool {
         })
 }
 
-fn read_source(
-    options: &Options,
-    source: &Source,
-    index: usize,
-    work: &Sender<Work>,
-    empty: &Receiver<Vec<u8>>,
-    progress: &dyn Progress,
-) -> InputRead {
-    let read_options = ReadOptions {
-        block_bytes: options.block_bytes,
-        max_line_bytes: MAX_LINE_BYTES,
-        boundary: may_cut,
-    };
-    let mut reader = match BlockReader::open(source, &read_options) {
-        Ok(reader) => reader,
-        Err(error) => return InputRead::failed(error.to_string()),
-    };
-    let (kind, compression) = (reader.kind(), reader.compression());
-    let mut told = 0;
-    if kind == SourceKind::Text {
-        while let Some(block) = reader.next_block(empty.try_recv().unwrap_or_default()) {
-            let stored = reader.stored_bytes_read();
-            progress.read(stored.saturating_sub(told));
-            told = stored;
-            if work.send(Work { block, source: index }).is_err() {
-                break;
-            }
-        }
-    }
-    progress.read(source.size_bytes.unwrap_or(0).saturating_sub(told));
-    let summary: ReadSummary = reader.finish();
-    InputRead {
-        kind: Some(kind),
-        compression: Some(compression),
-        summary: Some(summary),
-        failure: None,
-        left_out: false,
-    }
-}
-
 /// Decodes, matches and aggregates blocks.
-fn collect(
-    options: CollectorOptions<'_>,
-    origins: &[Origin],
-    work: &Receiver<Work>,
-    empty: &Sender<Vec<u8>>,
-    partials: &Sender<Partial>,
-) {
+fn collect(options: CollectorOptions<'_>, origins: &[Origin], ends: &WorkerEnds) {
     let mut decoder = LogDecoder::default();
     let mut collector = Collector::new(options);
-    for Work { block, source } in work {
+    for Work { block, source } in &ends.work {
         let Some(origin) = origins.get(source) else {
             continue;
         };
@@ -237,14 +279,14 @@ fn collect(
         decoder.decode_block(&block.data, &mut |at, line| collector.line(at, line));
         collector.end_block(block.data.len());
         // A full or closed channel only means that this buffer is not needed again.
-        drop(empty.try_send(block.data));
+        drop(ends.empty.try_send(block.data));
         if let Some(partial) = collector.overflow()
-            && partials.send(partial).is_err()
+            && ends.partials.send(partial).is_err()
         {
             return;
         }
     }
-    drop(partials.send(collector.take()));
+    drop(ends.partials.send(collector.take()));
 }
 
 fn origin(source: &Source) -> Origin {
@@ -296,12 +338,7 @@ fn first_day(sources: &[Source]) -> Result<i64, Error> {
 const HEAD_BYTES: usize = 64 << 10;
 
 fn first_time(source: &Source) -> Option<Timestamp> {
-    let options = ReadOptions {
-        block_bytes: HEAD_BYTES,
-        max_line_bytes: MAX_LINE_BYTES,
-        boundary: may_cut,
-    };
-    let mut reader = BlockReader::open(source, &options).ok()?;
+    let mut reader = BlockReader::open(source, &read_options(HEAD_BYTES)).ok()?;
     if reader.kind() != SourceKind::Text {
         return None;
     }

@@ -258,16 +258,9 @@ fn worked_before(facts: &Facts<'_>, call: &Call<'_>, first: Timestamp) -> bool {
 
 /// True if a proxy logged new configuration after the stream had closed.
 fn config_came_after(facts: &Facts<'_>, proxies: &BTreeSet<String>, first: Timestamp) -> bool {
-    facts.incident.totals.hits.iter().any(|(key, hits)| {
-        let id = facts
-            .catalog
-            .signatures
-            .get(usize::from(key.signature))
-            .map(|s| s.id.as_str());
-        proxies.contains(&key.proxy)
-            && matches!(id, Some("ev-config-update" | "ag-xds-connected"))
-            && hits.last.is_some_and(|last| last > first)
-    })
+    facts
+        .config_applied()
+        .any(|(proxy, hits)| proxies.contains(proxy) && hits.last.is_some_and(|last| last > first))
 }
 
 /// Effects of a fault at the same destination that began earlier.

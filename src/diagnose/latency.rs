@@ -9,7 +9,7 @@ use crate::aggregate::class::Reporter;
 use crate::aggregate::series::Series;
 use crate::report::model::EvidenceKind;
 use crate::units::{Place, Timestamp};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 /// A destination's slow seconds.
 #[derive(Clone, Debug)]
@@ -19,7 +19,7 @@ struct Slow {
     width_s: i64,
     rows: u64,
     usual_ms: f64,
-    slow_ms: f64,
+    mean_ms: f64,
     proxies: BTreeSet<String>,
     reporter: Reporter,
 }
@@ -100,7 +100,7 @@ fn slow_destination(facts: &Facts<'_>, destination: &str) -> Option<Slow> {
         width_s: series.width_s(),
         rows: slow_moment.count,
         usual_ms,
-        slow_ms: mean_ms(&slow_moment),
+        mean_ms: mean_ms(&slow_moment),
         proxies,
         reporter,
     })
@@ -126,7 +126,7 @@ fn slow_upstream<'f>(facts: &Facts<'_>, slow: &Slow) -> Suspect<'f> {
     } else {
         Some(as_f64(inside.upstream_sum_ms) / as_f64(inside.upstream_count))
     };
-    let application = upstream_ms.is_some_and(|ms| ms * 2.0 >= slow.slow_ms);
+    let application = upstream_ms.is_some_and(|ms| ms * 2.0 >= slow.mean_ms);
     let text = match upstream_ms {
         Some(ms) if application => format!("the called proxy waited {ms:.0} ms on average for its application in the same seconds: the time was spent there"),
         Some(ms) => format!("the called proxy waited only {ms:.0} ms for its application in the same seconds: the time was spent between the proxies"),
@@ -140,7 +140,7 @@ fn slow_upstream<'f>(facts: &Facts<'_>, slow: &Slow) -> Suspect<'f> {
     let mut suspect = Suspect::new(cause, &slow.destination, confidence);
     suspect.remark = !application;
     suspect.window = span(slow);
-    suspect.added_latency_ms = Some(slow.slow_ms - slow.usual_ms);
+    suspect.added_latency_ms = Some(slow.mean_ms - slow.usual_ms);
     suspect.measured.push(slower(facts, slow));
     suspect.measured.push(Measured {
         name: "time-spent",
@@ -164,7 +164,7 @@ fn slower(facts: &Facts<'_>, slow: &Slow) -> Measured {
         kind: EvidenceKind::Statistic,
         text: format!(
             "{} good requests to {} took {:.0} ms on average, against {:.0} ms at other times",
-            slow.rows, slow.destination, slow.slow_ms, slow.usual_ms
+            slow.rows, slow.destination, slow.mean_ms, slow.usual_ms
         ),
         count: slow.rows,
         strength: 0.8,
@@ -211,7 +211,7 @@ fn common_stall<'f>(facts: &Facts<'f>, slow: &[Slow]) -> Option<Suspect<'f>> {
     suspect.pods.insert(proxy);
     suspect.added_latency_ms = caller_side
         .iter()
-        .map(|s| s.slow_ms - s.usual_ms)
+        .map(|s| s.mean_ms - s.usual_ms)
         .max_by(f64::total_cmp);
     let spans: Vec<(Timestamp, Timestamp)> = caller_side.iter().filter_map(|s| span(s)).collect();
     suspect.window = spans
@@ -241,36 +241,35 @@ fn together(slow: &[&Slow]) -> bool {
     })
 }
 
+/// Configuration updates within this many seconds of a slow one may have caused it.
+const PUSH_REACH_S: i64 = 10;
+
 fn pushes(facts: &Facts<'_>, proxy: &str, slow: &[&Slow]) -> Option<Measured> {
-    let mut near: BTreeMap<i64, u64> = BTreeMap::new();
-    let mut places = Vec::new();
-    for (key, hits) in facts.incident.totals.hits.iter() {
-        let id = facts
-            .catalog
-            .signatures
-            .get(usize::from(key.signature))
-            .map(|s| s.id.as_str());
-        if key.proxy != proxy || id != Some("ev-config-update") {
-            continue;
-        }
-        for (second, count) in hits.series.iter() {
-            if slow
-                .iter()
-                .any(|s| s.seconds.iter().any(|x| (x - second).abs() <= 10))
-            {
-                *near.entry(second).or_default() += count;
-            }
-        }
+    let near = |second: i64| {
+        let mut seconds = slow.iter().flat_map(|s| &s.seconds);
+        seconds.any(|x| (x - second).abs() <= PUSH_REACH_S)
+    };
+    let (mut count, mut places) = (0, Vec::new());
+    for (_, hits) in facts.config_applied().filter(|(other, _)| *other == proxy) {
+        count += hits
+            .series
+            .iter()
+            .filter(|(second, _)| near(*second))
+            .map(|(_, lines)| lines)
+            .sum::<u64>();
         places.extend(hits.examples.keys().copied());
     }
-    let count: u64 = near.values().sum();
+    places.sort_unstable();
+    places.truncate(3);
     (count > 0).then(|| Measured {
         name: "pushes",
         kind: EvidenceKind::Log,
-        text: format!("{proxy} applied configuration updates within 10 s of these spans ({count} lines)"),
+        text: format!(
+            "{proxy} applied configuration updates within {PUSH_REACH_S} s of these spans ({count} lines)"
+        ),
         count,
         strength: 0.8,
-        places: places.into_iter().take(3).collect(),
+        places,
     })
 }
 

@@ -8,6 +8,7 @@ use crate::aggregate::address;
 use crate::aggregate::class::Reporter;
 use crate::aggregate::collector::scope_hash;
 use crate::aggregate::flags::Outcome;
+use crate::aggregate::signatures::Hits;
 use crate::aggregate::totals::HopMoment;
 use crate::catalog::Catalog;
 use crate::correlate::{Call, Hop, Incident};
@@ -152,6 +153,16 @@ impl<'i> Facts<'i> {
         self.calls_to(destination).map(Call::count).sum()
     }
 
+    /// Proxies with the lines by which they say that they took in new configuration.
+    pub fn config_applied(&self) -> impl Iterator<Item = (&String, &Hits)> {
+        let hits = self.incident.totals.hits.iter();
+        hits.filter(|(key, _)| {
+            let signature = self.catalog.signatures.get(usize::from(key.signature));
+            signature.is_some_and(|s| self.rules.config_applied.contains(&s.id))
+        })
+        .map(|(key, hits)| (&key.proxy, hits))
+    }
+
     /// Last good completion of calls to a destination.
     pub fn last_good(&self, destination: &str) -> Option<Timestamp> {
         self.calls_to(destination)
@@ -166,7 +177,7 @@ impl<'i> Facts<'i> {
             "called-proxy-silent" => self.called_proxy_silent(destination, calls),
             "case-variant" => self.case_variant(destination),
             "errors-before" => self.errors_before(destination, calls),
-            "external-name" => self.external_name(destination),
+            "external-name" => external_name(destination),
             "fresh-connections-reset" => self.fresh_connections_reset(calls),
             "idle-before-reset" => self.idle_before_reset(calls),
             "mesh-name" => self.mesh_name(destination),
@@ -288,20 +299,6 @@ impl<'i> Facts<'i> {
         })
     }
 
-    fn external_name(&self, destination: &str) -> Option<Measured> {
-        let host = destination.rsplit_once(':').map_or(destination, |(host, _)| host);
-        let external = host.contains('.') && !host.contains(".svc.") && !host.ends_with(".svc");
-        let is_name = host.bytes().any(|b| b.is_ascii_alphabetic());
-        (external && is_name).then(|| Measured {
-            name: "external-name",
-            kind: EvidenceKind::Log,
-            text: format!("{host} is no service of the cluster (no .svc in its name): its addresses come from a ServiceEntry, usually by DNS"),
-            count: 1,
-            strength: 0.5,
-            places: Vec::new(),
-        })
-    }
-
     fn mesh_name(&self, destination: &str) -> Option<Measured> {
         let clustered = self
             .calls_to(destination)
@@ -379,6 +376,23 @@ impl<'i> Facts<'i> {
             places: first_places(self.calls(calls), 3),
         })
     }
+}
+
+/// The destination is a name that no service of the cluster has.
+fn external_name(destination: &str) -> Option<Measured> {
+    let host = destination.rsplit_once(':').map_or(destination, |(host, _)| host);
+    let in_cluster = host.split('.').any(|label| label == "svc");
+    let is_name = host.contains('.') && host.bytes().any(|b| b.is_ascii_alphabetic());
+    (is_name && !in_cluster).then(|| Measured {
+        name: "external-name",
+        kind: EvidenceKind::Log,
+        text: format!(
+            "{host} is no service of the cluster (no .svc in its name): its addresses come from a ServiceEntry, usually by DNS"
+        ),
+        count: 1,
+        strength: 0.5,
+        places: Vec::new(),
+    })
 }
 
 /// True when the middle half of sorted idle times lies within a tenth of their median: a timer's doing.

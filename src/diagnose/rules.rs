@@ -10,6 +10,8 @@ const BUILT_IN: &str = include_str!("../../data/rules.toml");
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rules {
+    /// Signatures of lines by which a proxy says that it took in new configuration.
+    pub config_applied: Vec<String>,
     /// Numbers, each with its source in the file.
     pub thresholds: Thresholds,
     /// What rows show.
@@ -207,7 +209,8 @@ mod tests {
         ) {
             assert!(catalog.cause(cause).is_some(), "cause {cause}");
         }
-        for id in rules.line.iter().flat_map(|l| &l.signatures) {
+        let of_lines = rules.line.iter().flat_map(|l| &l.signatures);
+        for id in of_lines.chain(&rules.config_applied) {
             assert!(catalog.signature(id).is_some(), "signature {id}");
         }
         for name in rules

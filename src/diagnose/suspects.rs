@@ -63,7 +63,7 @@ pub struct Suspects<'f> {
     pub cancels: BTreeSet<usize>,
 }
 
-impl<'f> Suspect<'f> {
+impl Suspect<'_> {
     /// A suspect without evidence.
     pub fn new(cause: &str, destination: &str, confidence: f64) -> Self {
         Self {

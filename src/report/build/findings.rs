@@ -58,7 +58,7 @@ fn convert(incident: &Incident<'_>, finding: &diagnose::Finding, rank: u64) -> F
             requests: finding.requests,
             failed: finding.failed,
             share: rounded(diagnose::resets::ratio(finding.failed, finding.requests)),
-            added_latency_ms: finding.added_latency_ms.map(|ms| ms.round()),
+            added_latency_ms: finding.added_latency_ms.map(f64::round),
         },
         evidence: evidence.collect(),
         ruled_out: ruled_out.collect(),

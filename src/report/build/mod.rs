@@ -9,6 +9,10 @@ mod timeline;
 use super::model::{
     Captures, CatalogInfo, Correlation, Limit, Missing, Report, SCHEMA, Tool, Verdict, Window,
 };
+use crate::aggregate::Merge;
+use crate::aggregate::bounded::{Bounded, Key};
+use crate::aggregate::sampled::Sampled;
+use crate::aggregate::totals::Figures;
 use crate::catalog::Catalog;
 use crate::correlate::Incident;
 use crate::diagnose::Diagnosis;
@@ -131,99 +135,84 @@ pub fn assemble(assembly: Assembly<'_>) -> Report {
     }
 }
 
+/// Every bound that was reached, in order.
 fn limits(incident: &Incident<'_>) -> Vec<Limit> {
     let totals = incident.totals;
-    let mut list = Vec::new();
-    let mut add = |truncated: bool, table: &str, limit: usize, kept: usize, left_out: u64, what: &str| {
-        if truncated {
-            let (limit, kept) = (limit as u64, kept as u64);
-            list.push(Limit {
-                table: table.to_owned(),
-                limit,
-                kept,
-                left_out,
-                what: what.to_owned(),
-            });
-        }
-    };
-    let groups = &totals.groups;
-    let lumped = groups.lumped().map(|(_, g)| g.count).sum();
-    add(
-        groups.is_truncated(),
-        "row groups",
-        groups.limit(),
-        groups.len(),
-        lumped,
-        "rows; counted in totals, not by name",
-    );
-    for (dimension, table) in &totals.figures {
-        let left = table.lumped().map(|(_, f)| f.requests()).sum();
-        let name = format!("{dimension:?}").to_lowercase();
-        add(
-            table.is_truncated(),
-            &name,
-            table.limit(),
-            table.len(),
-            left,
-            "rows; counted under the name other",
-        );
-    }
-    for (name, table) in [
+    let named = "rows; counted under the name other";
+    let tokens = [
         ("details", &totals.by_detail),
         ("codes", &totals.by_code),
         ("flags", &totals.by_flag),
         ("protocols", &totals.by_protocol),
-    ] {
-        let left = table.lumped().map(|(_, c)| *c).sum();
-        add(
-            table.is_truncated(),
-            name,
-            table.limit(),
-            table.len(),
-            left,
-            "rows; counted under the name other",
-        );
-    }
-    let left = totals.hits.lumped().map(|(_, h)| h.count).sum();
-    add(
-        totals.hits.is_truncated(),
-        "signature hits by proxy",
-        totals.hits.limit(),
-        totals.hits.len(),
-        left,
-        "hits; counted without their proxy",
-    );
-    let paths = totals.paths.table();
-    add(
-        paths.is_truncated(),
-        "paths",
-        paths.limit(),
-        paths.len(),
-        0,
-        "paths beyond the limit; a sample by hash is kept",
-    );
-    let attempts = &totals.attempts;
-    let kept = attempts.sorted().len();
-    add(
-        attempts.is_truncated(),
-        "requests followed by id",
-        attempts.limit(),
-        kept,
-        attempts.seen() - kept as u64,
-        "rows; a sample of request ids by hash is kept",
-    );
-    let connections = &totals.connections;
-    let kept = connections.sorted().len();
-    add(
-        connections.is_truncated(),
-        "rows followed by connection",
-        connections.limit(),
-        kept,
-        connections.seen() - kept as u64,
-        "rows; a sample of connections by hash is kept",
-    );
+    ];
+    let tokens = tokens
+        .into_iter()
+        .map(|(table, counts)| of_table(table, named, counts, |count| *count));
+    let figures = totals.figures.iter().map(|(dimension, figures)| {
+        let table = format!("{dimension:?}").to_lowercase();
+        of_table(&table, named, figures, Figures::requests)
+    });
+    let others = [
+        of_table(
+            "row groups",
+            "rows; counted in totals, not by name",
+            &totals.groups,
+            |g| g.count,
+        ),
+        of_table(
+            "signature hits by proxy",
+            "hits; counted without their proxy",
+            &totals.hits,
+            |hits| hits.count,
+        ),
+        of_table(
+            "paths",
+            "paths beyond the limit; a sample by hash is kept",
+            totals.paths.table(),
+            |_| 0,
+        ),
+        of_sample(
+            "requests followed by id",
+            "rows; a sample of request ids by hash is kept",
+            &totals.attempts,
+        ),
+        of_sample(
+            "rows followed by connection",
+            "rows; a sample of connections by hash is kept",
+            &totals.connections,
+        ),
+    ];
+    let mut list: Vec<Limit> = tokens.chain(figures).chain(others).flatten().collect();
     list.sort();
     list
+}
+
+fn of_table<K: Key, V: Merge>(
+    table: &str,
+    what: &str,
+    kept: &Bounded<K, V>,
+    rows: impl Fn(&V) -> u64,
+) -> Option<Limit> {
+    kept.is_truncated().then(|| Limit {
+        table: table.to_owned(),
+        limit: kept.limit() as u64,
+        kept: kept.len() as u64,
+        left_out: kept.lumped().map(|(_, lump)| rows(lump)).sum(),
+        what: what.to_owned(),
+    })
+}
+
+fn of_sample<R: Copy + Ord>(table: &str, what: &str, sample: &Sampled<R>) -> Option<Limit> {
+    sample.is_truncated().then(|| {
+        let kept = sample.sorted().len() as u64;
+        Limit {
+            table: table.to_owned(),
+            limit: sample.limit() as u64,
+            kept,
+            left_out: sample.seen().saturating_sub(kept),
+            what: what.to_owned(),
+        }
+    })
 }
 
 /// What would have been read by a later version.
