@@ -456,7 +456,8 @@ fn a_lost_control_plane_is_accused_only_for_what_came_of_it() {
 
 #[test]
 fn where_the_time_went_needs_the_called_proxys_rows() {
-    let around = || Logs::default().good(0..30).good(40..60);
+    // A pause after the slow calls, so that no second holds both kinds.
+    let around = || Logs::default().good(0..30).good(41..60);
     let application = around().both(every(200, 30..40, &slow(900))).report();
     assert_eq!(accused(&application), ["slow-upstream-app"]);
     assert_eq!(application.findings[0].impact.added_latency_ms, Some(895.0));

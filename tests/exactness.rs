@@ -3,6 +3,8 @@
 use crate::rows::Call;
 use crate::running::{Scratch, case_input, postmesh};
 use postmesh::Options;
+use proptest::prelude::*;
+use proptest::test_runner::Config;
 use serde_json::Value;
 use std::path::PathBuf;
 
@@ -164,4 +166,111 @@ fn the_command_line_says_the_same() {
         run("2") == one && run("7") == one,
         "the number of threads shows in the output"
     );
+}
+
+/// Rows of every outcome by both proxies, and lines of the proxy itself, in no particular order of time.
+fn lines_of(seed: u64) -> Vec<String> {
+    const FAULTS: [(u16, &str, &str); 6] = [
+        (
+            503,
+            "UF",
+            "upstream_reset_before_response_started{connection_timeout}",
+        ),
+        (503, "UH", "no_healthy_upstream"),
+        (
+            503,
+            "UC",
+            "upstream_reset_before_response_started{connection_termination}",
+        ),
+        (404, "NR", "route_not_found"),
+        (0, "DC", "downstream_remote_disconnect"),
+        (403, "-", "rbac_access_denied_matched_policy[none]"),
+    ];
+    let mut lines = Vec::new();
+    for i in 0..400_u64 {
+        let chance = (i + seed).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;
+        let fault = usize::try_from(chance % 17).unwrap();
+        let (code, flags, details) = FAULTS.get(fault).copied().unwrap_or((200, "-", "via_upstream"));
+        let call = Call {
+            at_ms: i * 137 + chance % 900,
+            duration_ms: chance % 2000,
+            service: ["ratings", "reviews", "details"][usize::try_from(chance % 3).unwrap()].to_owned(),
+            code,
+            flags,
+            details,
+            connection: Some(40_000 + u16::try_from(chance % 20).unwrap()),
+            ..Call::default()
+        };
+        lines.push(call.row());
+        if i % 40 == 0 {
+            lines.push(format!(
+                "2026-11-02T03:00:{:02}.000000Z\twarning\tenvoy config grpc_stream.h:189\tStreamAggregatedResources \
+                 gRPC config stream to xds-grpc closed: 14, connection refused\tthread=21\n",
+                chance % 60
+            ));
+        }
+    }
+    lines
+}
+
+/// A report without what a cut of the files may change: the inputs, and what points into them.
+fn without_places(options: &Options) -> Value {
+    let mut report = serde_json::to_value(postmesh::analyze(options).unwrap()).unwrap();
+    for key in ["run", "inputs"] {
+        report[key] = Value::Null;
+    }
+    drop_places(&mut report);
+    report
+}
+
+fn drop_places(value: &mut Value) {
+    match value {
+        Value::Object(members) => {
+            for key in ["refs", "ref", "examples", "inputs"] {
+                members.remove(key);
+            }
+            // Which of several equally slow requests are shown is settled by their places.
+            if let Some(Value::Array(slowest)) = members.get_mut("slowest") {
+                slowest
+                    .iter_mut()
+                    .for_each(|request| *request = request["duration_ms"].clone());
+            }
+            members.values_mut().for_each(drop_places);
+        }
+        Value::Array(elements) => elements.iter_mut().for_each(drop_places),
+        _ => {}
+    }
+}
+
+proptest! {
+    #![proptest_config(Config { cases: 10, failure_persistence: None, ..Config::default() })]
+
+    #[test]
+    fn order_and_cut_of_lines_change_no_figure(
+        lines in (0..1000_u64).prop_flat_map(|seed| Just(lines_of(seed)).prop_shuffle()),
+        cuts in prop::collection::vec(0..400_usize, 0..4),
+        threads in prop::sample::select(vec![1, 2, 7]),
+        block_bytes in prop::sample::select(vec![1 << 10, 5000, 64 << 10, 1 << 20]),
+    ) {
+        let mut sorted = lines.clone();
+        sorted.sort_unstable();
+        let name = "productpage-v1.istio-proxy.log";
+        let whole = Scratch::with(&format!("0/{name}"), sorted.concat());
+        let cut = Scratch::new();
+        let mut ends = cuts;
+        ends.extend([0, lines.len()]);
+        ends.sort_unstable();
+        for (part, bounds) in ends.windows(2).enumerate() {
+            cut.write(&format!("{part}/{name}"), lines[bounds[0]..bounds[1]].concat());
+        }
+        let of_whole = without_places(&options(&[whole.path().to_owned()]));
+        let pieces = Options { threads, block_bytes, ..options(&[cut.path().to_owned()]) };
+        let of_cut = without_places(&pieces);
+        prop_assert!(of_whole["requests"]["rows"] == 400);
+        for (key, value) in of_whole.as_object().unwrap() {
+            prop_assert_eq!(value, &of_cut[key], "{}", key);
+        }
+        let again = Options { threads: 1, block_bytes: 1 << 20, ..pieces.clone() };
+        prop_assert!(report(&again) == report(&pieces), "same files, other threads and blocks");
+    }
 }

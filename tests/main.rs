@@ -8,6 +8,8 @@ mod bad_input;
 mod cases;
 /// The built program and its streams: what needs no engine.
 mod command_line;
+/// An independent counter agrees with the report's counts.
+mod counts;
 /// Small incidents and noise, made of a few rows each.
 mod diagnosis;
 /// The same answer whatever the number of threads, the order of arguments, the size of blocks, the cut of files.

@@ -50,3 +50,113 @@ fn attribute_denials(calls: &mut [Call<'_>]) {
             && called.contains_key(&(call.destination.clone(), call.key.code));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::aggregate::class::GroupKey;
+    use crate::aggregate::totals::Group;
+
+    fn key(reporter: Reporter, code: u16, outcome: Outcome) -> GroupKey {
+        GroupKey {
+            proxy: String::new(),
+            reporter,
+            peer: String::new(),
+            destination: String::new(),
+            cluster: String::new(),
+            host: String::new(),
+            route: String::new(),
+            code,
+            flags: String::new(),
+            details: String::new(),
+            termination: String::new(),
+            failure_reason: String::new(),
+            tcp: false,
+            connected: true,
+            tls: true,
+            outcome,
+        }
+    }
+
+    fn call<'t>(key: &'t GroupKey, group: &'t Group, source: &str, destination: &str) -> Call<'t> {
+        Call {
+            key,
+            group,
+            destination: destination.to_owned(),
+            source: source.to_owned(),
+            destination_pod: None,
+            counted: false,
+            denied_by_called: false,
+        }
+    }
+
+    #[test]
+    fn the_callers_rows_stand_for_a_hop_else_the_called_sides() {
+        let (source, destination) = (
+            key(Reporter::Source, 200, Outcome::Ok),
+            key(Reporter::Destination, 200, Outcome::Ok),
+        );
+        let tcp = GroupKey {
+            tcp: true,
+            ..source.clone()
+        };
+        let group = Group::default();
+        let expected = [
+            (call(&source, &group, "web", "ratings"), true),
+            (call(&destination, &group, "web", "ratings"), false),
+            (call(&destination, &group, "gateway", "ratings"), true),
+            (call(&destination, &group, "web", "reviews"), true),
+            (call(&tcp, &group, "web", "mysql"), false),
+        ];
+        let mut calls: Vec<Call<'_>> = expected.iter().map(|(call, _)| call.clone()).collect();
+        settle(&mut calls);
+        for (call, (_, counted)) in calls.iter().zip(&expected) {
+            let hop = (&call.source, &call.destination, call.key.reporter);
+            assert_eq!(call.counted, *counted, "{hop:?}");
+        }
+    }
+
+    #[test]
+    fn a_tcp_row_of_the_caller_does_not_stand_for_http_rows_of_the_called_side() {
+        let tcp = GroupKey {
+            tcp: true,
+            ..key(Reporter::Source, 0, Outcome::Ok)
+        };
+        let http = key(Reporter::Destination, 200, Outcome::Ok);
+        let group = Group::default();
+        let mut calls = [
+            call(&tcp, &group, "web", "ratings"),
+            call(&http, &group, "web", "ratings"),
+        ];
+        settle(&mut calls);
+        assert!(!calls[0].counted && calls[1].counted);
+    }
+
+    #[test]
+    fn a_refusal_that_the_called_proxy_made_is_denied_at_the_caller_too() {
+        let rows = |count| Group {
+            count,
+            ..Group::default()
+        };
+        let (many, few) = (rows(10), rows(3));
+        let seen = key(Reporter::Source, 403, Outcome::Ok);
+        let by_proxy = key(Reporter::Destination, 403, Outcome::Denied);
+        let by_application = key(Reporter::Destination, 403, Outcome::Ok);
+        let other_code = key(Reporter::Source, 429, Outcome::Ok);
+        for (proxy_rows, application_rows, expected) in
+            [(&many, &few, Outcome::Denied), (&few, &many, Outcome::Ok)]
+        {
+            let mut calls = [
+                call(&seen, &many, "web", "ratings"),
+                call(&by_proxy, proxy_rows, "web", "ratings"),
+                call(&by_application, application_rows, "web", "ratings"),
+                call(&other_code, &many, "web", "ratings"),
+                call(&seen, &many, "web", "reviews"),
+            ];
+            settle(&mut calls);
+            assert_eq!(calls[0].result(), expected);
+            assert_eq!(calls[3].result(), Outcome::Ok, "another status");
+            assert_eq!(calls[4].result(), Outcome::Ok, "another service");
+        }
+    }
+}

@@ -78,3 +78,51 @@ pub fn proxy_name(proxy: &str) -> &str {
         None => address::workload(proxy),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::aggregate::totals::Votes;
+
+    fn names() -> Names {
+        let mut totals = Totals::default();
+        let votes = |list: &[(&str, u64)]| Votes(list.iter().map(|(n, c)| ((*n).to_owned(), *c)).collect());
+        totals.addresses.add(
+            "10.0.0.1".to_owned(),
+            votes(&[("web-5d4f8c7b6d-x2x4k", 90), ("old-5d4f8c7b6d-aaaaa", 3)]),
+        );
+        totals
+            .addresses
+            .add("10.0.0.2".to_owned(), votes(&[("b-v1", 5), ("a-v1", 5)]));
+        totals.aliases.add(
+            "ratings:9080".to_owned(),
+            votes(&[
+                ("ratings.default.svc.cluster.local:9080", 70),
+                ("ratings.stage.svc.cluster.local:9080", 8),
+            ]),
+        );
+        Names::of(&totals)
+    }
+
+    #[test]
+    fn the_majority_of_rows_decides_and_a_tie_is_settled_by_name() {
+        let names = names();
+        assert_eq!(names.pod_at("10.0.0.1:8080"), Some("web-5d4f8c7b6d-x2x4k"));
+        assert_eq!(names.pod_at("10.0.0.2"), Some("a-v1"));
+        assert_eq!(names.pod_at("10.0.0.3:8080"), None);
+        assert_eq!(
+            names.service("ratings:9080"),
+            "ratings.default.svc.cluster.local:9080"
+        );
+        assert_eq!(names.service("other:9080"), "other:9080");
+    }
+
+    #[test]
+    fn a_source_is_its_workload_or_else_its_address() {
+        let names = names();
+        assert_eq!(names.source_name("ip:10.0.0.1"), "web");
+        assert_eq!(names.source_name("ip:10.0.0.3"), "10.0.0.3");
+        assert_eq!(names.source_name("ip:"), "unknown");
+        assert_eq!(names.source_name("input:logs/a.log"), "logs/a.log");
+    }
+}

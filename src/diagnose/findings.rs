@@ -555,14 +555,7 @@ fn look_alikes(
 }
 
 fn because(facts: &Facts<'_>, cause: &str, destination: &str, rows: u64) -> Option<String> {
-    let of_rows = facts.rules.of_cause(cause).map(|r| r.absent.as_str());
-    let of_lines = facts
-        .rules
-        .line
-        .iter()
-        .filter(|l| l.cause == cause)
-        .map(|l| l.absent.as_str());
-    let absent: Vec<&str> = of_rows.chain(of_lines).filter(|text| !text.is_empty()).collect();
+    let absent = facts.rules.absent(cause);
     if absent.is_empty() {
         return None;
     }

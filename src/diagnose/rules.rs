@@ -18,6 +18,8 @@ pub struct Rules {
     pub rule: Vec<Rule>,
     /// What component lines show.
     pub line: Vec<LineRule>,
+    /// Causes that measurements across rows show.
+    pub measured: Vec<MeasuredCause>,
     /// Causes on the caller's rows that the called proxy's rows explain.
     pub carried: Vec<Carried>,
     /// Causes that follow from others.
@@ -154,6 +156,16 @@ pub struct LineRule {
     pub absent: String,
 }
 
+/// See [`Rules::measured`].
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MeasuredCause {
+    /// The cause.
+    pub cause: String,
+    /// What is said where they do not.
+    pub absent: String,
+}
+
 /// See [`Rules::carried`].
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -181,9 +193,16 @@ impl Rules {
         toml::from_str(BUILT_IN).map_err(|e| Error::BuiltIn(format!("rules.toml: {e}")))
     }
 
-    /// The rules of a cause.
-    pub fn of_cause<'a>(&'a self, cause: &'a str) -> impl Iterator<Item = &'a Rule> {
-        self.rule.iter().filter(move |rule| rule.cause == cause)
+    /// What is said where nothing shows a cause; empty for a cause that leaves no trace in logs.
+    pub fn absent(&self, cause: &str) -> Vec<&str> {
+        let rows = self.rule.iter().map(|r| (&r.cause, &r.absent));
+        let lines = self.line.iter().map(|l| (&l.cause, &l.absent));
+        let measured = self.measured.iter().map(|m| (&m.cause, &m.absent));
+        rows.chain(lines)
+            .chain(measured)
+            .filter(|(of, absent)| *of == cause && !absent.is_empty())
+            .map(|(_, absent)| absent.as_str())
+            .collect()
     }
 }
 
@@ -200,7 +219,8 @@ mod tests {
             .rule
             .iter()
             .map(|r| &r.cause)
-            .chain(rules.line.iter().map(|l| &l.cause));
+            .chain(rules.line.iter().map(|l| &l.cause))
+            .chain(rules.measured.iter().map(|m| &m.cause));
         for cause in causes.chain(
             rules
                 .consequence

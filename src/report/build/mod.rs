@@ -223,3 +223,36 @@ fn not_read(what: &str, why: &str, command: &str) -> Missing {
         command: command.to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::aggregate::Totals;
+    use crate::aggregate::totals::MAX_TOKENS;
+
+    fn limits_of(codes: usize) -> Vec<Limit> {
+        let mut totals = Totals::default();
+        for code in 0..codes {
+            totals.by_detail.add(format!("detail_{code}"), 2);
+        }
+        limits(&Incident::of(&totals))
+    }
+
+    #[test]
+    fn a_bound_is_told_when_it_was_reached_and_nothing_is_lost() {
+        assert_eq!(limits_of(MAX_TOKENS), []);
+        let limits = limits_of(MAX_TOKENS + 1);
+        assert_eq!(limits.len(), 1);
+        let limit = &limits[0];
+        assert_eq!(
+            (limit.table.as_str(), limit.limit),
+            ("details", MAX_TOKENS as u64)
+        );
+        assert!(limit.kept <= limit.limit);
+        assert_eq!(
+            limit.kept * 2 + limit.left_out,
+            2 * (MAX_TOKENS as u64 + 1),
+            "every row is kept by name or among those left out"
+        );
+    }
+}

@@ -258,3 +258,40 @@ fn nodes(edges: &[(&str, &str)], calls: &[Call<'_>]) -> Vec<TopologyNode> {
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::aggregate::Totals;
+
+    #[test]
+    fn classes_of_codes() {
+        let codes = [
+            ("200", 5),
+            ("204", 1),
+            ("503", 7),
+            ("0", 2),
+            ("999", 3),
+            ("other", 4),
+        ];
+        let codes: Counts = codes.map(|(code, count)| (code.to_owned(), count)).into();
+        let classes = [("2xx", 6), ("5xx", 7), ("0", 2), ("other", 7)];
+        let classes: Counts = classes.map(|(class, count)| (class.to_owned(), count)).into();
+        assert_eq!(by_class(&codes), classes);
+    }
+
+    #[test]
+    fn attempts_of_one_request_are_counted_together() {
+        let mut totals = Totals::default();
+        // Three requests: one of a single attempt, one of two, one of three.
+        for request in [1, 2, 2, 3, 3, 3] {
+            totals.attempts.offer(request, ());
+        }
+        let retries = retries(&Incident::of(&totals));
+        assert_eq!(retries.requests_followed, 3);
+        assert_eq!(retries.requests_with_retry, 2);
+        assert_eq!(retries.attempts, 6);
+        assert!((retries.amplification - 2.0).abs() < f64::EPSILON);
+        assert!(!retries.truncated);
+    }
+}
