@@ -46,7 +46,7 @@ impl Default for Options {
             namespaces: Vec::new(),
             pods: Vec::new(),
             threads: 1,
-            block_bytes: 1 << 20,
+            block_bytes: 256 << 10,
             signature_files: Vec::new(),
             cause_files: Vec::new(),
             examples: 5,

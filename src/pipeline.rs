@@ -1,9 +1,10 @@
 //! Every thread and channel: read, fan out, merge.
 //!
-//! Readers (at most one per input) fill blocks and hand them over a bounded channel to the workers; emptied
-//! buffers go back to the readers. A worker decodes, matches and aggregates its block, and hands on what it
-//! has collected when that grows large and at its end; the calling thread merges. Nothing waits unboundedly:
-//! each channel is bounded, so a slow stage slows the ones before it.
+//! A worker reads a block of an input, decodes, matches and aggregates it while it is still in its processor's
+//! cache, and hands on what it has collected over a bounded channel when that grows large and at its end; the
+//! calling thread merges. Each worker takes an input of its own while there are any, and then helps with those
+//! of others: an input is read by one worker at a time, and its blocks are worked on by all. Every worker has
+//! one buffer, which it uses again; a slow merge slows the workers, and nothing waits unboundedly.
 
 use crate::aggregate::collector::{Collector, CollectorOptions, Origin, Partial};
 use crate::aggregate::{Totals, address};
@@ -17,9 +18,10 @@ use crate::progress::{NoProgress, Progress};
 use crate::report::build::{Assembly, InputRead};
 use crate::units::Timestamp;
 use crate::{Error, Options, Report, diagnose, report};
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::{Sender, bounded};
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 /// Longest line that is read whole.
 const MAX_LINE_BYTES: usize = 1 << 20;
@@ -52,12 +54,7 @@ pub fn analyze_with(options: &Options, progress: &dyn Progress) -> Result<Report
         pods: &options.pods,
         examples: options.examples,
     };
-    let reading = Reading {
-        options,
-        sources: &discovery.sources,
-        progress,
-        next: AtomicUsize::new(0),
-    };
+    let reading = Reading::new(options, &discovery.sources, progress);
     let (totals, reads) = run(&reading, collector_options)?;
     if reads.iter().all(|read| !read.opened()) {
         return Err(Error::NothingRead(why_nothing(&discovery, &reads)));
@@ -92,160 +89,186 @@ fn why_nothing(discovery: &Discovery, reads: &[InputRead]) -> String {
     reasons.join("; ")
 }
 
-struct Work {
-    block: Block,
-    source: usize,
-}
-
-/// A reader's ends of the channels.
-#[derive(Clone)]
-struct ReaderEnds {
-    work: Sender<Work>,
-    empty: Receiver<Vec<u8>>,
-    reads: Sender<(usize, InputRead)>,
-}
-
-/// A worker's ends.
-#[derive(Clone)]
-struct WorkerEnds {
-    work: Receiver<Work>,
-    empty: Sender<Vec<u8>>,
-    partials: Sender<Partial>,
-}
-
-/// The ends of the thread that merges.
-struct MergeEnds {
-    partials: Receiver<Partial>,
-    reads: Receiver<(usize, InputRead)>,
-}
-
-fn channels(workers: usize, readers: usize, sources: usize) -> (ReaderEnds, WorkerEnds, MergeEnds) {
-    let (work_in, work) = bounded(workers);
-    let (empty_in, empty) = bounded(workers * 2 + readers);
-    let (partials_in, partials) = bounded(PARTIALS_IN_FLIGHT);
-    let (reads_in, reads) = bounded(sources);
-    let reader = ReaderEnds {
-        work: work_in,
-        empty,
-        reads: reads_in,
-    };
-    let worker = WorkerEnds {
-        work,
-        empty: empty_in,
-        partials: partials_in,
-    };
-    (reader, worker, MergeEnds { partials, reads })
-}
-
 #[expect(clippy::disallowed_methods, reason = "the one place where threads start")]
 fn run(
     reading: &Reading<'_>,
     collector_options: CollectorOptions<'_>,
 ) -> Result<(Totals, Vec<InputRead>), Error> {
     reading.announce();
-    let workers = reading.options.threads.max(1);
-    let readers = workers.min(reading.sources.len()).max(1);
-    let (reader, worker, merge) = channels(workers, readers, reading.sources.len());
-    let origins: Vec<Origin> = reading.sources.iter().map(origin).collect();
-    std::thread::scope(|scope| {
-        for _ in 0..readers {
-            let ends = reader.clone();
-            scope.spawn(move || reading.read_sources(&ends));
+    let (partials_in, partials) = bounded::<Partial>(PARTIALS_IN_FLIGHT);
+    let totals = std::thread::scope(|scope| {
+        for _ in 0..reading.options.threads.max(1) {
+            let partials = partials_in.clone();
+            scope.spawn(move || reading.work(collector_options, &partials));
         }
-        for _ in 0..workers {
-            let (ends, origins) = (worker.clone(), &origins);
-            scope.spawn(move || collect(collector_options, origins, &ends));
-        }
-        // Only the threads hold them now: when the last one ends, the merge does.
-        drop((reader, worker));
-        merge.gather(reading.sources.len())
-    })
-}
-
-impl MergeEnds {
-    fn gather(self, sources: usize) -> Result<(Totals, Vec<InputRead>), Error> {
+        // Only the threads hold it now: when the last one ends, so does the merge.
+        drop(partials_in);
         let mut totals = Totals::default();
-        for partial in self.partials {
-            totals.absorb(partial);
-        }
-        let mut reads: Vec<(usize, InputRead)> = self.reads.iter().collect();
-        reads.sort_by_key(|(index, _)| *index);
-        if reads.len() == sources {
-            Ok((totals, reads.into_iter().map(|(_, read)| read).collect()))
-        } else {
-            Err(Error::Internal("a reader ended early"))
-        }
-    }
+        partials.iter().for_each(|partial| totals.absorb(partial));
+        totals
+    });
+    Ok((totals, reading.finish()?))
 }
 
-/// What the readers share.
+/// Where an input stands.
+enum Slot {
+    /// No worker has opened it yet.
+    Waiting,
+    /// It is being read; `told` stored bytes of it were told to the progress.
+    Open { reader: Box<BlockReader>, told: u64 },
+    /// It was read, or could not be.
+    Done(Box<InputRead>),
+}
+
+/// What the workers share.
 struct Reading<'r> {
     options: &'r Options,
     sources: &'r [Source],
     progress: &'r dyn Progress,
-    /// The first source that no reader has taken.
+    slots: Vec<Mutex<Slot>>,
+    /// The first source that no worker has taken.
     next: AtomicUsize,
 }
 
-impl Reading<'_> {
+impl<'r> Reading<'r> {
+    fn new(options: &'r Options, sources: &'r [Source], progress: &'r dyn Progress) -> Self {
+        Self {
+            options,
+            sources,
+            progress,
+            slots: sources.iter().map(|_| Mutex::new(Slot::Waiting)).collect(),
+            next: AtomicUsize::new(0),
+        }
+    }
+
     fn announce(&self) {
         let sizes: Option<Vec<u64>> = self.sources.iter().map(|s| s.size_bytes).collect();
         self.progress
             .planned(sizes.map(|s| s.iter().sum()), self.sources.len());
     }
 
-    /// Reads sources, one after the other, into blocks.
-    fn read_sources(&self, ends: &ReaderEnds) {
+    /// One worker: inputs of its own first, then those of others.
+    fn work(&self, options: CollectorOptions<'_>, partials: &Sender<Partial>) {
+        let mut worker = Worker {
+            decoder: LogDecoder::default(),
+            collector: Collector::new(options),
+            buffer: Vec::new(),
+            partials,
+        };
         loop {
             let index = self.next.fetch_add(1, Ordering::Relaxed);
-            let Some(source) = self.sources.get(index) else {
+            if index >= self.sources.len() {
+                break;
+            }
+            self.drain(index, &mut worker);
+        }
+        for index in 0..self.sources.len() {
+            self.drain(index, &mut worker);
+        }
+        // The receiver outlives every worker.
+        drop(partials.send(worker.collector.take()));
+    }
+
+    /// Works on blocks of an input until there are no more.
+    fn drain(&self, index: usize, worker: &mut Worker<'_, '_>) {
+        let Some(source) = self.sources.get(index) else {
+            return;
+        };
+        let origin = origin(source);
+        while let Some(block) = self.next_block(index, source, std::mem::take(&mut worker.buffer)) {
+            if !worker.collect(&origin, block) {
                 return;
-            };
-            let read = if deselected(source, self.options) {
-                InputRead::left_out()
-            } else {
-                self.read_source(source, index, ends)
-            };
-            self.progress.finished_input(&source.display_path);
-            // The receiver outlives every reader.
-            drop(ends.reads.send((index, read)));
+            }
         }
     }
 
-    fn read_source(&self, source: &Source, index: usize, ends: &ReaderEnds) -> InputRead {
-        let mut reader = match BlockReader::open(source, &read_options(self.options.block_bytes)) {
-            Ok(reader) => reader,
-            Err(error) => return InputRead::failed(error.to_string()),
+    /// The next block of an input, read into `buffer`; opens and closes the input as need be.
+    fn next_block(&self, index: usize, source: &Source, buffer: Vec<u8>) -> Option<Block> {
+        // A worker that panicked ends the run; what it held is not used again.
+        let mut slot = self
+            .slots
+            .get(index)?
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if matches!(*slot, Slot::Waiting) {
+            *slot = self.open(source);
+        }
+        let Slot::Open { reader, told } = &mut *slot else {
+            return None;
         };
-        let (kind, compression) = (reader.kind(), reader.compression());
-        let told = if kind == SourceKind::Text {
-            self.read_blocks(&mut reader, index, ends)
+        let block = if reader.kind() == SourceKind::Text {
+            reader.next_block(buffer)
         } else {
-            0
+            None
         };
-        self.progress
-            .read(source.size_bytes.unwrap_or(0).saturating_sub(told));
-        InputRead {
-            kind: Some(kind),
-            compression: Some(compression),
+        let stored = match block {
+            Some(_) => reader.stored_bytes_read(),
+            None => source.size_bytes.unwrap_or(0).max(*told),
+        };
+        self.progress.read(stored.saturating_sub(*told));
+        *told = stored;
+        if block.is_none() {
+            self.progress.finished_input(&source.display_path);
+            close(&mut slot);
+        }
+        block
+    }
+
+    fn open(&self, source: &Source) -> Slot {
+        if deselected(source, self.options) {
+            return Slot::Done(Box::new(InputRead::left_out()));
+        }
+        match BlockReader::open(source, &read_options(self.options.block_bytes)) {
+            Ok(reader) => Slot::Open {
+                reader: Box::new(reader),
+                told: 0,
+            },
+            Err(error) => Slot::Done(Box::new(InputRead::failed(error.to_string()))),
+        }
+    }
+
+    /// What became of each input.
+    fn finish(&self) -> Result<Vec<InputRead>, Error> {
+        let done = |slot: &Mutex<Slot>| match &*slot.lock().unwrap_or_else(PoisonError::into_inner) {
+            Slot::Done(read) => Ok((**read).clone()),
+            Slot::Waiting | Slot::Open { .. } => Err(Error::Internal("a worker ended early")),
+        };
+        self.slots.iter().map(done).collect()
+    }
+}
+
+fn close(slot: &mut Slot) {
+    if let Slot::Open { reader, .. } = std::mem::replace(slot, Slot::Waiting) {
+        *slot = Slot::Done(Box::new(InputRead {
+            kind: Some(reader.kind()),
+            compression: Some(reader.compression()),
             summary: Some(reader.finish()),
             failure: None,
             left_out: false,
-        }
+        }));
     }
+}
 
-    /// Hands on all blocks; returns how many stored bytes were told to the progress.
-    fn read_blocks(&self, reader: &mut BlockReader, source: usize, ends: &ReaderEnds) -> u64 {
-        let mut told = 0;
-        while let Some(block) = reader.next_block(ends.empty.try_recv().unwrap_or_default()) {
-            let stored = reader.stored_bytes_read();
-            self.progress.read(stored.saturating_sub(told));
-            told = stored;
-            if ends.work.send(Work { block, source }).is_err() {
-                break;
-            }
+/// One worker's own.
+struct Worker<'run, 'c> {
+    decoder: LogDecoder,
+    collector: Collector<'run>,
+    buffer: Vec<u8>,
+    partials: &'c Sender<Partial>,
+}
+
+impl Worker<'_, '_> {
+    /// Decodes, matches and aggregates a block; false when nobody merges any more.
+    fn collect(&mut self, origin: &Origin, block: Block) -> bool {
+        let (decoder, collector) = (&mut self.decoder, &mut self.collector);
+        collector.begin_block(origin, block.seq, block.offset_bytes);
+        decoder.decode_block(&block.data, &mut |at, line| collector.line(at, line));
+        collector.end_block(block.data.len());
+        self.buffer = block.data;
+        match collector.overflow() {
+            Some(partial) => self.partials.send(partial).is_ok(),
+            None => true,
         }
-        told
     }
 }
 
@@ -265,28 +288,6 @@ fn deselected(source: &Source, options: &Options) -> bool {
         || pod.is_some_and(|p| {
             !options.pods.is_empty() && !options.pods.iter().any(|o| o == p || o == address::workload(p))
         })
-}
-
-/// Decodes, matches and aggregates blocks.
-fn collect(options: CollectorOptions<'_>, origins: &[Origin], ends: &WorkerEnds) {
-    let mut decoder = LogDecoder::default();
-    let mut collector = Collector::new(options);
-    for Work { block, source } in &ends.work {
-        let Some(origin) = origins.get(source) else {
-            continue;
-        };
-        collector.begin_block(origin, block.seq, block.offset_bytes);
-        decoder.decode_block(&block.data, &mut |at, line| collector.line(at, line));
-        collector.end_block(block.data.len());
-        // A full or closed channel only means that this buffer is not needed again.
-        drop(ends.empty.try_send(block.data));
-        if let Some(partial) = collector.overflow()
-            && ends.partials.send(partial).is_err()
-        {
-            return;
-        }
-    }
-    drop(ends.partials.send(collector.take()));
 }
 
 fn origin(source: &Source) -> Origin {
