@@ -125,27 +125,34 @@ impl Paths {
 /// The first two segments of a path without its query, ending before a segment that looks like an id (longer
 /// than three bytes with a digit in it): `/api/v1/items/7?x=1` gives `/api/v1`, `/ratings/42` gives `/ratings`.
 pub fn template(path: &[u8]) -> &[u8] {
-    let path = path.get(..path.len().min(PREFIX_BYTES)).unwrap_or(path);
-    let end = path
-        .iter()
-        .position(|&b| b == b'?' || b == b'#')
-        .unwrap_or(path.len());
-    let path = path.get(..end).unwrap_or(path);
-    let mut kept = 0;
-    let mut from = 1;
-    for _ in 0..2 {
-        let Some(rest) = path.get(from..).filter(|rest| !rest.is_empty()) else {
-            break;
-        };
-        let length = rest.iter().position(|&b| b == b'/').unwrap_or(rest.len());
-        let segment = rest.get(..length).unwrap_or(rest);
-        if segment.iter().any(u8::is_ascii_digit) && (length > 3 || segment.iter().all(u8::is_ascii_digit)) {
-            break;
+    let looked_at = path.get(..path.len().min(PREFIX_BYTES)).unwrap_or(path);
+    let (mut kept, mut start, mut digits, mut segments) = (0, 1, 0, 0);
+    for (at, &byte) in looked_at.iter().enumerate().skip(1) {
+        match byte {
+            b'/' | b'?' | b'#' => {
+                if looks_like_an_id(at - start, digits) {
+                    return path.get(..kept).unwrap_or(path);
+                }
+                kept = at;
+                segments += 1;
+                if segments == 2 || byte != b'/' {
+                    return path.get(..kept).unwrap_or(path);
+                }
+                (start, digits) = (at + 1, 0);
+            }
+            b'0'..=b'9' => digits += 1,
+            _ => {}
         }
-        kept = from + length;
-        from = kept + 1;
+    }
+    let rest = looked_at.len().saturating_sub(start);
+    if rest > 0 && !looks_like_an_id(rest, digits) {
+        kept = looked_at.len();
     }
     path.get(..kept).unwrap_or(path)
+}
+
+fn looks_like_an_id(length: usize, digits: usize) -> bool {
+    digits > 0 && (length > 3 || digits == length)
 }
 
 #[cfg(test)]

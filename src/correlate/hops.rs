@@ -55,6 +55,7 @@ fn attribute_denials(calls: &mut [Call<'_>]) {
 mod tests {
     use super::*;
     use crate::aggregate::class::GroupKey;
+    use crate::aggregate::series::Series;
     use crate::aggregate::totals::Group;
 
     fn key(reporter: Reporter, code: u16, outcome: Outcome) -> GroupKey {
@@ -90,6 +91,22 @@ mod tests {
         }
     }
 
+    /// Settles calls together with the hops that such rows make.
+    fn settle_with_hops(calls: &mut [Call<'_>]) {
+        let series = Series::default();
+        let http = calls.iter().filter(|call| !call.key.tcp);
+        let mut hops: Vec<Hop<'_>> = http
+            .map(|call| Hop {
+                reporter: call.key.reporter,
+                source: call.source.clone(),
+                destination: call.destination.clone(),
+                counted: false,
+                series: &series,
+            })
+            .collect();
+        settle(calls, &mut hops);
+    }
+
     #[test]
     fn the_callers_rows_stand_for_a_hop_else_the_called_sides() {
         let (source, destination) = (
@@ -109,7 +126,7 @@ mod tests {
             (call(&tcp, &group, "web", "mysql"), false),
         ];
         let mut calls: Vec<Call<'_>> = expected.iter().map(|(call, _)| call.clone()).collect();
-        settle(&mut calls);
+        settle_with_hops(&mut calls);
         for (call, (_, counted)) in calls.iter().zip(&expected) {
             let hop = (&call.source, &call.destination, call.key.reporter);
             assert_eq!(call.counted, *counted, "{hop:?}");
@@ -128,7 +145,7 @@ mod tests {
             call(&tcp, &group, "web", "ratings"),
             call(&http, &group, "web", "ratings"),
         ];
-        settle(&mut calls);
+        settle_with_hops(&mut calls);
         assert!(!calls[0].counted && calls[1].counted);
     }
 
@@ -153,7 +170,7 @@ mod tests {
                 call(&other_code, &many, "web", "ratings"),
                 call(&seen, &many, "web", "reviews"),
             ];
-            settle(&mut calls);
+            settle_with_hops(&mut calls);
             assert_eq!(calls[0].result(), expected);
             assert_eq!(calls[3].result(), Outcome::Ok, "another status");
             assert_eq!(calls[4].result(), Outcome::Ok, "another service");
