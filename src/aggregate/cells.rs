@@ -11,10 +11,10 @@ use crate::matcher::SignatureIndex;
 use crate::units::{Place, Timestamp};
 
 /// Classes held at a time.
-pub const MAX_CELLS: usize = 8192;
+pub const MAX_CELLS: usize = 4096;
 
 /// Slots of the index: a power of two, at most half full.
-const SLOTS: usize = 16_384;
+const SLOTS: usize = 8192;
 
 /// Bytes of histograms held at a time, per worker.
 pub const MAX_SAMPLE_BYTES: usize = 12 << 20;

@@ -70,9 +70,16 @@ impl Samples {
 
     /// The samples as a histogram, for reading figures.
     pub fn to_histogram(&self) -> Option<Histogram<u64>> {
-        let mut histogram = empty_histogram()?;
+        let mut histogram = histogram_to(self.max_ms())?;
         self.add_to(&mut histogram);
         Some(histogram)
+    }
+
+    fn max_ms(&self) -> u64 {
+        match &self.0 {
+            Store::Cold(list) => list.iter().max().map_or(0, |&ms| u64::from(ms)),
+            Store::Hot(histogram) => histogram.max(),
+        }
     }
 
     fn add_to(&self, histogram: &mut Histogram<u64>) {
@@ -84,8 +91,11 @@ impl Samples {
     }
 
     fn heat(&mut self) {
-        if let (Store::Cold(_), Some(mut histogram)) = (&self.0, empty_histogram()) {
-            self.add_to(&mut histogram);
+        if let Store::Cold(list) = &self.0
+            && let Some(mut histogram) = histogram_to(self.max_ms())
+        {
+            list.iter()
+                .for_each(|&ms| histogram.saturating_record(u64::from(ms)));
             self.0 = Store::Hot(Box::new(histogram));
         }
     }
@@ -121,10 +131,13 @@ fn record_in(histogram: &mut Histogram<u64>, ms: u64) {
     histogram.record(ms).unwrap_or(());
 }
 
-/// Three significant digits, resizing by itself.
-fn empty_histogram() -> Option<Histogram<u64>> {
-    // Fails only for more than five digits.
-    Histogram::new(3).ok()
+/// Three significant digits, with room for `max_ms` at once and more by itself: growing step by step copies it each
+/// time.
+fn histogram_to(max_ms: u64) -> Option<Histogram<u64>> {
+    // Fails only for more than five digits or an empty range.
+    let mut histogram = Histogram::new_with_max(max_ms.max(2), 3).ok()?;
+    histogram.auto(true);
+    Some(histogram)
 }
 
 #[cfg(test)]
