@@ -280,7 +280,9 @@ fn collect(options: CollectorOptions<'_>, origins: &[Origin], ends: &WorkerEnds)
         collector.end_block(block.data.len());
         // A full or closed channel only means that this buffer is not needed again.
         drop(ends.empty.try_send(block.data));
-        if collector.is_full() && ends.partials.send(collector.take()).is_err() {
+        if let Some(partial) = collector.overflow()
+            && ends.partials.send(partial).is_err()
+        {
             return;
         }
     }

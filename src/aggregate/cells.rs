@@ -2,8 +2,9 @@
 //! It is emptied into a [`super::Partial`] when it grows too large, which changes no result, since what it
 //! holds are sums.
 
-use super::class::RowClass;
-use super::samples::Samples;
+use super::class::{Reporter, RowClass};
+use super::flags::Outcome;
+use super::samples::{MAX_MS, Samples};
 use super::series::Series;
 use super::stable_hash_with;
 use crate::matcher::SignatureIndex;
@@ -20,8 +21,9 @@ pub const MAX_SAMPLE_BYTES: usize = 12 << 20;
 
 const EMPTY: u32 = u32::MAX;
 
-/// Seconds that a cell counts before it moves them into its series.
-const MAX_MOMENTS: usize = 64;
+/// Rows of a class that wait to be summed together (2 KiB): one at a time, the sums of thousands of classes would
+/// be fetched from memory for each row.
+const PENDING: usize = 64;
 
 /// Rows of one second.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -48,21 +50,49 @@ impl super::Merge for Moment {
     }
 }
 
-/// Sums over the rows of one class.
-#[derive(Clone, Debug)]
-pub struct Cell {
+/// What every row of a class needs, close together: the sums lie apart and are touched once in [`PENDING`] rows.
+#[derive(Debug)]
+pub struct HotCell {
     hash: u64,
     key: Box<[u8]>,
-    /// What the rows have in common.
-    pub class: RowClass,
-    /// Signatures that hit each of them.
-    pub hits: Vec<SignatureIndex>,
+    pending: Vec<Pending>,
     /// Hash of proxy and cluster, for attempts of one request.
     pub attempt_seed: u64,
     /// Hash of proxy and upstream host, for connections.
     pub connection_seed: u64,
     /// Hash of reporter and destination.
     pub scope_hash: u64,
+    /// The last place that is kept, once as many are kept as wanted.
+    full_at: Option<Place>,
+    /// True on rows of TCP connections.
+    pub tcp: bool,
+    /// See [`RowClass::connect_failure`].
+    pub connect_failure: bool,
+    /// How the rows ended.
+    pub outcome: Outcome,
+    /// True if they failed with flag UC or UR.
+    pub reset: bool,
+    /// Who reports.
+    pub reporter: Reporter,
+    /// The sums.
+    pub cell: Box<Cell>,
+}
+
+/// A row that is not yet in the sums.
+#[derive(Clone, Copy, Debug)]
+struct Pending {
+    at: Option<Timestamp>,
+    duration_ms: Option<u32>,
+    upstream_ms: Option<u32>,
+}
+
+/// Sums over the rows of one class.
+#[derive(Clone, Debug)]
+pub struct Cell {
+    /// What the rows have in common.
+    pub class: RowClass,
+    /// Signatures that hit each of them.
+    pub hits: Vec<SignatureIndex>,
     /// Rows.
     pub count: u64,
     /// Earliest completion.
@@ -75,8 +105,6 @@ pub struct Cell {
     pub upstream: Samples,
     /// Durations less upstream times.
     pub overhead: Samples,
-    /// Seconds with their rows, not yet in `series`; a second may stand more than once.
-    moments: Vec<(i64, Moment)>,
     /// Rows over time.
     pub series: Series<Moment>,
     /// First places, in order.
@@ -140,7 +168,8 @@ impl ClassKey<'_> {
 #[derive(Debug)]
 pub struct Cells {
     slots: Vec<u32>,
-    cells: Vec<Cell>,
+    cells: Vec<HotCell>,
+    sample_bytes: usize,
 }
 
 impl Default for Cells {
@@ -148,14 +177,33 @@ impl Default for Cells {
         Self {
             slots: vec![EMPTY; SLOTS],
             cells: Vec::new(),
+            sample_bytes: 0,
         }
     }
 }
 
 impl Cells {
-    /// The cell of `key`; `make` works out its class on first sight.
+    /// Finds the cell of `key` and hands it to `with`; `make` works out its class on first sight.
     #[inline]
-    pub fn entry(&mut self, key: ClassKey<'_>, make: impl FnOnce() -> Cell) -> Option<&mut Cell> {
+    pub fn with<R>(
+        &mut self,
+        key: ClassKey<'_>,
+        make: impl FnOnce() -> Cell,
+        with: impl FnOnce(&mut HotCell) -> R,
+    ) -> Option<R> {
+        let index = self.find(key, make)?;
+        let cell = self.cells.get_mut(index)?;
+        let result = with(cell);
+        if cell.pending.len() >= PENDING {
+            let before = cell.cell.sample_bytes();
+            cell.settle();
+            self.sample_bytes += cell.cell.sample_bytes().saturating_sub(before);
+        }
+        Some(result)
+    }
+
+    #[inline]
+    fn find(&mut self, key: ClassKey<'_>, make: impl FnOnce() -> Cell) -> Option<usize> {
         let hash = key.hash();
         let mask = SLOTS - 1;
         let mut slot = usize::try_from(hash & mask as u64).unwrap_or(0);
@@ -165,26 +213,23 @@ impl Cells {
                 return self.insert(slot, hash, key, make());
             }
             let index = index as usize;
-            let found = self
+            if self
                 .cells
                 .get(index)
-                .is_some_and(|cell| cell.hash == hash && key.equals(&cell.key));
-            if found {
-                return self.cells.get_mut(index);
+                .is_some_and(|cell| cell.hash == hash && key.equals(&cell.key))
+            {
+                return Some(index);
             }
             slot = (slot + 1) & mask;
         }
     }
 
     #[cold]
-    fn insert(&mut self, slot: usize, hash: u64, key: ClassKey<'_>, cell: Cell) -> Option<&mut Cell> {
-        *self.slots.get_mut(slot)? = u32::try_from(self.cells.len()).ok()?;
-        self.cells.push(Cell {
-            hash,
-            key: key.to_bytes(),
-            ..cell
-        });
-        self.cells.last_mut()
+    fn insert(&mut self, slot: usize, hash: u64, key: ClassKey<'_>, cell: Cell) -> Option<usize> {
+        let index = self.cells.len();
+        *self.slots.get_mut(slot)? = u32::try_from(index).ok()?;
+        self.cells.push(HotCell::new(hash, key.to_bytes(), cell));
+        Some(index)
     }
 
     /// True when the table must be emptied before another class is added.
@@ -195,29 +240,84 @@ impl Cells {
 
     /// Bytes of samples held.
     pub fn sample_bytes(&self) -> usize {
-        self.cells
-            .iter()
-            .map(|c| c.duration.weight_bytes() + c.upstream.weight_bytes() + c.overhead.weight_bytes())
-            .sum()
+        self.sample_bytes
     }
 
     /// Empties the table.
     pub fn take(&mut self) -> Vec<Cell> {
         self.slots.fill(EMPTY);
-        std::mem::take(&mut self.cells)
+        self.sample_bytes = 0;
+        let cells = std::mem::take(&mut self.cells);
+        cells.into_iter().map(HotCell::into_cell).collect()
+    }
+}
+
+impl HotCell {
+    fn new(hash: u64, key: Box<[u8]>, cell: Cell) -> Self {
+        let class = &cell.class.key;
+        let proxy = super::stable_hash(class.proxy.as_bytes());
+        Self {
+            hash,
+            key,
+            pending: Vec::new(),
+            attempt_seed: stable_hash_with(proxy, class.cluster.as_bytes()),
+            connection_seed: stable_hash_with(proxy, class.host.as_bytes()),
+            scope_hash: super::collector::scope_hash(class.reporter, &class.destination),
+            full_at: None,
+            tcp: class.tcp,
+            connect_failure: cell.class.connect_failure,
+            outcome: class.outcome,
+            reset: class.outcome == Outcome::Failed && (class.has_flag("UC") || class.has_flag("UR")),
+            reporter: class.reporter,
+            cell: Box::new(cell),
+        }
+    }
+
+    /// Adds a row that completed at `at`.
+    #[inline]
+    pub fn record(&mut self, at: Option<Timestamp>, duration_ms: Option<u64>, upstream_ms: Option<u64>) {
+        let ms = |ms: u64| u32::try_from(ms.min(MAX_MS)).unwrap_or(u32::MAX);
+        self.pending.push(Pending {
+            at,
+            duration_ms: duration_ms.map(ms),
+            upstream_ms: upstream_ms.map(ms),
+        });
+    }
+
+    /// True if a row at `place` is among the first that are kept.
+    #[inline]
+    pub fn wants_place(&self, place: Place) -> bool {
+        self.full_at.is_none_or(|last| place < last)
+    }
+
+    /// Keeps a place with the start of its line.
+    pub fn keep_place(&mut self, place: Place, text: String) {
+        let cell = &mut self.cell;
+        let at = cell.places.partition_point(|(p, _)| *p < place);
+        cell.places.insert(at, (place, text));
+        cell.places.truncate(cell.keep_places);
+        if cell.places.len() >= cell.keep_places {
+            self.full_at = cell.places.last().map(|(last, _)| *last);
+        }
+    }
+
+    /// Moves the rows that wait into the sums.
+    fn settle(&mut self) {
+        for row in self.pending.drain(..) {
+            self.cell.sum(row);
+        }
+    }
+
+    fn into_cell(mut self) -> Cell {
+        self.settle();
+        *self.cell
     }
 }
 
 impl Cell {
     /// A cell without rows.
     pub fn new(class: RowClass, hits: Vec<SignatureIndex>, keep_places: usize) -> Self {
-        let proxy = super::stable_hash(class.key.proxy.as_bytes());
         Self {
-            hash: 0,
-            key: Box::default(),
-            attempt_seed: stable_hash_with(proxy, class.key.cluster.as_bytes()),
-            connection_seed: stable_hash_with(proxy, class.key.host.as_bytes()),
-            scope_hash: super::collector::scope_hash(class.key.reporter, &class.key.destination),
             class,
             hits,
             count: 0,
@@ -226,69 +326,44 @@ impl Cell {
             duration: Samples::default(),
             upstream: Samples::default(),
             overhead: Samples::default(),
-            moments: Vec::new(),
             series: Series::default(),
             places: Vec::new(),
             keep_places,
         }
     }
 
-    /// Adds a row that completed at `at`.
-    #[inline]
-    pub fn record(&mut self, at: Option<Timestamp>, duration_ms: Option<u64>, upstream_ms: Option<u64>) {
+    fn sample_bytes(&self) -> usize {
+        self.duration.weight_bytes() + self.upstream.weight_bytes() + self.overhead.weight_bytes()
+    }
+
+    fn sum(&mut self, row: Pending) {
         self.count += 1;
-        if let Some(duration) = duration_ms {
+        let (duration, upstream) = (row.duration_ms.map(u64::from), row.upstream_ms.map(u64::from));
+        if let Some(duration) = duration {
             self.duration.record(duration);
-            if let Some(upstream) = upstream_ms {
+            if let Some(upstream) = upstream {
                 self.upstream.record(upstream);
                 self.overhead.record(duration.saturating_sub(upstream));
             }
         }
-        if let Some(at) = at {
+        if let Some(at) = row.at {
             self.first = Some(self.first.map_or(at, |t| t.min(at)));
             self.last = Some(self.last.map_or(at, |t| t.max(at)));
-            self.count_moment(at.secs(), duration_ms, upstream_ms);
+            self.series
+                .change(at.secs(), |moment| moment.count_row(duration, upstream));
         }
     }
+}
 
-    #[inline]
-    fn count_moment(&mut self, second: i64, duration_ms: Option<u64>, upstream_ms: Option<u64>) {
-        if self.moments.last().is_none_or(|(last, _)| *last != second) {
-            if self.moments.len() >= MAX_MOMENTS {
-                self.settle();
-            }
-            self.moments.push((second, Moment::default()));
+impl Moment {
+    fn count_row(&mut self, duration_ms: Option<u64>, upstream_ms: Option<u64>) {
+        let duration = duration_ms.unwrap_or(0);
+        self.count += 1;
+        self.duration_sum_ms = self.duration_sum_ms.saturating_add(duration);
+        self.duration_max_ms = self.duration_max_ms.max(duration);
+        if let Some(upstream) = upstream_ms {
+            self.upstream_count += 1;
+            self.upstream_sum_ms = self.upstream_sum_ms.saturating_add(upstream);
         }
-        if let Some((_, moment)) = self.moments.last_mut() {
-            let duration = duration_ms.unwrap_or(0);
-            moment.count += 1;
-            moment.duration_sum_ms = moment.duration_sum_ms.saturating_add(duration);
-            moment.duration_max_ms = moment.duration_max_ms.max(duration);
-            if let Some(upstream) = upstream_ms {
-                moment.upstream_count += 1;
-                moment.upstream_sum_ms = moment.upstream_sum_ms.saturating_add(upstream);
-            }
-        }
-    }
-
-    /// Moves what was counted by the second into the series.
-    #[cold]
-    pub fn settle(&mut self) {
-        for (second, moment) in self.moments.drain(..) {
-            self.series.add(second, moment);
-        }
-    }
-
-    /// True if a row at `place` is among the first that are kept.
-    #[inline]
-    pub fn wants_place(&self, place: Place) -> bool {
-        self.places.len() < self.keep_places || self.places.last().is_some_and(|(last, _)| place < *last)
-    }
-
-    /// Keeps a place with the start of its line.
-    pub fn keep_place(&mut self, place: Place, text: String) {
-        let at = self.places.partition_point(|(p, _)| *p < place);
-        self.places.insert(at, (place, text));
-        self.places.truncate(self.keep_places);
     }
 }

@@ -1,12 +1,12 @@
 //! One worker's part: lines in, [`Partial`]s out.
 
-use super::cells::{Cell, Cells, ClassKey, MAX_SAMPLE_BYTES};
+use super::cells::{Cell, Cells, ClassKey, HotCell, MAX_SAMPLE_BYTES};
 use super::class::{Reporter, RowClass};
 use super::flags::Outcome;
 use super::inputs::{BlockSummary, InputStats};
 use super::paths::{Paths, template};
 use super::sampled::Sampled;
-use super::samples::Samples;
+use super::samples::{MAX_MS, Samples};
 use super::signatures::{HitKey, Hits, example_text};
 use super::slowest::{Slow, Slowest};
 use super::{Merge, stable_hash_with, text};
@@ -72,7 +72,7 @@ pub fn scope_hash(reporter: Reporter, destination: &str) -> u64 {
     stable_hash_with(reporter as u64 + 1, destination.as_bytes())
 }
 
-/// Durations of good requests that completed in one second, by reporter.
+/// Durations of good requests that completed in one bucket of time, by reporter.
 #[derive(Clone, Debug, Default)]
 pub struct SecondLatency(pub [Samples; 2]);
 
@@ -82,13 +82,25 @@ impl Merge for SecondLatency {
     }
 }
 
+/// Durations in milliseconds of good requests that completed in one second, by reporter.
+#[derive(Clone, Debug, Default)]
+pub struct SecondDurations {
+    /// The second, since the epoch.
+    pub second: i64,
+    /// The durations, at most a day each.
+    pub durations_ms: [Vec<u32>; 2],
+}
+
+/// Durations by second that a worker holds before it hands them on (1 MiB).
+const MAX_SECOND_ROWS: usize = 1 << 18;
+
 /// Sums over some lines, to be merged into [`super::Totals`].
 #[derive(Debug)]
 pub struct Partial {
     /// Sums by class of rows.
     pub cells: Vec<Cell>,
     /// Durations by second.
-    pub seconds: Vec<(i64, SecondLatency)>,
+    pub seconds: Vec<SecondDurations>,
     /// Attempts by hash of request id, proxy and cluster.
     pub attempts: Sampled<()>,
     /// Rows by hash of proxy, host and local address.
@@ -124,7 +136,7 @@ pub struct Collector<'run> {
     options: CollectorOptions<'run>,
     cells: Cells,
     partial: Partial,
-    seconds: Vec<Option<(i64, SecondLatency)>>,
+    seconds: Seconds,
     hit_buffer: Vec<SignatureIndex>,
     key_buffer: Vec<u8>,
     // Of the block at hand:
@@ -145,7 +157,7 @@ impl<'run> Collector<'run> {
             options,
             cells: Cells::default(),
             partial: Partial::default(),
-            seconds: vec![None; SECONDS],
+            seconds: Seconds::default(),
             hit_buffer: Vec::new(),
             key_buffer: Vec::new(),
             origin: Origin {
@@ -198,24 +210,29 @@ impl<'run> Collector<'run> {
             .merge(stats);
     }
 
-    /// True when it holds so much that it should be [taken](Self::take).
-    pub fn is_full(&self) -> bool {
-        !self.partial.cells.is_empty() || self.cells.is_full() || self.cells.sample_bytes() > MAX_SAMPLE_BYTES
+    /// What should be handed on now, to keep memory bounded; between blocks.
+    pub fn overflow(&mut self) -> Option<Partial> {
+        if !self.partial.cells.is_empty()
+            || self.cells.is_full()
+            || self.cells.sample_bytes() > MAX_SAMPLE_BYTES
+        {
+            return Some(self.take());
+        }
+        (self.seconds.rows > MAX_SECOND_ROWS).then(|| Partial {
+            seconds: self.seconds.take(),
+            ..Partial::default()
+        })
     }
 
     /// Everything collected so far.
     pub fn take(&mut self) -> Partial {
         self.spill_cells();
-        for slot in &mut self.seconds {
-            self.partial.seconds.extend(slot.take());
-        }
+        self.partial.seconds = self.seconds.take();
         std::mem::take(&mut self.partial)
     }
 
     fn spill_cells(&mut self) {
-        let mut cells = self.cells.take();
-        cells.iter_mut().for_each(Cell::settle);
-        self.partial.cells.append(&mut cells);
+        self.partial.cells.append(&mut self.cells.take());
     }
 
     /// Adds a line.
@@ -312,24 +329,25 @@ impl<'run> Collector<'run> {
         let key = class_key(row, self.line_seed(wrapping), &mut key_buffer);
         let (options, origin, hit_buffer) = (&self.options, &self.origin, &mut self.hit_buffer);
         let stats = &mut self.stats;
-        let cell = self.cells.entry(key, || {
-            new_cell(options, origin, wrapping, row, hit_buffer, stats)
-        });
-        if let Some(cell) = cell {
-            let tcp = cell.class.key.tcp;
-            let at_time = if cell.class.connect_failure {
-                row.start
-            } else {
-                completed
-            };
-            cell.record(at_time, row.duration_ms.filter(|_| !tcp), row.upstream_ms);
-            if cell.wants_place(place) {
-                cell.keep_place(place, example_text(at.text));
-            }
-            if !tcp {
-                follow(&mut self.partial, &mut self.seconds, cell, row, completed, place);
-            }
-        }
+        let (partial, seconds) = (&mut self.partial, &mut self.seconds);
+        self.cells.with(
+            key,
+            || new_cell(options, origin, wrapping, row, hit_buffer, stats),
+            |cell| {
+                let at_time = if cell.connect_failure {
+                    row.start
+                } else {
+                    completed
+                };
+                cell.record(at_time, row.duration_ms.filter(|_| !cell.tcp), row.upstream_ms);
+                if cell.wants_place(place) {
+                    cell.keep_place(place, example_text(at.text));
+                }
+                if !cell.tcp {
+                    follow(partial, seconds, cell, row, completed, place);
+                }
+            },
+        );
         self.key_buffer = key_buffer;
         self.key_buffer.clear();
     }
@@ -501,15 +519,14 @@ fn class_key<'a>(row: &AccessRow<'a>, proxy_seed: u64, buffer: &'a mut Vec<u8>) 
 #[inline]
 fn follow(
     partial: &mut Partial,
-    seconds: &mut [Option<(i64, SecondLatency)>],
-    cell: &Cell,
+    seconds: &mut Seconds,
+    cell: &HotCell,
     row: &AccessRow<'_>,
     completed: Option<Timestamp>,
     place: Place,
 ) {
-    let class = &cell.class.key;
-    if let (Some(at), Some(duration), Outcome::Ok) = (completed, row.duration_ms, class.outcome) {
-        count_second(partial, seconds, at.secs(), class.reporter, duration);
+    if let (Some(at), Some(duration), Outcome::Ok) = (completed, row.duration_ms, cell.outcome) {
+        seconds.count(at.secs(), cell.reporter, duration);
     }
     if let Some(id) = row.request_id {
         partial
@@ -517,11 +534,10 @@ fn follow(
             .offer(stable_hash_with(cell.attempt_seed, id), ());
     }
     if let (Some(local), Some(start), Some(end)) = (row.upstream_local, row.start, completed) {
-        let reset = class.outcome == Outcome::Failed && (class.has_flag("UC") || class.has_flag("UR"));
         let row = ConnectionRow {
             start_ns: start.0,
             end_ns: end.0,
-            reset,
+            reset: cell.reset,
             scope: cell.scope_hash,
         };
         partial
@@ -534,29 +550,51 @@ fn follow(
     if let Some(duration) = row.duration_ms
         && partial.slowest.admits(duration)
     {
-        partial.slowest.add(slow(cell, row, duration, place));
+        partial.slowest.add(slow(&cell.cell, row, duration, place));
     }
 }
 
-#[inline]
-fn count_second(
-    partial: &mut Partial,
-    seconds: &mut [Option<(i64, SecondLatency)>],
-    second: i64,
-    reporter: Reporter,
-    duration_ms: u64,
-) {
-    let slot = usize::try_from(second.rem_euclid(SECONDS as i64)).unwrap_or(0);
-    let Some(slot) = seconds.get_mut(slot) else { return };
-    if slot.as_ref().is_none_or(|(held, _)| *held != second) {
-        partial
-            .seconds
-            .extend(slot.replace((second, SecondLatency::default())));
+/// Durations by second: rows come nearly in order, so few seconds are open at a time.
+#[derive(Debug)]
+struct Seconds {
+    open: Vec<SecondDurations>,
+    closed: Vec<SecondDurations>,
+    rows: usize,
+}
+
+impl Default for Seconds {
+    fn default() -> Self {
+        Self {
+            open: vec![SecondDurations::default(); SECONDS],
+            closed: Vec::new(),
+            rows: 0,
+        }
     }
-    if let Some((_, latency)) = slot
-        && let Some(samples) = latency.0.get_mut(reporter as usize)
-    {
-        samples.record(duration_ms);
+}
+
+impl Seconds {
+    #[inline]
+    fn count(&mut self, second: i64, reporter: Reporter, duration_ms: u64) {
+        let slot = usize::try_from(second.rem_euclid(SECONDS as i64)).unwrap_or(0);
+        let Some(open) = self.open.get_mut(slot) else {
+            return;
+        };
+        if open.second != second {
+            self.closed.push(std::mem::take(open));
+            open.second = second;
+        }
+        if let Some(durations) = open.durations_ms.get_mut(reporter as usize) {
+            durations.push(u32::try_from(duration_ms.min(MAX_MS)).unwrap_or(u32::MAX));
+            self.rows += 1;
+        }
+    }
+
+    fn take(&mut self) -> Vec<SecondDurations> {
+        let mut all = std::mem::take(self);
+        all.closed.append(&mut all.open);
+        all.closed
+            .retain(|second| second.durations_ms.iter().any(|list| !list.is_empty()));
+        all.closed
     }
 }
 

@@ -3,7 +3,6 @@
 //! stray date in 1970 adds one bucket and decides nothing.
 
 use super::Merge;
-use std::collections::BTreeMap;
 
 /// Buckets that hold anything, at most; beyond it their width doubles.
 pub const MAX_BUCKETS: usize = 256;
@@ -15,14 +14,15 @@ const MAX_WIDTH_LOG2: u32 = 40;
 #[derive(Clone, Debug)]
 pub struct Series<C> {
     width_log2: u32,
-    cells: BTreeMap<i64, C>,
+    /// Bucket number and what it holds, in order of time. Rows come nearly in order, so most go to the end.
+    cells: Vec<(i64, C)>,
 }
 
 impl<C> Default for Series<C> {
     fn default() -> Self {
         Self {
             width_log2: 0,
-            cells: BTreeMap::new(),
+            cells: Vec::new(),
         }
     }
 }
@@ -30,11 +30,32 @@ impl<C> Default for Series<C> {
 impl<C: Merge> Series<C> {
     /// Adds `cell` to the bucket of `second` (seconds since the epoch).
     pub fn add(&mut self, second: i64, cell: C) {
-        self.cells
-            .entry(second >> self.width_log2)
-            .or_default()
-            .merge(cell);
+        self.change(second, |held| held.merge(cell));
+    }
+
+    /// Changes what the bucket of `second` holds.
+    pub fn change(&mut self, second: i64, change: impl FnOnce(&mut C)) {
+        let bucket = second >> self.width_log2;
+        match self.cells.last_mut() {
+            Some((last, held)) if *last == bucket => return change(held),
+            Some((last, _)) if *last > bucket => self.change_earlier(bucket, change),
+            _ => {
+                let mut held = C::default();
+                change(&mut held);
+                self.cells.push((bucket, held));
+            }
+        }
         self.shrink();
+    }
+
+    fn change_earlier(&mut self, bucket: i64, change: impl FnOnce(&mut C)) {
+        let at = self.cells.partition_point(|(held, _)| *held < bucket);
+        if self.cells.get(at).is_none_or(|(held, _)| *held != bucket) {
+            self.cells.insert(at, (bucket, C::default()));
+        }
+        if let Some((_, held)) = self.cells.get_mut(at) {
+            change(held);
+        }
     }
 
     /// Width of a bucket in seconds.
@@ -81,7 +102,15 @@ impl<C: Merge> Series<C> {
         self.width_log2 += 1;
         let narrow = std::mem::take(&mut self.cells);
         for (bucket, cell) in narrow {
-            self.cells.entry(bucket >> 1).or_default().merge(cell);
+            self.append(bucket >> 1, cell);
+        }
+    }
+
+    /// Adds at the end: `bucket` is not before the last one.
+    fn append(&mut self, bucket: i64, cell: C) {
+        match self.cells.last_mut() {
+            Some((last, held)) if *last == bucket => held.merge(cell),
+            _ => self.cells.push((bucket, cell)),
         }
     }
 }
@@ -90,8 +119,19 @@ impl<C: Merge> Merge for Series<C> {
     fn merge(&mut self, mut other: Self) {
         self.widen_to(other.width_log2);
         other.widen_to(self.width_log2);
-        for (bucket, cell) in other.cells {
-            self.cells.entry(bucket).or_default().merge(cell);
+        let mut mine = std::mem::take(&mut self.cells).into_iter().peekable();
+        let mut theirs = other.cells.into_iter().peekable();
+        loop {
+            let first_is_mine = match (mine.peek(), theirs.peek()) {
+                (Some((a, _)), Some((b, _))) => a <= b,
+                (Some(_), None) => true,
+                (None, Some(_)) => false,
+                (None, None) => break,
+            };
+            let next = if first_is_mine { mine.next() } else { theirs.next() };
+            if let Some((bucket, cell)) = next {
+                self.append(bucket, cell);
+            }
         }
         self.shrink();
     }

@@ -25,6 +25,9 @@ pub const MAX_NAMES: usize = 512;
 /// Codes, flags, details, protocols kept, of each.
 pub const MAX_TOKENS: usize = 512;
 
+/// Hops kept.
+pub const MAX_HOPS: usize = 1024;
+
 /// Addresses and other names kept.
 pub const MAX_ALIASES: usize = 8192;
 
@@ -117,6 +120,49 @@ impl Merge for Figures {
     }
 }
 
+/// Caller and called service as one reporter names them.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct HopKey {
+    /// Who reports.
+    pub reporter: Reporter,
+    /// Caller: a proxy's name, or `ip:<address>` on rows of the called proxy.
+    pub source: String,
+    /// Called service.
+    pub destination: String,
+}
+
+impl Key for HopKey {
+    type Lump = Reporter;
+
+    fn key_hash(&self) -> u64 {
+        let source = stable_hash_with(self.reporter as u64 + 1, self.source.as_bytes());
+        stable_hash_with(source, self.destination.as_bytes())
+    }
+
+    fn lump(&self) -> Reporter {
+        self.reporter
+    }
+}
+
+/// HTTP rows of a hop in one bucket of time.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct HopMoment {
+    /// Rows.
+    pub requests: u64,
+    /// Of these, failed.
+    pub failed: u64,
+    /// The good ones with their times.
+    pub good: Moment,
+}
+
+impl Merge for HopMoment {
+    fn merge(&mut self, other: Self) {
+        self.requests += other.requests;
+        self.failed += other.failed;
+        self.good.merge(other.good);
+    }
+}
+
 /// Sums over the rows of one group.
 #[derive(Clone, Debug, Default)]
 pub struct Group {
@@ -126,7 +172,7 @@ pub struct Group {
     pub first: Option<Timestamp>,
     /// Latest.
     pub last: Option<Timestamp>,
-    /// Over time.
+    /// Over time, for groups that are not plainly good.
     pub series: Series<Moment>,
     /// Durations, for groups that are not good.
     pub duration: Samples,
@@ -179,6 +225,8 @@ impl Merge for Votes {
 pub struct Totals {
     /// Groups of rows.
     pub groups: Bounded<GroupKey, Group>,
+    /// Rows of HTTP over time by caller and called service.
+    pub hops: Bounded<HopKey, Series<HopMoment>>,
     /// Counts and latencies by name.
     pub figures: BTreeMap<Dimension, Bounded<FigureKey, Figures>>,
     /// Rows by status code, flag, detail, protocol: as they stand in the files.
@@ -226,6 +274,7 @@ impl Default for Totals {
         ];
         Self {
             groups: Bounded::new(MAX_GROUPS),
+            hops: Bounded::new(MAX_HOPS),
             figures: dimensions
                 .into_iter()
                 .map(|d| (d, Bounded::new(MAX_NAMES)))
@@ -256,8 +305,12 @@ impl Totals {
         for cell in partial.cells {
             self.absorb_cell(cell);
         }
-        for (second, latency) in partial.seconds {
-            self.latency_series.add(second, latency);
+        for second in partial.seconds {
+            self.latency_series.change(second.second, |latency| {
+                for (samples, durations_ms) in latency.0.iter_mut().zip(&second.durations_ms) {
+                    durations_ms.iter().for_each(|&ms| samples.record(u64::from(ms)));
+                }
+            });
         }
         self.attempts.absorb(partial.attempts);
         self.connections.absorb(partial.connections);
@@ -291,11 +344,12 @@ impl Totals {
             self.count_figures(&cell);
         }
         let good = cell.class.key.outcome == Outcome::Ok;
+        let plain = good && cell.class.key.code < 400 && cell.class.flags.is_empty() && cell.hits.is_empty();
         let group = Group {
             count: cell.count,
             first: cell.first,
             last: cell.last,
-            series: cell.series,
+            series: if plain { Series::default() } else { cell.series },
             duration: if good { Samples::default() } else { cell.duration },
             places: cell.places.into_iter().collect(),
             keep: cell.keep_places,
@@ -342,6 +396,7 @@ impl Totals {
             Reporter::Source => key.proxy.clone(),
             Reporter::Destination => format!("ip:{}", key.peer),
         };
+        self.count_hop(cell, &source);
         self.count_figure(
             cell,
             Dimension::Destination,
@@ -354,6 +409,31 @@ impl Totals {
         for flag in &cell.class.flags {
             self.count_figure(cell, Dimension::Flag, flag.clone(), String::new());
         }
+    }
+
+    fn count_hop(&mut self, cell: &Cell, source: &str) {
+        let key = &cell.class.key;
+        let hop = HopKey {
+            reporter: key.reporter,
+            source: source.to_owned(),
+            destination: key.destination.clone(),
+        };
+        let mut series = Series::default();
+        series.widen_to(cell.series.width_log2());
+        for (second, moment) in cell.series.iter() {
+            let count = |outcome| if key.outcome == outcome { moment.count } else { 0 };
+            let hop = HopMoment {
+                requests: moment.count,
+                failed: count(Outcome::Failed),
+                good: if key.outcome == Outcome::Ok {
+                    *moment
+                } else {
+                    Moment::default()
+                },
+            };
+            series.add(second, hop);
+        }
+        self.hops.add(hop, series);
     }
 
     fn count_figure(&mut self, cell: &Cell, dimension: Dimension, name: String, detail: String) {

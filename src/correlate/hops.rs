@@ -1,28 +1,32 @@
 //! One request leaves a row at the caller's proxy and one at the called one: of each hop, one reporter counts.
 
-use super::Call;
+use super::{Call, Hop};
 use crate::aggregate::class::Reporter;
 use crate::aggregate::flags::Outcome;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Settles what the two sides of a hop tell of each other.
-pub fn settle(calls: &mut [Call<'_>]) {
-    count_once(calls);
+pub fn settle(calls: &mut [Call<'_>], hops: &mut [Hop<'_>]) {
+    count_once(calls, hops);
     attribute_denials(calls);
 }
 
-/// Marks the calls that count as requests: HTTP rows of the caller's proxy; those of the called proxy only
-/// where the caller's rows of that hop (caller and called service) were not read.
-fn count_once(calls: &mut [Call<'_>]) {
-    let reported: BTreeSet<(String, String)> = calls
+/// Marks the calls and hops that count as requests: HTTP rows of the caller's proxy; those of the called proxy
+/// only where the caller's rows of that hop (caller and called service) were not read.
+fn count_once(calls: &mut [Call<'_>], hops: &mut [Hop<'_>]) {
+    let reported: BTreeSet<(String, String)> = hops
         .iter()
-        .filter(|call| call.key.reporter == Reporter::Source && !call.key.tcp)
-        .map(|call| (call.source.clone(), call.destination.clone()))
+        .filter(|hop| hop.reporter == Reporter::Source)
+        .map(|hop| (hop.source.clone(), hop.destination.clone()))
         .collect();
     for call in calls {
         let own = call.key.reporter == Reporter::Source;
         let hop = (call.source.clone(), call.destination.clone());
         call.counted = !call.key.tcp && (own || !reported.contains(&hop));
+    }
+    for hop in hops {
+        let own = hop.reporter == Reporter::Source;
+        hop.counted = own || !reported.contains(&(hop.source.clone(), hop.destination.clone()));
     }
 }
 

@@ -6,10 +6,11 @@ pub mod hops;
 pub mod lines;
 pub mod names;
 
-use crate::aggregate::Totals;
 use crate::aggregate::class::{GroupKey, Reporter};
 use crate::aggregate::flags::Outcome;
-use crate::aggregate::totals::Group;
+use crate::aggregate::series::Series;
+use crate::aggregate::totals::{Group, HopKey, HopMoment};
+use crate::aggregate::{Merge, Totals};
 use crate::units::Timestamp;
 pub use lines::LineNumbers;
 pub use names::Names;
@@ -59,6 +60,36 @@ impl Call<'_> {
     }
 }
 
+/// Rows of one caller to one called service over time, as one reporter counts them.
+#[derive(Clone, Debug)]
+pub struct Hop<'t> {
+    /// Who reports.
+    pub reporter: Reporter,
+    /// Calling workload, or its address where nothing names it.
+    pub source: String,
+    /// Called service, `host:port`.
+    pub destination: String,
+    /// True if the rows count as requests.
+    pub counted: bool,
+    /// The rows.
+    pub series: &'t Series<HopMoment>,
+}
+
+impl Hop<'_> {
+    /// The rows that completed in the seconds `from..=to`.
+    pub fn between(&self, from: i64, to: i64) -> HopMoment {
+        let mut sum = HopMoment::default();
+        for (_, moment) in self
+            .series
+            .iter()
+            .filter(|(second, _)| (from..=to).contains(second))
+        {
+            sum.merge(*moment);
+        }
+        sum
+    }
+}
+
 /// The whole incident, names settled.
 #[derive(Debug)]
 pub struct Incident<'t> {
@@ -66,6 +97,8 @@ pub struct Incident<'t> {
     pub totals: &'t Totals,
     /// Groups in a fixed order.
     pub calls: Vec<Call<'t>>,
+    /// Hops in a fixed order.
+    pub hops: Vec<Hop<'t>>,
     /// Names.
     pub names: Names,
     /// Line numbers.
@@ -85,17 +118,33 @@ impl<'t> Incident<'t> {
             .iter()
             .map(|(key, group)| call(key, group, &names))
             .collect();
-        hops::settle(&mut calls);
+        let mut hops: Vec<Hop<'t>> = totals
+            .hops
+            .iter()
+            .map(|(key, series)| hop(key, series, &names))
+            .collect();
+        hops::settle(&mut calls, &mut hops);
         let start = totals.inputs.values().filter_map(|i| i.first).min();
         let end = totals.inputs.values().filter_map(|i| i.last).max();
         Self {
             totals,
             calls,
+            hops,
             names,
             lines: LineNumbers::of(totals),
             start,
             end,
         }
+    }
+}
+
+fn hop<'t>(key: &HopKey, series: &'t Series<HopMoment>, names: &Names) -> Hop<'t> {
+    Hop {
+        reporter: key.reporter,
+        source: names.source_name(&key.source),
+        destination: names.service(&key.destination).to_owned(),
+        counted: false,
+        series,
     }
 }
 

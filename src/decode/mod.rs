@@ -3,4 +3,6 @@
 //! In: lines. Out: [`log::Line`]. Never: allocates per record (but for text that must be unescaped, into a
 //! buffer that is reused), trusts a length, or decides what a record means for the verdict.
 
+#![cfg_attr(not(test), deny(clippy::indexing_slicing, clippy::arithmetic_side_effects))]
+
 pub mod log;

@@ -1,7 +1,7 @@
 //! Which suspects follow from others: one fault is seen from both sides of a hop, rows follow from a line, a
 //! failing host is ejected, certificates run out one after the other.
 
-use super::measure::{Facts, Measured, first_places, rows_between};
+use super::measure::{Facts, Measured, first_places};
 use super::resets::ratio;
 use super::rules::LineRule;
 use super::suspects::{Suspect, Suspects};
@@ -449,10 +449,9 @@ fn cancels_changed(facts: &Facts<'_>, destination: &str, calls: &[usize]) -> Opt
         || as_ms(ended, last) > thresholds.rate_change_gaps * gap_ms.max(1.0);
     let (low, mid, high) = quartiles(facts, calls)?;
     let clustered = high - low <= (mid * thresholds.cluster_spread).max(5.0);
-    let before: u64 = facts
-        .calls_to(destination)
-        .map(|c| rows_between(c, i64::MIN, first.secs() - 1))
-        .sum();
+    let before = facts
+        .requests_between(destination, i64::MIN, first.secs() - 1)
+        .requests;
     (changed && clustered && before > 0).then(|| Measured {
         name: "cancels-changed",
         kind: EvidenceKind::Statistic,

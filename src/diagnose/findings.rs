@@ -172,11 +172,10 @@ fn window(
     if !goes_on {
         return (first, data_end);
     }
-    let good_between: u64 = facts
-        .calls_to(&suspect.destination)
-        .filter(|c| c.outcome() == Outcome::Ok && !c.key.tcp)
-        .map(|c| rows_between(c, first.secs(), last.secs()))
-        .sum();
+    let good_between = facts
+        .requests_between(&suspect.destination, first.secs(), last.secs())
+        .good
+        .count;
     if good_between < count || count < 2 {
         return (first, last);
     }
@@ -294,11 +293,13 @@ fn impact(
         BTreeSet::from([suspect.destination.as_str()])
     };
     let within = |c: &&Call<'_>| c.counted || c.key.tcp;
+    let tcp = |destination: &str| -> u64 {
+        let rows = facts.calls_to(destination).filter(|c| c.key.tcp && c.is_source());
+        rows.map(|c| rows_between(c, start.secs(), end.secs())).sum()
+    };
     let requests = destinations
         .iter()
-        .flat_map(|d| facts.calls_to(d))
-        .filter(within)
-        .map(|c| rows_between(c, start.secs(), end.secs()))
+        .map(|d| facts.requests_between(d, start.secs(), end.secs()).requests + tcp(d))
         .sum();
     let failed = facts
         .calls(all)
@@ -481,22 +482,19 @@ fn before_and_elsewhere(suspect: &Suspect<'_>, facts: &Facts<'_>, own: &[usize])
     let Some((first, last)) = suspect.span(facts) else {
         return Vec::new();
     };
-    let good = |c: &&Call<'_>| c.counted && c.outcome() == Outcome::Ok;
-    let before: u64 = facts
-        .calls_to(&suspect.destination)
-        .filter(good)
-        .map(|c| rows_between(c, i64::MIN, first.secs() - 1))
-        .sum();
+    let before = facts
+        .requests_between(&suspect.destination, i64::MIN, first.secs() - 1)
+        .good
+        .count;
     let sources: BTreeSet<&str> = facts.calls(own).map(|c| c.source.as_str()).collect();
-    let elsewhere: Vec<&Call<'_>> = facts
-        .incident
-        .calls
-        .iter()
-        .filter(|c| c.counted && c.destination != suspect.destination && sources.contains(c.source.as_str()))
-        .collect();
-    let within = |c: &Call<'_>| rows_between(c, first.secs(), last.secs());
-    let all: u64 = elsewhere.iter().map(|c| within(c)).sum();
-    let fine: u64 = elsewhere.iter().filter(|c| good(c)).map(|c| within(c)).sum();
+    let (mut all, mut fine) = (0, 0);
+    for hop in sources.iter().flat_map(|source| facts.hops_of(source)) {
+        if hop.counted && hop.destination != suspect.destination {
+            let rows = hop.between(first.secs(), last.secs());
+            all += rows.requests;
+            fine += rows.good.count;
+        }
+    }
     let mut list = Vec::new();
     if before > 0 {
         list.push(statistic(
@@ -561,19 +559,13 @@ fn because(facts: &Facts<'_>, cause: &str, destination: &str, rows: u64) -> Opti
     if absent.is_empty() {
         return None;
     }
-    let proxies: BTreeSet<&str> = facts
-        .incident
-        .calls
-        .iter()
-        .map(|c| c.key.proxy.as_str())
-        .collect();
     let text = absent
         .iter()
         .take(2)
         .copied()
         .collect::<Vec<_>>()
         .join("; ")
-        .replace("{proxies}", &proxies.len().to_string());
+        .replace("{proxies}", &facts.proxies.to_string());
     let whom = if destination == "*" {
         "all destinations"
     } else {

@@ -6,7 +6,6 @@ use super::suspects::{Suspect, Suspects};
 use crate::aggregate::Merge;
 use crate::aggregate::cells::Moment;
 use crate::aggregate::class::Reporter;
-use crate::aggregate::flags::Outcome;
 use crate::aggregate::series::Series;
 use crate::report::model::EvidenceKind;
 use crate::units::{Place, Timestamp};
@@ -47,10 +46,13 @@ pub fn suspect<'f>(suspects: &mut Suspects<'f>, facts: &'f Facts<'f>) {
 
 fn good_series(facts: &Facts<'_>, destination: &str, reporter: Reporter) -> Series<Moment> {
     let mut series = Series::default();
-    for call in facts.calls_to(destination) {
-        if call.key.reporter == reporter && call.outcome() == Outcome::Ok && !call.key.tcp {
-            series.merge(call.group.series.clone());
+    for hop in facts.hops_to(destination).filter(|hop| hop.reporter == reporter) {
+        let mut good = Series::default();
+        good.widen_to(hop.series.width_log2());
+        for (second, moment) in hop.series.iter().filter(|(_, m)| m.good.count > 0) {
+            good.add(second, moment.good);
         }
+        series.merge(good);
     }
     series
 }

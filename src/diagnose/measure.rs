@@ -3,12 +3,15 @@
 
 use super::resets::{self, ResetStats, median, ratio, share_at_least};
 use super::rules::{Rules, Thresholds};
+use crate::aggregate::Merge;
 use crate::aggregate::address;
+use crate::aggregate::class::Reporter;
 use crate::aggregate::collector::scope_hash;
 use crate::aggregate::flags::Outcome;
 use crate::aggregate::signatures::Hits;
+use crate::aggregate::totals::HopMoment;
 use crate::catalog::Catalog;
-use crate::correlate::{Call, Incident};
+use crate::correlate::{Call, Hop, Incident};
 use crate::report::model::EvidenceKind;
 use crate::units::{Place, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
@@ -37,6 +40,10 @@ pub struct Facts<'i> {
     pub rules: &'i Rules,
     resets: BTreeMap<u64, ResetStats>,
     by_destination: BTreeMap<String, Vec<usize>>,
+    hops_by_destination: BTreeMap<String, Vec<usize>>,
+    hops_by_source: BTreeMap<String, Vec<usize>>,
+    /// Proxies whose access rows were read.
+    pub proxies: usize,
 }
 
 /// Something that was measured and holds.
@@ -66,6 +73,17 @@ impl<'i> Facts<'i> {
                 .or_default()
                 .push(index);
         }
+        let mut hops_by_destination: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+        let mut hops_by_source: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+        for (index, hop) in incident.hops.iter().enumerate() {
+            hops_by_destination
+                .entry(hop.destination.clone())
+                .or_default()
+                .push(index);
+            hops_by_source.entry(hop.source.clone()).or_default().push(index);
+        }
+        let proxies: BTreeSet<&str> = incident.calls.iter().map(|c| c.key.proxy.as_str()).collect();
+        let proxies = proxies.len();
         let resets = resets::by_scope(&incident.totals.connections);
         Self {
             incident,
@@ -73,6 +91,9 @@ impl<'i> Facts<'i> {
             rules,
             resets,
             by_destination,
+            hops_by_destination,
+            hops_by_source,
+            proxies,
         }
     }
 
@@ -101,6 +122,30 @@ impl<'i> Facts<'i> {
     /// All calls to a destination.
     pub fn calls_to<'a>(&'a self, destination: &str) -> impl Iterator<Item = &'a Call<'i>> {
         self.calls(self.by_destination.get(destination).map_or(&[], Vec::as_slice))
+    }
+
+    /// All hops to a destination.
+    pub fn hops_to<'a>(&'a self, destination: &str) -> impl Iterator<Item = &'a Hop<'i>> {
+        let hops = self
+            .hops_by_destination
+            .get(destination)
+            .map_or(&[][..], Vec::as_slice);
+        hops.iter().filter_map(|&i| self.incident.hops.get(i))
+    }
+
+    /// All hops of a caller.
+    pub fn hops_of<'a>(&'a self, source: &str) -> impl Iterator<Item = &'a Hop<'i>> {
+        let hops = self.hops_by_source.get(source).map_or(&[][..], Vec::as_slice);
+        hops.iter().filter_map(|&i| self.incident.hops.get(i))
+    }
+
+    /// Requests to a destination that completed in the seconds `from..=to`, of those that count.
+    pub fn requests_between(&self, destination: &str, from: i64, to: i64) -> HopMoment {
+        let mut sum = HopMoment::default();
+        for hop in self.hops_to(destination).filter(|hop| hop.counted) {
+            sum.merge(hop.between(from, to));
+        }
+        sum
     }
 
     /// Rows read of calls to a destination, whoever reports.
@@ -238,14 +283,12 @@ impl<'i> Facts<'i> {
     }
 
     fn worked_before(&self, destination: &str, calls: &[usize]) -> Option<Measured> {
-        let first = self.first(calls)?;
-        let good: Vec<&Call<'_>> = self
-            .calls_to(destination)
-            .filter(|c| {
-                c.is_source() && c.outcome() == Outcome::Ok && c.group.first.is_some_and(|t| t < first)
-            })
-            .collect();
-        let count: u64 = good.iter().map(|c| rows_between(c, i64::MIN, first.secs())).sum();
+        let first = self.first(calls)?.secs();
+        let count: u64 = self
+            .hops_to(destination)
+            .filter(|hop| hop.reporter == Reporter::Source)
+            .map(|hop| hop.between(i64::MIN, first).good.count)
+            .sum();
         (count > 0).then(|| Measured {
             name: "worked-before",
             kind: EvidenceKind::Statistic,

@@ -92,7 +92,7 @@ fn run(matcher: &Matcher, signature: &Signature, example: &[u8], hits: &mut Vec<
         SignatureSource::App | SignatureSource::Kernel => matcher.text(example, hits),
         source => {
             let (level, message) = split(example);
-            matcher.line_of(source, level, message, hits);
+            matcher.other(source, level, message, hits);
         }
     }
 }

@@ -11,18 +11,28 @@
 mod automaton;
 mod confirm;
 mod examples;
+mod filter;
 
-pub use examples::{TestFailure, test_catalog};
+pub use examples::{TestFailure, TestFailureKind, test_catalog};
 
 use crate::Error;
 use crate::catalog::{AccessField, Catalog, SignatureSource};
 use crate::decode::log::{AccessRow, Component, ComponentLine, Level};
-use automaton::SearchSet;
+use automaton::{SearchSet, Speed};
 use confirm::Text;
 
 /// A signature: its place in [`Catalog::signatures`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SignatureIndex(pub u16);
+
+/// Sources whose lines come from elsewhere than a proxy's container.
+const OTHERS: [SignatureSource; 5] = [
+    SignatureSource::Istiod,
+    SignatureSource::Ztunnel,
+    SignatureSource::IstioCni,
+    SignatureSource::IstioctlAnalyze,
+    SignatureSource::ProxyStatus,
+];
 
 /// `RESPONSE_CODE_DETAILS` of nearly every row: the upstream answered.
 const VIA_UPSTREAM: &[u8] = b"via_upstream";
@@ -37,37 +47,39 @@ pub struct Matcher {
     envoy: SearchSet,
     pilot_agent: SearchSet,
     text: SearchSet,
-    /// One per source that has no method of its own, in the order of [`SignatureSource::ALL`].
+    /// One for each source that has no method of its own.
     others: Vec<(SignatureSource, SearchSet)>,
     /// Whether an entry wants to see rows that say `via_upstream` and nothing else.
     wants_via_upstream: bool,
 }
 
 impl Matcher {
-    /// Builds the search sets.
+    /// Builds the search sets: some milliseconds and some megabytes.
     ///
     /// # Errors
     /// [`Error::BuiltIn`] if the literals are too many for an automaton.
     pub fn new(catalog: &Catalog) -> Result<Self, Error> {
         use SignatureSource::{AccessLog, App, Envoy, Kernel, PilotAgent};
-        let of = |sources: &[SignatureSource]| {
-            SearchSet::new(catalog, |signature| sources.contains(&signature.source))
+        let lines = |sources: &[SignatureSource], speed| {
+            SearchSet::new(catalog, speed, |signature| sources.contains(&signature.source))
         };
-        let is_cluster = |field| field == AccessField::Cluster;
-        let access = SearchSet::new(catalog, |it| it.source == AccessLog && !is_cluster(it.field))?;
+        let fields = |of_cluster: bool| {
+            SearchSet::new(catalog, Speed::Fast, |it| {
+                it.source == AccessLog && (it.field == AccessField::Cluster) == of_cluster
+            })
+        };
+        let access = fields(false)?;
         let wants_via_upstream = access.could_hit(VIA_UPSTREAM);
-        let others = SignatureSource::ALL
+        let others = OTHERS
             .into_iter()
-            .filter(|source| *source != AccessLog);
+            .map(|source| Ok((source, lines(&[source], Speed::Small)?)));
         Ok(Self {
             access,
-            cluster: SearchSet::new(catalog, |it| it.source == AccessLog && is_cluster(it.field))?,
-            envoy: of(&[Envoy])?,
-            pilot_agent: of(&[PilotAgent, App])?,
-            text: of(&[Envoy, PilotAgent, App, Kernel])?,
-            others: others
-                .map(|source| Ok((source, of(&[source])?)))
-                .collect::<Result<_, Error>>()?,
+            cluster: fields(true)?,
+            envoy: lines(&[Envoy], Speed::Fast)?,
+            pilot_agent: lines(&[PilotAgent, App], Speed::Fast)?,
+            text: lines(&[Envoy, PilotAgent, App, Kernel], Speed::Fast)?,
+            others: others.collect::<Result<_, Error>>()?,
             wants_via_upstream,
         })
     }
@@ -117,9 +129,10 @@ impl Matcher {
         self.text.finish(hits);
     }
 
-    /// Signatures of a line known to be of `source`, which is not [`SignatureSource::AccessLog`]. `hits` is
-    /// cleared, then filled in ascending order, each signature once.
-    pub fn line_of(
+    /// Signatures of a line of another program (istiod, ztunnel, istio-cni) or of saved output (`istioctl
+    /// analyze`, `istioctl proxy-status`); none for sources that have a method of their own. `hits` is cleared,
+    /// then filled in ascending order, each signature once.
+    pub fn other(
         &self,
         source: SignatureSource,
         level: Option<Level>,

@@ -100,13 +100,10 @@ fn rest_starts_with_number(text: &[u8], count: usize) -> bool {
 
 fn read_request<'block>(request: &'block [u8], row: &mut AccessRow<'block>) {
     let (method, rest) = split_at_blank(request).unwrap_or((request, b""));
-    let (path, protocol) = match memrchr(b' ', rest).and_then(|blank| rest.split_at_checked(blank)) {
-        Some((path, protocol)) => (path, protocol.get(1..).unwrap_or_default()),
-        None => {
-            let protocol = memmem::rfind(rest, b"HTTP/").unwrap_or(rest.len());
-            rest.split_at_checked(protocol).unwrap_or((rest, b"-"))
-        }
-    };
+    let (path, protocol) = split_at_last_blank(rest).unwrap_or_else(|| {
+        let protocol = memmem::rfind(rest, b"HTTP/").unwrap_or(rest.len());
+        rest.split_at_checked(protocol).unwrap_or((rest, b"-"))
+    });
     row.method = unset(method);
     row.path = unset(path);
     row.protocol = unset(protocol);
@@ -143,16 +140,16 @@ fn read_quoted_reasons<'block>(
     row: &mut AccessRow<'block>,
 ) -> Result<(Layout, &'block [u8]), Reject> {
     let (all, rest) = quoted_before_numbers(text)?;
-    match memmem::find(all, BETWEEN_QUOTED).and_then(|between| all.get(between.checked_add(3)?..)) {
-        Some(reason) => {
-            row.failure_reason = unset(reason);
-            Ok((Layout::TwoQuoted, rest))
-        }
-        None => {
-            row.failure_reason = unset(all);
-            Ok((Layout::OneQuoted, rest))
-        }
-    }
+    let second = memmem::find(all, BETWEEN_QUOTED).and_then(|between| all.get(between.checked_add(3)?..));
+    row.failure_reason = unset(second.unwrap_or(all));
+    Ok((
+        if second.is_some() {
+            Layout::TwoQuoted
+        } else {
+            Layout::OneQuoted
+        },
+        rest,
+    ))
 }
 
 /// The text before the first quote that closes before two numbers, and what follows it.
@@ -231,7 +228,8 @@ fn read_tail<'block>(layout: Layout, tail: &'block [u8], row: &mut AccessRow<'bl
     row.downstream_local = unset(downstream_local);
     row.downstream_remote = unset(downstream_remote);
     row.sni = unset(sni);
-    row.route = unset(route);
+    // Releases before 1.2 wrote no route; a token there is a vendor's or a writer's.
+    row.route = unset(route).filter(|_| row.format != AccessFormat::IstioText10);
     Ok(())
 }
 
@@ -275,6 +273,11 @@ fn split_at_blank(text: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((token, rest.get(1..)?))
 }
 
+fn split_at_last_blank(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (before, last) = text.split_at_checked(memrchr(b' ', text)?)?;
+    Some((before, last.get(1..)?))
+}
+
 /// `None` for the text by which Envoy says that there is no value.
 #[inline]
 pub(super) fn unset(text: &[u8]) -> Option<&[u8]> {
@@ -296,5 +299,87 @@ pub(super) fn header_number(text: &[u8]) -> Result<Option<u64>, Reject> {
     match number(text) {
         Err(Reject::AccessShape) => Ok(None),
         other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::samples::{ROWS, summary};
+    use super::*;
+
+    fn decoded(line: &str) -> Result<String, Reject> {
+        decode(line.as_bytes(), &mut MinuteCache::default()).map(|row| summary(&row))
+    }
+
+    #[test]
+    fn layouts() {
+        for (line, meaning) in ROWS {
+            assert_eq!(decoded(line).as_deref(), Ok(*meaning), "{line}");
+        }
+    }
+
+    #[test]
+    fn every_truncation_is_a_reject_or_a_right_part() {
+        for (line, meaning) in ROWS {
+            for len in 0..line.len() {
+                let Ok(part) = decoded(line.get(..len).unwrap()) else {
+                    continue;
+                };
+                // What a cut row still tells must be what the whole row tells, as far as it goes.
+                for (part, whole) in part.split(' ').zip(meaning.split(' ')).skip(1) {
+                    assert!(
+                        part == "-" || whole.starts_with(part) || part == "\"\"",
+                        "{part} of {whole}: {line}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn rows_that_do_not_add_up() {
+        let (line, _) = ROWS[0];
+        let cases = [
+            ("2026-11-22T", "2026-11-31T", Reject::Date),
+            (" 538 ", " 99999999999999999999 ", Reject::Number),
+            (" 538 ", " -538 ", Reject::AccessShape),
+            (" 200 ", " 70000 ", Reject::AccessShape),
+            (" 200 ", " OK ", Reject::AccessShape),
+            ("] \"", "]\"", Reject::AccessShape),
+            (" - default", "", Reject::AccessShape),
+            ("\" outbound", "\"outbound", Reject::AccessShape),
+            ("HTTP/1.1\"", "HTTP/1.1", Reject::AccessShape),
+            ("\"reviews:9080\" ", "", Reject::AccessShape),
+        ];
+        for (from, to, reject) in cases {
+            assert_eq!(decoded(&line.replacen(from, to, 1)), Err(reject), "{from} {to}");
+        }
+    }
+
+    #[test]
+    fn a_token_more_is_no_route_where_there_was_none() {
+        let (line, _) = ROWS
+            .iter()
+            .find(|(line, _)| line.ends_with("172.30.109.82:59478 www.example.com"))
+            .unwrap();
+        assert_eq!(decoded(&format!("{line} more")), decoded(line));
+    }
+
+    #[test]
+    fn an_upstream_time_that_is_none_is_unset() {
+        let line = ROWS[0].0.replacen(" 8 6 ", " 8 6,7 ", 1);
+        assert!(decoded(&line).unwrap().contains(" 538 8 - "), "{line}");
+    }
+
+    #[test]
+    fn long_lines_of_delimiters_take_linear_time() {
+        let head = "[2026-11-22T16:50:43.147Z] \"";
+        for filler in ["\"", "\" 1 ", "\" \"", " ", "\" 1 1 "] {
+            assert_eq!(
+                decoded(&(head.to_owned() + &filler.repeat(200_000))),
+                Err(Reject::AccessShape),
+                "{filler}"
+            );
+        }
     }
 }

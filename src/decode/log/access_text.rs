@@ -9,6 +9,10 @@
 //! UPSTREAM_TIME "FORWARDED_FOR" "USER_AGENT" "REQUEST_ID" "AUTHORITY" "UPSTREAM_HOST" CLUSTER UPSTREAM_LOCAL
 //! DOWNSTREAM_LOCAL DOWNSTREAM_REMOTE SNI ROUTE
 //! ```
+#![expect(
+    clippy::inline_always,
+    reason = "small steps of one hot loop: without it text rows take 7 % longer"
+)]
 
 use super::access_exact::{cluster_name, unset};
 use super::number::short_decimal;
@@ -101,12 +105,11 @@ impl<'block> Tokens<'block, '_> {
     }
 
     #[inline(always)]
-    fn number_or_unset(self, token: Token) -> Option<Option<u64>> {
+    fn read_number(self, token: Token, into: &mut Option<u64>) -> Option<()> {
         let (start, end) = (self.start(token), self.end(token));
-        if end.wrapping_sub(start) == 1 && *self.line.get(start)? == b'-' {
-            return Some(None);
-        }
-        self.number(token).map(Some)
+        let is_unset = end.wrapping_sub(start) == 1 && *self.line.get(start)? == b'-';
+        *into = if is_unset { None } else { Some(self.number(token)?) };
+        Some(())
     }
 }
 
@@ -136,17 +139,22 @@ pub(super) fn decode<'block>(
     };
     let protocol_len = read_request(tokens, row)?;
     tokens.quoted(Token::ForwardedFor)?;
+    let details = tokens.text(Token::Details)?;
+    if details.first().is_some_and(u8::is_ascii_digit) {
+        // Numbers there are of another layout.
+        return None;
+    }
     row.format = AccessFormat::IstioText;
     row.start = Some(minutes.millis(time)?);
     row.code = u16::try_from(tokens.number(Token::Code)?).ok()?;
     row.flags = tokens.text(Token::Flags).map(unset)?;
-    row.details = tokens.text(Token::Details).map(unset)?;
+    row.details = unset(details);
     row.termination = tokens.text(Token::Termination).map(unset)?;
     row.failure_reason = tokens.quoted(Token::FailureReason).map(unset)?;
     row.bytes_received = tokens.number(Token::Received)?;
     row.bytes_sent = tokens.number(Token::Sent)?;
-    row.duration_ms = tokens.number_or_unset(Token::Duration)?;
-    row.upstream_ms = tokens.number_or_unset(Token::UpstreamTime)?;
+    tokens.read_number(Token::Duration, &mut row.duration_ms)?;
+    tokens.read_number(Token::UpstreamTime, &mut row.upstream_ms)?;
     row.user_agent = tokens.quoted(Token::UserAgent).map(unset)?;
     row.request_id = tokens.quoted(Token::RequestId).map(unset)?;
     row.authority = tokens.quoted(Token::Authority).map(unset)?;
@@ -180,6 +188,9 @@ fn read_request<'block>(tokens: Tokens<'block, '_>, row: &mut AccessRow<'block>)
     }
     let head = u64::from_le_bytes(*tokens.line.get(REQUEST_AT.wrapping_add(1)..)?.first_chunk()?);
     let method_len = first_blank(head);
+    if *text.get(method_len)? != b' ' {
+        return None;
+    }
     row.method = text.get(..method_len).map(unset)?;
     row.path = text.get(method_len.wrapping_add(1)..blank).map(unset)?;
     row.protocol = text.get(blank.wrapping_add(1)..).map(unset)?;
@@ -229,5 +240,141 @@ fn port_len(address: &[u8]) -> usize {
         digits.wrapping_add(1)
     } else {
         0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::access_exact;
+    use super::super::samples::ROWS;
+    use super::*;
+    use proptest::prelude::*;
+    use proptest::sample::{Index, select};
+
+    fn fast(line: &[u8], scanner: Scanner) -> Option<(AccessRow<'_>, usize)> {
+        let mut row = AccessRow::empty(AccessFormat::EnvoyText);
+        let len = decode(
+            line,
+            &mut MinuteCache::default(),
+            scanner,
+            &mut Blanks::default(),
+            &mut row,
+        )?;
+        Some((row, len))
+    }
+
+    /// The fast path may leave a line to the exact one, but never reads it differently.
+    fn check_agreement(line: &[u8]) -> Result<bool, TestCaseError> {
+        let portable = fast(line, Scanner::Portable);
+        prop_assert_eq!(portable, fast(line, Scanner::default()));
+        let Some((row, len)) = portable else {
+            return Ok(false);
+        };
+        let exact = access_exact::decode(&line[..len], &mut MinuteCache::default());
+        prop_assert_eq!(
+            exact,
+            Ok(AccessRow {
+                class_spans: None,
+                ..row
+            })
+        );
+        Ok(true)
+    }
+
+    #[test]
+    fn takes_plain_rows_and_leaves_others() {
+        let taken: Vec<bool> = ROWS
+            .iter()
+            .map(|(line, _)| check_agreement(line.as_bytes()).unwrap())
+            .collect();
+        assert_eq!(taken[..5], [true; 5]);
+        assert!(!taken[5..].contains(&true));
+    }
+
+    #[test]
+    fn ends_at_the_line_end() {
+        let line = ROWS[0].0;
+        for (end, len) in [("\n", line.len()), ("\r\nmore", line.len() + 1), ("", line.len())] {
+            let text = format!("{line}{end}");
+            let (row, found) = fast(text.as_bytes(), Scanner::default()).unwrap();
+            assert_eq!((row.route, found), (Some(b"default".as_slice()), len));
+        }
+    }
+
+    #[test]
+    fn methods_and_protocols() {
+        for (request, taken) in [
+            ("OPTIONS /x HTTP/1.0", true),
+            ("PROPFIND /x HTTP/3", true),
+            ("MKCALENDAR /x HTTP/1.1", false),
+            ("GET /x HTTP/1.2", false),
+            ("GET /x -", true),
+            ("GET  HTTP/2", true),
+            ("GET HTTP/1.1", false),
+            ("- - -", true),
+            ("", false),
+        ] {
+            let line = ROWS[0].0.replacen("GET /reviews/42 HTTP/1.1", request, 1);
+            assert_eq!(check_agreement(line.as_bytes()).unwrap(), taken, "{request}");
+        }
+    }
+
+    #[test]
+    fn spans_hold_what_decides_the_class() {
+        let spans = |line: &str| {
+            fast(line.as_bytes(), Scanner::default())
+                .unwrap()
+                .0
+                .class_spans
+                .unwrap()
+                .map(|span| span.escape_ascii().to_string().replace("\\\"", "\""))
+        };
+        assert_eq!(
+            spans(ROWS[0].0),
+            [
+                r#"HTTP/1.1" 200 - via_upstream - "-""#,
+                r#""reviews:9080" "10.244.2.22:9080" outbound|9080||reviews.default.svc.cluster.local"#,
+                "10.96.14.20:9080 10.244.1.11",
+                "- default",
+            ]
+        );
+        assert_eq!(spans(ROWS[3].0)[2], "[2001:db8::1]:8000 [2001:db8::2]");
+        assert_eq!(spans(ROWS[4].0)[2], "10.10.200.72:80 ");
+        let pipe = ROWS[0]
+            .0
+            .replacen(" 10.244.1.11:60374 ", " envoy://internal_client_address/ ", 1);
+        assert_eq!(
+            spans(&pipe)[2],
+            "10.96.14.20:9080 envoy://internal_client_address/"
+        );
+    }
+
+    #[test]
+    fn agrees_on_every_truncation() {
+        for (line, _) in ROWS {
+            for len in 0..line.len() {
+                check_agreement(&line.as_bytes()[..len]).unwrap();
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+        #[test]
+        fn agrees_on_mutations(
+            row in select(ROWS),
+            edits in proptest::collection::vec((any::<Index>(), 0_u8..3, select(b" \"-0a1[]:|\n\r\xff;HTP/.".as_slice())), 1..6),
+        ) {
+            let mut line = row.0.as_bytes().to_vec();
+            for (place, kind, byte) in edits {
+                let at = place.index(line.len());
+                match kind {
+                    0 => line[at] = byte,
+                    1 => line.insert(at, byte),
+                    _ => { line.remove(at); }
+                }
+            }
+            check_agreement(&line)?;
+        }
     }
 }

@@ -75,6 +75,14 @@ struct Before<'block> {
 }
 
 impl LogDecoder {
+    /// A decoder that uses nothing but what every processor has: slower, and the same in every result. For
+    /// comparisons; [`LogDecoder::default`] asks the processor.
+    pub fn portable() -> Self {
+        let mut decoder = Self::default();
+        decoder.tools.scanner = Scanner::Portable;
+        decoder
+    }
+
     /// Calls `sink` once for each line of `data`, in order.
     ///
     /// A line that a container runtime cut in pieces is given at its last piece, with the place of its first
@@ -180,14 +188,13 @@ impl Tools {
             _ => return None,
         };
         let inner = text.get(head_len..)?;
-        let len = match inner {
-            [b'[', ..] => access_text::decode(inner, &mut self.minutes, self.scanner, &mut self.blanks, row)?,
-            _ => {
-                let len = memchr(b'\n', inner).unwrap_or(inner.len());
-                let text = without_carriage_return(inner.get(..len)?);
-                access_json::decode_in_order(text, &mut self.minutes, self.scanner, &mut self.order, row)?;
-                len
-            }
+        let len = if let [b'[', ..] = inner {
+            access_text::decode(inner, &mut self.minutes, self.scanner, &mut self.blanks, row)?
+        } else {
+            let len = memchr(b'\n', inner).unwrap_or(inner.len());
+            let text = without_carriage_return(inner.get(..len)?);
+            access_json::decode_in_order(text, &mut self.minutes, self.scanner, &mut self.order, row)?;
+            len
         };
         (line.wrapping.kinds, line.wrapping.written) = (wrapping.kinds, wrapping.written);
         lines.take(head_len.saturating_add(len))
@@ -338,4 +345,443 @@ pub fn may_cut(previous: &[u8], next: &[u8]) -> bool {
     let mut unwrapped = Unwrapped::default();
     start_of(peel(next, &mut unwrapped, &mut minutes).text).is_some()
         && !peel(previous, &mut unwrapped, &mut minutes).partial
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::samples::{COMPONENT_LINES, JSON_ROWS, ROWS, describe, describe_block};
+    use super::*;
+    use proptest::prelude::*;
+    use proptest::sample::{Index, select};
+
+    /// A short word for what each line is.
+    fn kinds(data: &str) -> Vec<String> {
+        let mut found = vec![];
+        LogDecoder::default().decode_block(data.as_bytes(), &mut |at, line| {
+            found.push(match line.content {
+                Content::Access(row) => format!("row {}", row.code),
+                Content::Component(line) => format!("{} {}", line.level.name(), line.message.escape_ascii()),
+                Content::Continuation(text) => format!("+ {}", text.escape_ascii()),
+                Content::Blank => "blank".to_owned(),
+                Content::Unknown(reject) => format!("{reject:?} {}", at.line),
+            });
+        });
+        found
+    }
+
+    fn lines(parts: &[&str]) -> String {
+        parts.join("\n") + "\n"
+    }
+
+    fn part(line: &str, range: impl std::slice::SliceIndex<str, Output = str>) -> &str {
+        line.get(range).unwrap()
+    }
+
+    const TIMED: &str = "2026-11-22T16:50:40.687252Z\tinfo\tone";
+
+    #[test]
+    fn messages_of_several_lines() {
+        let row = ROWS[0].0;
+        let data = lines(&[
+            "lost",
+            TIMED,
+            "  at x",
+            "",
+            "{",
+            "\tthread=7",
+            row,
+            "lost",
+            "thread=7",
+            TIMED,
+            "\0\x01",
+            "more",
+            JSON_ROWS[0].0,
+            "lost",
+        ]);
+        let expected = [
+            "Form 0",
+            "info one",
+            "+   at x",
+            "blank",
+            "+ {",
+            "+ \\tthread=7",
+            "row 200",
+            "Form 7",
+            "+ thread=7",
+            "info one",
+            "Binary 10",
+            "+ more",
+            "row 200",
+            "Form 13",
+        ];
+        assert_eq!(kinds(&data), expected);
+    }
+
+    #[test]
+    fn damaged_records_end_a_message() {
+        let cropped = part(ROWS[0].0, 27..);
+        let cut = part(ROWS[0].0, ..60);
+        let no_date = TIMED.replace("11-22", "11-31");
+        for (line, kind) in [
+            (cropped, "AccessShape 1"),
+            (cut, "AccessShape 1"),
+            (no_date.as_str(), "Date 1"),
+            ("{\"a\":", "Json 1"),
+        ] {
+            assert_eq!(
+                kinds(&lines(&[TIMED, line, "x"])),
+                ["info one", kind, "Form 2"],
+                "{line}"
+            );
+        }
+    }
+
+    #[test]
+    fn kubectl_times_before_continuations() {
+        let time = "2026-11-22T16:50:41.1Z ";
+        let data = lines(&[
+            &format!("{time}{TIMED}"),
+            &format!("{time}  at x"),
+            TIMED,
+            &format!("{time}  at x"),
+        ]);
+        assert_eq!(
+            kinds(&data),
+            ["info one", "+   at x", "info one", &format!("+ {time}  at x")]
+        );
+    }
+
+    #[test]
+    fn line_ends_and_places() {
+        let data = format!("{}\r\n\r\n{TIMED}\r\nlast", ROWS[0].0);
+        let mut places = vec![];
+        LogDecoder::default().decode_block(data.as_bytes(), &mut |at, _| {
+            places.push((at.offset, at.line, at.text.len()));
+        });
+        let row = ROWS[0].0.len();
+        assert_eq!(
+            places,
+            [
+                (0, 0, row),
+                (row + 2, 1, 0),
+                (row + 4, 2, TIMED.len()),
+                (data.len() - 4, 3, 4)
+            ]
+        );
+    }
+
+    #[test]
+    fn pieces_are_joined_where_the_first_one_stands() {
+        let row = ROWS[0].0;
+        let cri = |stream, tag, text| format!("2026-11-22T16:50:44.1Z {stream} {tag} {text}");
+        let docker = |text: &str, end| {
+            format!(
+                "{{\"log\":{},\"stream\":\"stdout\"}}",
+                serde_json::json!(text.to_owned() + end)
+            )
+        };
+        let inputs = [
+            lines(&[
+                "x",
+                &cri("stdout", "P", part(row, ..50)),
+                &cri("stdout", "P", part(row, 50..90)),
+                &cri("stdout", "F", part(row, 90..)),
+                "x",
+            ]),
+            lines(&[
+                "x",
+                &docker(part(row, ..50), ""),
+                &docker(part(row, 50..90), ""),
+                &docker(part(row, 90..), "\n"),
+                "x",
+            ]),
+        ];
+        for data in inputs {
+            let mut places = vec![];
+            LogDecoder::default().decode_block(data.as_bytes(), &mut |at, line| {
+                places.push((at.line, matches!(line.content, Content::Access(_))));
+            });
+            assert_eq!(
+                places,
+                [(0, false), (1, false), (2, false), (1, true), (4, false)]
+            );
+            assert_eq!(kinds(&data), ["Form 0", "+ ", "+ ", "row 200", "Form 4"]);
+        }
+    }
+
+    #[test]
+    fn pieces_without_their_rest() {
+        let row = ROWS[0].0;
+        let cri = |stream, tag, text| format!("2026-11-22T16:50:44.1Z {stream} {tag} {text}");
+        let cut = cri("stdout", "P", part(row, ..50));
+        assert_eq!(kinds(&cut), ["AccessShape 0"], "at the end of the data");
+        let data = lines(&[
+            &cut,
+            &cri("stderr", "F", TIMED),
+            &cri("stdout", "F", part(row, 50..)),
+        ]);
+        assert_eq!(
+            kinds(&data)[..2],
+            ["AccessShape 0", "info one"],
+            "the other stream comes between"
+        );
+        let data = lines(&[
+            &cri("stdout", "P", TIMED),
+            &cri("stdout", "F", " two"),
+            &cri("stdout", "F", row),
+        ]);
+        assert_eq!(kinds(&data), ["+ ", "info one two", "row 200"]);
+    }
+
+    #[test]
+    fn pieces_that_are_too_long_together() {
+        let piece = format!(
+            "2026-11-22T16:50:44.1Z stdout P {}\n",
+            "x".repeat(MAX_RECORD_BYTES / 2)
+        );
+        let data = piece.repeat(3) + "2026-11-22T16:50:44.1Z stdout F x\n" + ROWS[0].0;
+        assert_eq!(kinds(&data), ["+ ", "+ ", "+ ", "Form 0", "row 200"]);
+    }
+
+    #[test]
+    fn where_a_block_may_be_cut() {
+        let row = ROWS[0].0.as_bytes();
+        let cri = |text: &str| format!("2026-11-22T16:50:44.1Z stdout {text}").into_bytes();
+        for (previous, next, may) in [
+            (row, row, true),
+            (b"".as_slice(), row, true),
+            (row, b"  at x", false),
+            (row, b"", false),
+            (row, b"thread=7", false),
+            (row, TIMED.as_bytes(), true),
+            (row, JSON_ROWS[0].0.as_bytes(), true),
+            (&cri("P x"), &cri("F [2026-11-22T16:50:43.147Z] \"x"), false),
+            (&cri("F x"), &cri("F [2026-11-22T16:50:43.147Z] \"x"), true),
+            (&cri("F x"), &cri("F   at x"), false),
+            (br#"{"log":"x","stream":"stdout"}"#, row, false),
+            (row, br#"{"log":"x\n","stream":"stdout"}"#, false),
+        ] {
+            assert_eq!(
+                may_cut(previous, next),
+                may,
+                "{} | {}",
+                previous.escape_ascii(),
+                next.escape_ascii()
+            );
+        }
+    }
+
+    /// Without the shorter ways for lines that are many.
+    fn describe_slowly(data: &[u8]) -> Vec<String> {
+        let (mut found, mut before) = (vec![], Before::default());
+        let mut decoder = LogDecoder::default();
+        let mut lines = Lines {
+            data,
+            offset: 0,
+            line: 0,
+        };
+        while let Some(at) = lines.next() {
+            decoder.tools.order = KeyOrder::default();
+            decoder.line(at, lines, &mut before, &mut |at, line| {
+                found.push(describe(at, line));
+            });
+        }
+        found
+    }
+
+    fn any_line() -> impl Strategy<Value = Vec<u8>> {
+        let texts = ROWS
+            .iter()
+            .chain(JSON_ROWS)
+            .map(|(line, _)| *line)
+            .chain(COMPONENT_LINES.iter().copied());
+        let odd = [
+            "",
+            "  at x",
+            "thread=3",
+            "{",
+            "{\"a\":1}",
+            "\0\0",
+            "[pod/a/b]",
+            "2026-11-22T16:50:44.1Z x",
+        ];
+        let text = select(texts.chain(odd).map(str::as_bytes).collect::<Vec<_>>());
+        let wrap = prop_oneof![6 => Just(0_u8), 4 => 1_u8..8];
+        let edit = proptest::option::weighted(0.3, (any::<Index>(), any::<u8>()));
+        (text, wrap, edit, any::<Index>(), 0_u8..10).prop_map(|(text, wrap, edit, cut, cr)| {
+            let mut text = text.to_vec();
+            if let (Some((place, byte)), false) = (edit, text.is_empty()) {
+                let at = place.index(text.len());
+                text[at] = byte;
+            }
+            let cut = cut.index(text.len() + 1);
+            let docker = |text: &[u8], end: &str| {
+                serde_json::json!({"log": String::from_utf8_lossy(text) + end, "stream": "stdout"})
+                    .to_string()
+                    .into_bytes()
+            };
+            let cri = |tag: &str, text: &[u8]| {
+                [b"2026-11-22T16:50:44.123456789Z ", tag.as_bytes(), b" ", text].concat()
+            };
+            let mut line = match wrap {
+                0 => text,
+                1 => cri("stdout F", &text),
+                2 => cri("stderr F", &text),
+                3 => [cri("stdout P", &text[..cut]), cri("stdout F", &text[cut..])].join(&b'\n'),
+                4 => docker(&text, "\n"),
+                5 => [docker(&text[..cut], ""), docker(&text[cut..], "\n")].join(&b'\n'),
+                6 => [b"[pod/web-1/istio-proxy] ", text.as_slice()].concat(),
+                _ => [b"2026-11-22T16:50:44.1Z ", text.as_slice()].concat(),
+            };
+            if cr == 0 {
+                line.push(b'\r');
+            }
+            line
+        })
+    }
+
+    fn any_block() -> impl Strategy<Value = Vec<u8>> {
+        (proptest::collection::vec(any_line(), 1..25), any::<bool>()).prop_map(|(lines, ended)| {
+            let mut data = lines.join(&b'\n');
+            if ended {
+                data.push(b'\n');
+            }
+            data
+        })
+    }
+
+    /// Code and flags of a recorded row, told in the plainest way: by splitting at quotes, or by a JSON parser.
+    fn plain_code_and_flags(line: &str) -> Option<(u64, String)> {
+        let line = line.split_once(" stdout F ").map_or(line, |(_, text)| text);
+        if line.starts_with('{') {
+            let row: serde_json::Value = serde_json::from_str(line).ok()?;
+            if let Some(text) = row["log"].as_str() {
+                return plain_code_and_flags(text);
+            }
+            return Some((
+                row["response_code"].as_u64()?,
+                row["response_flags"].as_str()?.to_owned(),
+            ));
+        }
+        let mut words = line.strip_prefix('[')?.split('"').nth(2)?.split_whitespace();
+        Some((words.next()?.parse().ok()?, words.next()?.to_owned()))
+    }
+
+    fn recorded_logs(folder: &std::path::Path, found: &mut Vec<String>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            let mut text = String::new();
+            if path.is_dir() {
+                recorded_logs(&path, found);
+            } else if path.extension().is_some_and(|extension| extension == "log") {
+                found.push(std::fs::read_to_string(&path).unwrap());
+            } else if name.ends_with(".log.gz") {
+                let file = std::fs::File::open(&path).unwrap();
+                std::io::Read::read_to_string(&mut flate2::read::MultiGzDecoder::new(file), &mut text)
+                    .unwrap();
+                found.push(text);
+            }
+        }
+    }
+
+    /// Rows by code and flags of recorded incidents, if a folder of such is named when the tests are built.
+    #[test]
+    fn recorded_incidents_are_counted_as_a_plain_splitter_counts_them() {
+        let Some(shared) = option_env!("POSTMESH_SHARED") else {
+            println!("skipped: POSTMESH_SHARED names no folder");
+            return;
+        };
+        let mut logs = vec![];
+        recorded_logs(&std::path::Path::new(shared).join("cases"), &mut logs);
+        let (mut plain, mut decoded, mut lost) = (
+            std::collections::BTreeMap::new(),
+            std::collections::BTreeMap::new(),
+            0,
+        );
+        let mut decoder = LogDecoder::default();
+        for log in &logs {
+            for key in log.lines().filter_map(plain_code_and_flags) {
+                *plain.entry(key).or_insert(0) += 1;
+            }
+            decoder.decode_block(log.as_bytes(), &mut |at, line| match &line.content {
+                Content::Access(row) => {
+                    let flags = row.flags.map_or("-".into(), String::from_utf8_lossy).into_owned();
+                    *decoded.entry((u64::from(row.code), flags)).or_insert(0) += 1;
+                }
+                Content::Unknown(reject) => {
+                    lost += 1;
+                    println!("{reject:?} {}", at.text.escape_ascii());
+                }
+                _ => {}
+            });
+        }
+        println!("{} logs, {} rows", logs.len(), decoded.values().sum::<i32>());
+        assert_eq!(decoded, plain);
+        assert_eq!(lost, 0);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(400))]
+        #[test]
+        fn short_ways_change_nothing(data in any_block()) {
+            let slowly = describe_slowly(&data);
+            prop_assert_eq!(&describe_block(&mut LogDecoder::default(), &data), &slowly);
+            prop_assert_eq!(&describe_block(&mut LogDecoder::portable(), &data), &slowly);
+        }
+
+        #[test]
+        fn one_call_for_each_line(data in any_block()) {
+            let mut numbers = vec![];
+            LogDecoder::default().decode_block(&data, &mut |at, _| numbers.push(at.line));
+            prop_assert_eq!(numbers.len(), data.split_inclusive(|byte| *byte == b'\n').count());
+        }
+
+        /// Cut at every place where it may be cut, a block gives the same lines.
+        #[test]
+        fn cuts_change_nothing(data in any_block()) {
+            let physical: Vec<&[u8]> = data.split_inclusive(|byte| *byte == b'\n').collect();
+            let bare = |line: &'_ [u8]| without_carriage_return(line.strip_suffix(b"\n").unwrap_or(line)).to_vec();
+            let (mut parts, mut start, mut at) = (vec![], 0, 0);
+            for pair in physical.windows(2) {
+                at += pair[0].len();
+                if may_cut(&bare(pair[0]), &bare(pair[1])) {
+                    parts.push((start, &data[start..at]));
+                    start = at;
+                }
+            }
+            parts.push((start, &data[start..]));
+            let mut decoder = LogDecoder::default();
+            let mut found = vec![];
+            for (start, part) in parts {
+                decoder.decode_block(part, &mut |at, line| found.push(describe(&LineAt { offset: start + at.offset, ..*at }, line)));
+            }
+            prop_assert_eq!(found, describe_block(&mut LogDecoder::default(), &data));
+        }
+
+        /// What wraps a row does not change it, whatever stands in its fields.
+        #[test]
+        fn wrappers_change_nothing(
+            middle in "[ -~]{0,20}|\\PC{0,8}|via_upstream - \"-\"",
+            quoted in "[ -~]{0,20}|\\PC{0,8}",
+            tail in "[ -~]{0,30}|outbound\\|80\\|\\|a - 10.0.0.1:80 10.0.0.2:80 - default",
+        ) {
+            let row = format!("[2026-11-22T16:50:43.147Z] \"GET / HTTP/1.1\" 200 - {middle} 0 538 8 6 \"-\" \"{quoted}\" \"id\" \"a:80\" \"10.0.0.1:80\" {tail}");
+            let log = serde_json::json!({"log": format!("{row}\n"), "stream": "stdout"}).to_string();
+            let contents = [row.clone(), format!("2026-11-22T16:50:44.1Z stdout F {row}"), log, format!("[pod/a/b] {row}")].map(|line| {
+                let mut found = String::new();
+                LogDecoder::default().decode_block(line.as_bytes(), &mut |_, line| found = match &line.content {
+                    Content::Access(row) => format!("{row:?}"),
+                    other => format!("{other:?}"),
+                });
+                found
+            });
+            prop_assert!(contents.iter().all(|content| *content == contents[0]), "{:?}", contents);
+        }
+
+        #[test]
+        fn any_bytes(data in proptest::collection::vec(select(b"\n\n {\"[:0-TZ\\P\0\xffstdout F".as_slice()), 0..400)) {
+            prop_assert_eq!(describe_block(&mut LogDecoder::default(), &data), describe_slowly(&data));
+        }
+    }
 }

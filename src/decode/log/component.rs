@@ -26,33 +26,21 @@ pub(super) fn timed<'block>(
     let (level, rest) = line.get(time.len..).and_then(level_after).ok_or(Reject::Form)?;
     let time = Some(time.value.ok_or(Reject::Date)?);
     let rest = skip_blanks(rest);
-    Ok(
-        match rest
-            .strip_prefix(b"envoy")
-            .filter(|rest| rest.first().is_some_and(is_blank))
-        {
-            Some(rest) => {
-                let (scope, message) = envoy_columns(skip_blanks(rest));
-                ComponentLine {
-                    component: Component::Envoy,
-                    time,
-                    level,
-                    scope,
-                    message,
-                }
-            }
-            None => {
-                let (scope, message) = scope_column(rest);
-                ComponentLine {
-                    component: Component::PilotAgent,
-                    time,
-                    level,
-                    scope,
-                    message,
-                }
-            }
-        },
-    )
+    let after_envoy = rest
+        .strip_prefix(b"envoy")
+        .filter(|rest| rest.first().is_some_and(|byte| is_blank(*byte)));
+    let (component, (scope, message)) = if let Some(rest) = after_envoy {
+        (Component::Envoy, envoy_columns(skip_blanks(rest)))
+    } else {
+        (Component::PilotAgent, scope_column(rest))
+    };
+    Ok(ComponentLine {
+        component,
+        time,
+        level,
+        scope,
+        message,
+    })
 }
 
 /// Whether `text` has a tab after a time with microseconds, as Envoy and Istio's programs write it.
@@ -62,7 +50,7 @@ pub(super) fn is_plain(text: &[u8]) -> bool {
 }
 
 fn skip_blanks(text: &[u8]) -> &[u8] {
-    text.get(text.iter().take_while(|byte| is_blank(byte)).count()..)
+    text.get(text.iter().take_while(|byte| is_blank(**byte)).count()..)
         .unwrap_or_default()
 }
 
@@ -117,7 +105,9 @@ fn without_thread(message: &[u8]) -> &[u8] {
         .get(..message.len().saturating_sub(digits))
         .and_then(|text| text.strip_suffix(b"thread="));
     match before {
-        Some(before) if digits > 0 && before.last().is_none_or(is_blank) => before.trim_ascii_end(),
+        Some(before) if digits > 0 && before.last().is_none_or(|byte| is_blank(*byte)) => {
+            before.trim_ascii_end()
+        }
         _ => message,
     }
 }
@@ -166,8 +156,11 @@ pub(super) fn bracket<'block>(
     })
 }
 
-/// Time, level and logger of `[Envoy (Epoch 0)] [time][thread][level][logger]`.
-fn bracket_head(line: &[u8]) -> IResult<&[u8], (&[u8], Level, &[u8])> {
+/// Time, level and logger, as they stand in brackets.
+type BracketHead<'block> = (&'block [u8], Level, &'block [u8]);
+
+/// Reads the head of `[Envoy (Epoch 0)] [time][thread][level][logger]`.
+fn bracket_head(line: &[u8]) -> IResult<&[u8], BracketHead<'_>> {
     let epoch = (
         tag("[Envoy (Epoch "),
         take_while(|byte: u8| byte.is_ascii_digit()),

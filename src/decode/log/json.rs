@@ -274,12 +274,12 @@ fn escape(text: &[u8]) -> Option<([u8; 4], usize, &[u8])> {
 fn unicode(text: &[u8]) -> Option<([u8; 4], usize, &[u8])> {
     let (unit, mut rest) = hex4(text)?;
     let mut scalar = char::from_u32(unit);
-    if let (0xd800..=0xdbff, [b'\\', b'u', low @ ..]) = (unit, rest) {
-        if let Some((low @ 0xdc00..=0xdfff, after)) = hex4(low) {
-            let above = (unit & 0x3ff) << 10 | low & 0x3ff;
-            scalar = char::from_u32(above.wrapping_add(0x1_0000));
-            rest = after;
-        }
+    if let (0xd800..=0xdbff, [b'\\', b'u', low @ ..]) = (unit, rest)
+        && let Some((low @ 0xdc00..=0xdfff, after)) = hex4(low)
+    {
+        let above = (unit & 0x3ff) << 10 | low & 0x3ff;
+        scalar = char::from_u32(above.wrapping_add(0x1_0000));
+        rest = after;
     }
     let mut encoded = [0; 4];
     let len = scalar

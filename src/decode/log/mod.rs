@@ -9,6 +9,8 @@ mod block;
 mod component;
 mod json;
 mod number;
+#[cfg(test)]
+mod samples;
 mod scan;
 mod start;
 mod time;
@@ -75,18 +77,18 @@ impl WrapperSet {
         if depth >= Self::MAX {
             self
         } else {
-            Self(self.0 | (wrapper as u16) << (4 * depth))
+            Self(self.0 | (wrapper as u16).wrapping_shl(depth.wrapping_mul(4)))
         }
     }
 
     /// How many wrappers there are.
     pub fn depth(self) -> u32 {
-        (u16::BITS - self.0.leading_zeros()).div_ceil(4)
+        u16::BITS.wrapping_sub(self.0.leading_zeros()).div_ceil(4)
     }
 
     /// The wrappers, outermost first.
     pub fn iter(self) -> impl Iterator<Item = Wrapper> {
-        (0..Self::MAX).filter_map(move |i| match (self.0 >> (4 * i)) & 0xf {
+        (0..Self::MAX).filter_map(move |i| match self.0.wrapping_shr(i.wrapping_mul(4)) & 0xf {
             1 => Some(Wrapper::Cri),
             2 => Some(Wrapper::DockerJson),
             3 => Some(Wrapper::KubectlPrefix),

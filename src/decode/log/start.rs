@@ -88,21 +88,21 @@ fn cropped(after_quote: &[u8]) -> Option<Start> {
 
 fn timed(text: &[u8]) -> Option<Start> {
     let after = text.get(19..)?;
-    let zone = after.iter().take_while(|byte| !is_blank(byte)).count();
+    let zone = after.iter().take_while(|byte| !is_blank(**byte)).count();
     level_after(after.get(zone..)?).map(|_| Start::Timed)
 }
 
-pub(super) fn is_blank(byte: &u8) -> bool {
+pub(super) fn is_blank(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t')
 }
 
 /// The level after a run of blanks, and what follows it: blanks, or nothing.
 pub(super) fn level_after(text: &[u8]) -> Option<(Level, &[u8])> {
-    let blanks = text.iter().take_while(|byte| is_blank(byte)).count();
+    let blanks = text.iter().take_while(|byte| is_blank(**byte)).count();
     let word = text.get(blanks..).filter(|_| blanks > 0)?;
     let len = word.iter().take_while(|byte| byte.is_ascii_alphabetic()).count();
     let (word, rest) = word.split_at_checked(len)?;
-    let ended = rest.first().is_none_or(is_blank);
+    let ended = rest.first().is_none_or(|byte| is_blank(*byte));
     level(word).filter(|_| ended).map(|level| (level, rest))
 }
 

@@ -271,3 +271,195 @@ fn colour_at_end(text: &[u8]) -> Option<&[u8]> {
     rest.get(..rest.len().saturating_sub(parameters))?
         .strip_suffix(b"\x1b[")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn peeled(line: &[u8]) -> (Vec<&'static str>, String, String) {
+        let mut unwrapped = Unwrapped::default();
+        let peeled = peel(line, &mut unwrapped, &mut MinuteCache::default());
+        let text = |text: &[u8]| text.escape_ascii().to_string();
+        let Wrapping {
+            written,
+            pod,
+            container,
+            kinds,
+        } = peeled.wrapping;
+        let mut said = vec![];
+        said.extend(written.map(|time| time.to_string()));
+        said.extend(pod.map(text));
+        said.extend(container.map(text));
+        said.extend(peeled.stream.map(|stream| format!("{stream:?}")));
+        said.extend(peeled.partial.then(|| "partial".to_owned()));
+        (
+            kinds.iter().map(Wrapper::name).collect(),
+            said.join(" "),
+            text(peeled.text),
+        )
+    }
+
+    #[test]
+    fn wrappers_in_any_order() {
+        let cases: &[(&str, &[&str], &str, &str)] = &[
+            ("plain", &[], "", "plain"),
+            (
+                "2026-11-22T16:49:47.206049254Z stdout F x y",
+                &["cri"],
+                "2026-11-22T16:49:47.206049254Z Stdout",
+                "x y",
+            ),
+            (
+                "2026-11-22T16:49:47.2+01:00 stderr P x",
+                &["cri"],
+                "2026-11-22T15:49:47.200000Z Stderr partial",
+                "x",
+            ),
+            (
+                "2026-11-22T16:49:47.2Z stdout F:a:b x",
+                &["cri"],
+                "2026-11-22T16:49:47.200000Z Stdout",
+                "x",
+            ),
+            (
+                "2026-11-22T16:49:47.2Z stdout F",
+                &["cri"],
+                "2026-11-22T16:49:47.200000Z Stdout",
+                "",
+            ),
+            ("2026-13-22T16:49:47.2Z stdout F x", &["cri"], "Stdout", "x"),
+            (
+                "2026-11-22T16:49:47.2Z stdin F x",
+                &[],
+                "",
+                "2026-11-22T16:49:47.2Z stdin F x",
+            ),
+            (
+                "2026-11-22T16:49:47.2Z stdout X x",
+                &[],
+                "",
+                "2026-11-22T16:49:47.2Z stdout X x",
+            ),
+            (
+                r#"{"log":"a \"b\"\n","stream":"stderr","time":"2026-11-22T16:49:47.2Z"}"#,
+                &["docker-json"],
+                "2026-11-22T16:49:47.200000Z Stderr",
+                r#"a \"b\""#,
+            ),
+            (
+                r#"{"log":"a\r\n","stream":"stdout","attrs":{"x":"y"}}"#,
+                &["docker-json"],
+                "Stdout",
+                "a",
+            ),
+            (
+                r#"{"stream":"stdout","log":"a"}"#,
+                &["docker-json"],
+                "Stdout partial",
+                "a",
+            ),
+            (r#"{"log":"a\n"}"#, &[], "", r#"{\"log\":\"a\\n\"}"#),
+            (
+                "[pod/web-1/istio-proxy] x",
+                &["kubectl-prefix"],
+                "web-1 istio-proxy",
+                "x",
+            ),
+            ("[pod/web-1] x", &[], "", "[pod/web-1] x"),
+            (
+                "2026-11-22T16:49:47.2Z [2026-11-22T16:49:47.147Z] \"GET",
+                &["kubectl-timestamps"],
+                "2026-11-22T16:49:47.200000Z",
+                "[2026-11-22T16:49:47.147Z] \\\"GET",
+            ),
+            (
+                "2026-11-22T16:49:47.2Z 2026-11-22T16:49:47.1Z\tinfo\tx",
+                &["kubectl-timestamps"],
+                "2026-11-22T16:49:47.200000Z",
+                "2026-11-22T16:49:47.1Z\\tinfo\\tx",
+            ),
+            (
+                "2026-11-22T16:49:47.2Z info x",
+                &[],
+                "",
+                "2026-11-22T16:49:47.2Z info x",
+            ),
+            (
+                "2026-11-22T16:49:47.2Z no record",
+                &[],
+                "",
+                "2026-11-22T16:49:47.2Z no record",
+            ),
+            (
+                "[pod/web-1/istio-proxy] 2026-11-22T16:49:48Z 2026-11-22T16:49:47Z stdout F {\"log\":\"x\\n\",\"stream\":\"stderr\"}",
+                &["kubectl-prefix", "kubectl-timestamps", "cri", "docker-json"],
+                "2026-11-22T16:49:48.000000Z web-1 istio-proxy Stdout",
+                "x",
+            ),
+            (
+                r#"{"log":"{\"log\":\"[pod/a/b] x\\n\",\"stream\":\"stdout\"}\n","stream":"stdout"}"#,
+                &["docker-json", "docker-json", "kubectl-prefix"],
+                "a b Stdout",
+                "x",
+            ),
+            (
+                "\x1b[1;32m\x1b[0m[pod/a/b] \x1b[31mx\x1b[0m",
+                &["kubectl-prefix"],
+                "a b",
+                "x",
+            ),
+        ];
+        for (line, kinds, said, text) in cases {
+            assert_eq!(
+                peeled(line.as_bytes()),
+                (kinds.to_vec(), (*said).to_owned(), (*text).to_owned()),
+                "{line}"
+            );
+        }
+    }
+
+    #[test]
+    fn no_more_than_four() {
+        let line = "[pod/a/b] ".repeat(5) + "x";
+        let (kinds, _, text) = peeled(line.as_bytes());
+        assert_eq!((kinds.len(), text.as_str()), (4, "[pod/a/b] x"));
+    }
+
+    #[test]
+    fn plain_cri_is_what_peel_finds() {
+        let cases = [
+            "2026-11-22T16:49:47.2Z stdout F [x",
+            "2026-11-22T16:49:47Z stdout F {x",
+            "2026-13-22T16:49:47.2Z stdout F [x",
+            "2026-11-22T16:49:47.2Z stdout P [x",
+            "2026-11-22T16:49:47.2Z stderr F [x",
+        ];
+        for line in cases {
+            let mut unwrapped = Unwrapped::default();
+            let slow = peel(line.as_bytes(), &mut unwrapped, &mut MinuteCache::default());
+            let fast = plain_cri(line.as_bytes(), &mut MinuteCache::default());
+            match fast {
+                Some((head, wrapping)) => assert_eq!(
+                    (wrapping, &line.as_bytes()[head..]),
+                    (slow.wrapping, slow.text),
+                    "{line}"
+                ),
+                None => assert!(slow.partial || slow.stream == Some(Stream::Stderr), "{line}"),
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes(line: Vec<u8>) {
+            peeled(&line);
+        }
+
+        #[test]
+        fn docker_gives_back_any_text(text in "\\PC{0,40}") {
+            let line = serde_json::json!({"log": format!("{text}\n"), "stream": "stdout"}).to_string();
+            prop_assert_eq!(&peeled(line.as_bytes()).0[..1], ["docker-json"]);
+        }
+    }
+}

@@ -1,6 +1,5 @@
 //! Latency figures.
 
-use crate::aggregate::Merge;
 use crate::aggregate::class::Reporter;
 use crate::aggregate::samples::Samples;
 use crate::aggregate::totals::{Dimension, Figures};
@@ -14,11 +13,11 @@ const RESOLUTION_MS: f64 = 1.0;
 /// Metrics in the order of [`Figures::samples`].
 const METRICS: [&str; 3] = ["duration", "upstream", "overhead"];
 
-/// Figures by name with names settled, as the report shows them.
-pub(super) type Named = BTreeMap<(Reporter, String), Figures>;
+/// Figures by settled name; several names of the totals may settle to one.
+pub(super) type Named<'t> = BTreeMap<(Reporter, String), Vec<&'t Figures>>;
 
 /// The figures of one dimension under their settled names; what was lumped together is `other`.
-pub(super) fn named(incident: &Incident<'_>, dimension: Dimension) -> Named {
+pub(super) fn named<'t>(incident: &Incident<'t>, dimension: Dimension) -> Named<'t> {
     let mut named = Named::new();
     let Some(table) = incident.totals.figures.get(&dimension) else {
         return named;
@@ -33,29 +32,39 @@ pub(super) fn named(incident: &Incident<'_>, dimension: Dimension) -> Named {
             Dimension::Source => incident.names.source_name(&key.name),
             Dimension::Flag | Dimension::Code => key.name.clone(),
         };
-        named
-            .entry((key.reporter, name))
-            .or_default()
-            .merge(figures.clone());
+        named.entry((key.reporter, name)).or_default().push(figures);
     }
     for ((_, reporter), figures) in table.lumped() {
         named
             .entry((*reporter, "other".to_owned()))
             .or_default()
-            .merge(figures.clone());
+            .push(figures);
     }
     named
+}
+
+/// Samples of some figures: `outcome` as a row of [`Figures::samples`], `metric` as its column.
+pub(super) fn samples(figures: &[&Figures], outcome: usize, metric: usize) -> Samples {
+    let mut sum = Samples::default();
+    for figures in figures {
+        if let Some(samples) = figures
+            .samples
+            .get(outcome)
+            .and_then(|metrics| metrics.get(metric))
+        {
+            sum.merge_ref(samples);
+        }
+    }
+    sum
 }
 
 /// All latency figures.
 pub(super) fn latency(incident: &Incident<'_>) -> Vec<Latency> {
     let mut list = Vec::new();
     let destinations = named(incident, Dimension::Destination);
-    let mut all: Named = Named::new();
+    let mut all = Named::new();
     for ((reporter, _), figures) in &destinations {
-        all.entry((*reporter, String::new()))
-            .or_default()
-            .merge(figures.clone());
+        all.entry((*reporter, String::new())).or_default().extend(figures);
     }
     push(&mut list, "all", &all);
     push(&mut list, "destination", &destinations);
@@ -66,28 +75,20 @@ pub(super) fn latency(incident: &Incident<'_>) -> Vec<Latency> {
     list
 }
 
-fn push(list: &mut Vec<Latency>, kind: &str, named: &Named) {
+fn push(list: &mut Vec<Latency>, kind: &str, named: &Named<'_>) {
     for ((reporter, name), figures) in named {
         for (metric_index, metric) in METRICS.into_iter().enumerate() {
-            let mut all = Samples::default();
-            let outcomes = ["ok", "failed", ""].into_iter().zip(&figures.samples);
-            let mut rows = Vec::new();
-            for (outcome, samples) in outcomes {
-                let Some(samples) = samples.get(metric_index) else {
-                    continue;
-                };
-                all.merge_ref(samples);
-                if !outcome.is_empty() {
-                    rows.push((outcome, samples.clone()));
-                }
-            }
-            rows.insert(0, ("all", all));
-            for (outcome, samples) in rows {
+            let ok = samples(figures, 0, metric_index);
+            let failed = samples(figures, 1, metric_index);
+            let mut all = samples(figures, 2, metric_index);
+            all.merge_ref(&ok);
+            all.merge_ref(&failed);
+            for (outcome, samples) in [("all", &all), ("ok", &ok), ("failed", &failed)] {
                 let scope = LatencyScope {
                     kind: kind.to_owned(),
                     name: name.clone(),
                 };
-                list.extend(figure(scope, *reporter, metric, outcome, &samples));
+                list.extend(figure(scope, *reporter, metric, outcome, samples));
             }
         }
     }

@@ -1,10 +1,9 @@
 //! Counts of requests, the slowest ones, who called whom.
 
-use super::figures::{figure, named};
+use super::figures::{figure, named, samples};
 use crate::aggregate::bounded::Bounded;
 use crate::aggregate::class::Reporter;
 use crate::aggregate::flags::Outcome;
-use crate::aggregate::samples::Samples;
 use crate::aggregate::totals::Dimension;
 use crate::correlate::{Call, Incident};
 use crate::diagnose::resets::ratio;
@@ -132,16 +131,20 @@ fn breakdown(incident: &Incident<'_>, dimension: Dimension, kind: &str) -> Vec<B
                 kind: kind.to_owned(),
                 name: name.clone(),
             };
-            let good = figures.samples.first().and_then(|metrics| metrics.first());
+            let count = |outcome| figures.iter().map(|f| f.count(outcome)).sum();
+            let mut flags = Counts::new();
+            for (flag, rows) in figures.iter().flat_map(|f| &f.flags) {
+                *flags.entry(flag.clone()).or_default() += rows;
+            }
             Breakdown {
-                latency: good.and_then(|samples| figure(scope, reporter, "duration", "ok", samples)),
+                latency: figure(scope, reporter, "duration", "ok", &samples(&figures, 0, 0)),
                 name,
                 reporter: reporter.name().to_owned(),
-                requests: figures.requests(),
-                failed: figures.count(Outcome::Failed),
-                denied: figures.count(Outcome::Denied),
-                canceled: figures.count(Outcome::Canceled),
-                flags: figures.flags,
+                requests: figures.iter().map(|f| f.requests()).sum(),
+                failed: count(Outcome::Failed),
+                denied: count(Outcome::Denied),
+                canceled: count(Outcome::Canceled),
+                flags,
             }
         })
         .collect();
@@ -203,13 +206,11 @@ pub(super) fn topology(incident: &Incident<'_>) -> Topology {
         }
         let figures = Reporter::ALL
             .iter()
-            .find_map(|r| destinations.get(&(*r, destination.to_owned())));
-        figures
-            .and_then(|f| f.samples.first())
-            .and_then(|m| m.first())
-            .and_then(Samples::to_histogram)
-            .filter(|h| !h.is_empty())
-            .map(|h| super::figures::as_f64(h.value_at_quantile(0.99).min(h.max())))
+            .find_map(|r| destinations.get(&(*r, destination.to_owned())))?;
+        let histogram = samples(figures, 0, 0).to_histogram().filter(|h| !h.is_empty())?;
+        Some(super::figures::as_f64(
+            histogram.value_at_quantile(0.99).min(histogram.max()),
+        ))
     };
     let list: Vec<TopologyEdge> = edges
         .iter()

@@ -9,7 +9,6 @@ use crate::aggregate::series::Series;
 use crate::catalog::{Catalog, SignatureSource};
 use crate::correlate::{Call, Incident};
 use crate::diagnose::Finding;
-use crate::diagnose::measure::rows_between;
 use crate::diagnose::resets::ratio;
 use crate::report::model::{ChangePoint, Counts, Event, TimeBucket, Timeline};
 use crate::units::Timestamp;
@@ -29,11 +28,19 @@ struct Bucket {
 }
 
 impl Bucket {
-    fn of_rows(call: &Call<'_>, rows: u64) -> Self {
-        let requests = if call.counted { rows } else { 0 };
-        let only = |outcome| if call.result() == outcome { requests } else { 0 };
+    fn of_requests(requests: u64) -> Self {
         Self {
             requests,
+            ..Self::default()
+        }
+    }
+
+    /// What rows say beyond that there was a request.
+    fn of_rows(call: &Call<'_>, rows: u64) -> Self {
+        let counted = if call.counted { rows } else { 0 };
+        let only = |outcome| if call.result() == outcome { counted } else { 0 };
+        Self {
+            requests: 0,
             failed: only(Outcome::Failed),
             denied: only(Outcome::Denied),
             flags: call.key.flag_tokens().map(|f| (f.to_owned(), rows)).collect(),
@@ -94,6 +101,11 @@ fn counts_over_time(incident: &Incident<'_>, catalog: &Catalog) -> Series<Bucket
     let widths = totals.hits.iter().map(|(_, hits)| hits.series.width_log2());
     let mut series: Series<Bucket> = Series::default();
     series.widen_to(widths.fold(totals.row_series.width_log2(), u32::max));
+    for hop in incident.hops.iter().filter(|hop| hop.counted) {
+        for (second, moment) in hop.series.iter() {
+            series.add(second, Bucket::of_requests(moment.requests));
+        }
+    }
     for call in &incident.calls {
         for (second, moment) in call.group.series.iter() {
             series.add(second, Bucket::of_rows(call, moment.count));
@@ -144,13 +156,11 @@ fn change_point(incident: &Incident<'_>, finding: &Finding) -> Option<ChangePoin
     let at = finding.onset?;
     let destination = finding.scope.destination.as_deref()?;
     let (mut all, mut failed) = (0, 0);
-    for call in &incident.calls {
-        if call.counted && call.destination == destination {
-            let rows = rows_between(call, i64::MIN, at.secs() - 1);
-            all += rows;
-            if call.outcome() == Outcome::Failed {
-                failed += rows;
-            }
+    for hop in &incident.hops {
+        if hop.counted && hop.destination == destination {
+            let rows = hop.between(i64::MIN, at.secs() - 1);
+            all += rows.requests;
+            failed += rows.failed;
         }
     }
     Some(ChangePoint {

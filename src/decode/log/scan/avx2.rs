@@ -27,12 +27,20 @@ impl Detected {
         all.then_some(Self(()))
     }
 
+    #[expect(
+        clippy::unused_self,
+        reason = "having it is the proof that makes the call sound"
+    )]
     #[inline]
     pub(super) fn find_blanks(self, text: &[u8], from: usize, found: &mut Blanks) -> Option<()> {
         // SAFETY: a `Detected` is made only after the processor said that it has these features.
         unsafe { find_blanks(text, from, found) }
     }
 
+    #[expect(
+        clippy::unused_self,
+        reason = "having it is the proof that makes the call sound"
+    )]
     #[inline]
     pub(super) fn mark_quotes(self, line: &[u8], marks: &mut Marks) -> bool {
         // SAFETY: a `Detected` is made only after the processor said that it has these features.
