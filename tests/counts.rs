@@ -57,8 +57,8 @@ fn logs(folder: &Path) -> Vec<PathBuf> {
     let mut logs: Vec<PathBuf> = entries
         .map(|entry| entry.unwrap().path())
         .filter(|path| {
-            let name = path.to_string_lossy();
-            name.trim_end_matches(".gz").ends_with(".log")
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            name.split('.').any(|part| part == "log")
         })
         .collect();
     logs.sort();

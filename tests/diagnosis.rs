@@ -497,6 +497,21 @@ fn what_the_other_side_saw_is_the_same_fault() {
 }
 
 #[test]
+fn the_applications_own_errors_are_not_counted_to_a_fault() {
+    let report = Logs::default()
+        .good(0..60)
+        .both(every(1000, 0..60, &answer(500)))
+        .inside_called(every(200, 20..40, &refused()))
+        .report();
+    assert_eq!(accused(&report), ["upstream-connection-refused"]);
+    assert_eq!(
+        report.findings[0].impact.failed, 100,
+        "the 60 answers with 500 are not of it"
+    );
+    assert_eq!(report.requests.failed, 160);
+}
+
+#[test]
 fn a_window_ends_with_the_last_failure_only_if_calls_succeeded_after() {
     let ended = Logs::default()
         .good(0..20)

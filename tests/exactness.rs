@@ -231,9 +231,9 @@ fn drop_places(value: &mut Value) {
             }
             // Which of several equally slow requests are shown is settled by their places.
             if let Some(Value::Array(slowest)) = members.get_mut("slowest") {
-                slowest
-                    .iter_mut()
-                    .for_each(|request| *request = request["duration_ms"].clone());
+                for request in slowest {
+                    *request = request["duration_ms"].take();
+                }
             }
             members.values_mut().for_each(drop_places);
         }

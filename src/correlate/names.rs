@@ -56,11 +56,6 @@ impl Names {
                 .map_or_else(|| unnamed_address(ip), |pod| proxy_name(pod).to_owned()),
         }
     }
-
-    /// Addresses with the proxies that have them, in order.
-    pub fn addresses(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.pods.iter().map(|(ip, pod)| (ip.as_str(), pod.as_str()))
-    }
 }
 
 fn unnamed_address(ip: &str) -> String {

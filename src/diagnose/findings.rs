@@ -301,11 +301,12 @@ fn impact(
         .iter()
         .map(|d| facts.requests_between(d, start.secs(), end.secs()).requests + tcp(d))
         .sum();
+    // Rows of a status that has other reasons too may reach beyond the window.
     let failed = facts
         .calls(all)
         .filter(within)
         .filter(|c| c.outcome() != Outcome::Ok || c.key.code >= 400)
-        .map(Call::count)
+        .map(|c| rows_between(c, start.secs(), end.secs()))
         .sum();
     (requests, failed)
 }

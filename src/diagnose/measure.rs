@@ -407,12 +407,14 @@ fn seconds(ms: i64) -> f64 {
     s
 }
 
-/// Rows of a call that completed in the seconds `from..=to`.
+/// Rows of a call that completed in the seconds `from..=to`; where the buckets of its series are wider than a
+/// second, those of all buckets that reach into it.
 pub fn rows_between(call: &Call<'_>, from: i64, to: i64) -> u64 {
-    call.group
-        .series
+    let series = &call.group.series;
+    let width_s = series.width_s();
+    series
         .iter()
-        .filter(|(second, _)| (from..=to).contains(second))
+        .filter(|(second, _)| *second <= to && second.saturating_add(width_s) > from)
         .map(|(_, m)| m.count)
         .sum()
 }

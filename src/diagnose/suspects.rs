@@ -117,13 +117,6 @@ impl Suspect<'_> {
         Some((first, last))
     }
 
-    /// True if only the called proxy's rows or lines of it show it.
-    pub fn is_called_side(&self, facts: &Facts<'_>) -> bool {
-        self.own_calls()
-            .filter_map(|i| facts.call(i))
-            .all(|c| !c.is_source())
-    }
-
     /// Adds what another suspect of the same cause and destination has.
     pub fn unite(&mut self, other: Self) {
         self.confidence = self.confidence.max(other.confidence);

@@ -1,0 +1,89 @@
+//! Which suspects follow from others: one fault is seen from both sides of a hop, rows follow from a line, a
+//! failing host is ejected, certificates run out one after the other.
+
+mod cancels;
+mod expiry;
+mod lines;
+mod retries;
+mod sides;
+
+use super::measure::Facts;
+use super::suspects::{Suspect, Suspects};
+use crate::correlate::Call;
+use crate::units::Timestamp;
+use std::collections::BTreeMap;
+
+/// Cause and destination of a suspect.
+type Key = (String, String);
+
+/// Settles what follows from what.
+pub fn settle<'f>(suspects: &mut Suspects<'f>, facts: &'f Facts<'f>) {
+    expiry::unite_gradual(suspects, facts);
+    sides::carry_to_called_side(suspects, facts);
+    for rule in &facts.rules.line {
+        lines::follow(suspects, facts, rule);
+    }
+    follow_first_faults(suspects, facts);
+    cancels::carry(suspects, facts);
+    retries::suspect_exhausted(suspects, facts);
+    cancels::suspect_leaving_clients(suspects, facts);
+}
+
+/// Times of rows are in milliseconds, clocks of two proxies differ a little.
+const SLACK_MS: u64 = 2_000;
+
+fn overlaps(call: &Call<'_>, span: (Timestamp, Timestamp)) -> bool {
+    match (call.group.first, call.group.last) {
+        (Some(first), Some(last)) => {
+            first <= span.1.plus_millis(SLACK_MS) && last.plus_millis(SLACK_MS) >= span.0
+        }
+        _ => false,
+    }
+}
+
+fn keys_where(suspects: &Suspects<'_>, test: impl Fn(&Key, &Suspect<'_>) -> bool) -> Vec<Key> {
+    let chosen = suspects.list.iter().filter(|(key, suspect)| test(key, suspect));
+    chosen.map(|(key, _)| key.clone()).collect()
+}
+
+/// The numbers of these calls by destination.
+fn by_destination(facts: &Facts<'_>, calls: impl Iterator<Item = usize>) -> BTreeMap<String, Vec<usize>> {
+    let mut destinations: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+    for index in calls {
+        if let Some(call) = facts.call(index) {
+            destinations
+                .entry(call.destination.clone())
+                .or_default()
+                .push(index);
+        }
+    }
+    destinations
+}
+
+/// Effects of a fault at the same destination that began earlier.
+fn follow_first_faults(suspects: &mut Suspects<'_>, facts: &Facts<'_>) {
+    let began: BTreeMap<Key, Timestamp> = suspects
+        .list
+        .iter()
+        .filter_map(|(key, s)| Some((key.clone(), s.span(facts)?.0)))
+        .collect();
+    for rule in &facts.rules.consequence {
+        for (key, first) in began.iter().filter(|(key, _)| key.0 == rule.cause) {
+            let earlier = began
+                .iter()
+                .find(|(other, start)| rule.of.contains(&other.0) && other.1 == key.1 && *start <= first);
+            let large = |k: &Key| {
+                suspects
+                    .list
+                    .get(k)
+                    .is_some_and(|s| s.count(facts) >= facts.thresholds().min_failures)
+            };
+            if let Some((other, _)) = earlier.filter(|(other, _)| large(other))
+                && let Some(suspect) = suspects.list.get_mut(key)
+                && suspect.follows.is_none()
+            {
+                suspect.follows = Some(other.clone());
+            }
+        }
+    }
+}
