@@ -64,8 +64,8 @@ pub fn sni_service(sni: &str) -> Option<(&str, &str)> {
     Some((host, port))
 }
 
-/// The workload of a pod: the name without the hashes that a Deployment's ReplicaSet appends, or without the
-/// five characters of a DaemonSet or Job. A name of another form is a workload's own.
+/// The workload of a pod: the name without the hashes that a `Deployment`'s `ReplicaSet` appends, or without the
+/// five characters of a `DaemonSet` or `Job`. A name of another form is a workload's own.
 pub fn workload(pod: &str) -> &str {
     // Kubernetes draws these characters so as not to form words (apimachinery `util/rand`).
     let random = |s: &str| s.bytes().all(|b| b"bcdfghjklmnpqrstvwxz2456789".contains(&b));

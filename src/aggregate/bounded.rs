@@ -129,14 +129,16 @@ mod tests {
 
     fn of(keys: &[u32], limit: usize) -> Bounded<String, u64> {
         let mut table = Bounded::new(limit);
-        keys.iter().for_each(|k| table.add(k.to_string(), 1));
+        for k in keys {
+            table.add(k.to_string(), 1);
+        }
         table
     }
 
     fn flat(table: &Bounded<String, u64>) -> (Vec<(String, u64)>, u64) {
         (
             table.iter().map(|(k, v)| (k.clone(), *v)).collect(),
-            table.lumped().map(|(_, v)| v).sum(),
+            table.lumped().map(|((), v)| v).sum(),
         )
     }
 

@@ -177,7 +177,7 @@ impl ClassKey<'_> {
 #[derive(Debug)]
 pub struct Cells {
     slots: Vec<u32>,
-    cells: Vec<HotCell>,
+    held: Vec<HotCell>,
     sample_bytes: usize,
 }
 
@@ -185,7 +185,7 @@ impl Default for Cells {
     fn default() -> Self {
         Self {
             slots: vec![EMPTY; SLOTS],
-            cells: Vec::new(),
+            held: Vec::new(),
             sample_bytes: 0,
         }
     }
@@ -201,7 +201,7 @@ impl Cells {
         with: impl FnOnce(&mut HotCell) -> R,
     ) -> Option<R> {
         let index = self.find(key, make)?;
-        let cell = self.cells.get_mut(index)?;
+        let cell = self.held.get_mut(index)?;
         let result = with(cell);
         if cell.pending.len() >= PENDING {
             let before = cell.cell.sample_bytes();
@@ -223,7 +223,7 @@ impl Cells {
             }
             let index = index as usize;
             if self
-                .cells
+                .held
                 .get(index)
                 .is_some_and(|cell| cell.hash == hash && key.equals(&cell.key))
             {
@@ -235,16 +235,16 @@ impl Cells {
 
     #[cold]
     fn insert(&mut self, slot: usize, hash: u64, key: ClassKey<'_>, cell: Cell) -> Option<usize> {
-        let index = self.cells.len();
+        let index = self.held.len();
         *self.slots.get_mut(slot)? = u32::try_from(index).ok()?;
-        self.cells.push(HotCell::new(hash, key.to_bytes(), cell));
+        self.held.push(HotCell::new(hash, key.to_bytes(), cell));
         Some(index)
     }
 
     /// True when the table must be emptied before another class is added.
     #[inline]
     pub fn is_full(&self) -> bool {
-        self.cells.len() >= MAX_CELLS
+        self.held.len() >= MAX_CELLS
     }
 
     /// Bytes of samples held.
@@ -256,7 +256,7 @@ impl Cells {
     pub fn take(&mut self) -> Vec<Cell> {
         self.slots.fill(EMPTY);
         self.sample_bytes = 0;
-        let cells = std::mem::take(&mut self.cells);
+        let cells = std::mem::take(&mut self.held);
         cells.into_iter().map(HotCell::into_cell).collect()
     }
 }

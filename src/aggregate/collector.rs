@@ -26,6 +26,9 @@ pub const MAX_CONNECTION_ROWS: usize = 1 << 16;
 /// Seconds whose latencies a worker holds at a time.
 const SECONDS: usize = 32;
 
+/// The same as a divisor of seconds.
+const SLOTS: i64 = 32;
+
 /// Shared by all workers.
 #[derive(Clone, Copy, Debug)]
 pub struct CollectorOptions<'run> {
@@ -575,7 +578,7 @@ impl Default for Seconds {
 impl Seconds {
     #[inline]
     fn count(&mut self, second: i64, reporter: Reporter, duration_ms: u64) {
-        let slot = usize::try_from(second.rem_euclid(SECONDS as i64)).unwrap_or(0);
+        let slot = usize::try_from(second.rem_euclid(SLOTS)).unwrap_or(0);
         let Some(open) = self.open.get_mut(slot) else {
             return;
         };

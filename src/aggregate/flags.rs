@@ -8,7 +8,7 @@ pub fn tokens(flags: Option<&[u8]>) -> Vec<String> {
     let mut tokens: Vec<String> = flags
         .unwrap_or_default()
         .split(|&b| b == b',')
-        .map(|token| token.trim_ascii())
+        .map(<[u8]>::trim_ascii)
         .filter(|token| !token.is_empty() && *token != b"-")
         .map(super::text)
         .collect();
@@ -75,7 +75,7 @@ pub fn outcome(facts: OutcomeFacts<'_>, table: &FlagTable) -> Outcome {
     }
 }
 
-/// DC; over HTTP/2 the same shows as DR with `http2.remote_reset` (the caller's RST_STREAM).
+/// DC; over HTTP/2 the same shows as DR with `http2.remote_reset` (the caller's `RST_STREAM`).
 fn is_cancel(facts: OutcomeFacts<'_>) -> bool {
     facts
         .flags

@@ -8,6 +8,8 @@
 //!
 //! Never: decides what a figure means for the verdict.
 
+use std::fmt::Write as _;
+
 pub mod address;
 pub mod bounded;
 pub mod cells;
@@ -58,7 +60,8 @@ pub fn text(bytes: &[u8]) -> String {
     for chunk in bytes.utf8_chunks() {
         out.push_str(chunk.valid());
         for byte in chunk.invalid() {
-            out.push_str(&format!("\\x{byte:02x}"));
+            // Writing to a string cannot fail.
+            let _ = write!(out, "\\x{byte:02x}");
         }
     }
     out

@@ -101,8 +101,9 @@ mod tests {
 
     fn of(keys: &[u16], limit: usize) -> Sampled<u16> {
         let mut sample = Sampled::new(limit);
-        keys.iter()
-            .for_each(|&k| sample.offer(stable_hash(&k.to_le_bytes()), k));
+        for &k in keys {
+            sample.offer(stable_hash(&k.to_le_bytes()), k);
+        }
         sample
     }
 

@@ -94,8 +94,11 @@ impl Samples {
         if let Store::Cold(list) = &self.0
             && let Some(mut histogram) = histogram_to(self.max_ms())
         {
-            list.iter()
-                .for_each(|&ms| histogram.saturating_record(u64::from(ms)));
+            {
+                for &ms in list {
+                    histogram.saturating_record(u64::from(ms));
+                }
+            }
             self.0 = Store::Hot(Box::new(histogram));
         }
     }
@@ -162,11 +165,11 @@ mod tests {
         #[test]
         fn any_split_gives_the_same_figures(values in prop::collection::vec(0u64..100_000_000, 1..900), cut in 0usize..900) {
             let mut whole = Samples::default();
-            values.iter().for_each(|&v| whole.record(v));
+            for &v in &values { whole.record(v); }
             let (left, right) = values.split_at(cut.min(values.len()));
             let (mut a, mut b) = (Samples::default(), Samples::default());
-            left.iter().for_each(|&v| a.record(v));
-            right.iter().for_each(|&v| b.record(v));
+            for &v in left { a.record(v); }
+            for &v in right { b.record(v); }
             let mut ab = a.clone();
             ab.merge(b.clone());
             b.merge(a);

@@ -144,7 +144,9 @@ mod tests {
 
     fn of(seconds: &[i64]) -> Series<u64> {
         let mut series = Series::default();
-        seconds.iter().for_each(|&s| series.add(s, 1));
+        for &s in seconds {
+            series.add(s, 1);
+        }
         series
     }
 

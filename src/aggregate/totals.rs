@@ -308,7 +308,9 @@ impl Totals {
         for second in partial.seconds {
             self.latency_series.change(second.second, |latency| {
                 for (samples, durations_ms) in latency.0.iter_mut().zip(&second.durations_ms) {
-                    durations_ms.iter().for_each(|&ms| samples.record(u64::from(ms)));
+                    for &ms in durations_ms {
+                        samples.record(u64::from(ms));
+                    }
                 }
             });
         }
