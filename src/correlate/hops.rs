@@ -55,7 +55,8 @@ fn attribute_denials(calls: &mut [Call<'_>]) {
 mod tests {
     use super::*;
     use crate::aggregate::class::GroupKey;
-    use crate::aggregate::totals::Group;
+    use crate::aggregate::series::Series;
+    use crate::aggregate::totals::{Group, HopMoment};
 
     fn key(reporter: Reporter, code: u16, outcome: Outcome) -> GroupKey {
         GroupKey {
@@ -90,6 +91,16 @@ mod tests {
         }
     }
 
+    fn hop<'t>(call: &Call<'t>, series: &'t Series<HopMoment>) -> Hop<'t> {
+        Hop {
+            reporter: call.key.reporter,
+            source: call.source.clone(),
+            destination: call.destination.clone(),
+            counted: false,
+            series,
+        }
+    }
+
     #[test]
     fn the_callers_rows_stand_for_a_hop_else_the_called_sides() {
         let (source, destination) = (
@@ -109,11 +120,20 @@ mod tests {
             (call(&tcp, &group, "web", "mysql"), false),
         ];
         let mut calls: Vec<Call<'_>> = expected.iter().map(|(call, _)| call.clone()).collect();
-        settle(&mut calls);
+        let series = Series::default();
+        // HTTP rows alone have hops.
+        let mut hops: Vec<Hop<'_>> = calls
+            .iter()
+            .filter(|call| !call.key.tcp)
+            .map(|call| hop(call, &series))
+            .collect();
+        settle(&mut calls, &mut hops);
         for (call, (_, counted)) in calls.iter().zip(&expected) {
             let hop = (&call.source, &call.destination, call.key.reporter);
             assert_eq!(call.counted, *counted, "{hop:?}");
         }
+        let counted: Vec<bool> = hops.iter().map(|hop| hop.counted).collect();
+        assert_eq!(counted, [true, false, true, true]);
     }
 
     #[test]
@@ -128,7 +148,9 @@ mod tests {
             call(&tcp, &group, "web", "ratings"),
             call(&http, &group, "web", "ratings"),
         ];
-        settle(&mut calls);
+        let series = Series::default();
+        let mut hops = [hop(&calls[1], &series)];
+        settle(&mut calls, &mut hops);
         assert!(!calls[0].counted && calls[1].counted);
     }
 
@@ -153,7 +175,7 @@ mod tests {
                 call(&other_code, &many, "web", "ratings"),
                 call(&seen, &many, "web", "reviews"),
             ];
-            settle(&mut calls);
+            settle(&mut calls, &mut []);
             assert_eq!(calls[0].result(), expected);
             assert_eq!(calls[3].result(), Outcome::Ok, "another status");
             assert_eq!(calls[4].result(), Outcome::Ok, "another service");

@@ -24,9 +24,9 @@ pub(super) fn follow(suspects: &mut Suspects<'_>, facts: &Facts<'_>, rule: &Line
             source.remark = following.is_empty() || pushed;
         }
         if !pushed {
-            following
-                .iter()
-                .for_each(|other| subordinate(suspects, other, &key));
+            for other in &following {
+                subordinate(suspects, other, &key);
+            }
         }
     }
 }
