@@ -56,7 +56,7 @@ mod tests {
     use super::*;
     use crate::aggregate::class::GroupKey;
     use crate::aggregate::series::Series;
-    use crate::aggregate::totals::Group;
+    use crate::aggregate::totals::{Group, HopMoment};
 
     fn key(reporter: Reporter, code: u16, outcome: Outcome) -> GroupKey {
         GroupKey {
@@ -91,20 +91,14 @@ mod tests {
         }
     }
 
-    /// Settles calls together with the hops that such rows make.
-    fn settle_with_hops(calls: &mut [Call<'_>]) {
-        let series = Series::default();
-        let http = calls.iter().filter(|call| !call.key.tcp);
-        let mut hops: Vec<Hop<'_>> = http
-            .map(|call| Hop {
-                reporter: call.key.reporter,
-                source: call.source.clone(),
-                destination: call.destination.clone(),
-                counted: false,
-                series: &series,
-            })
-            .collect();
-        settle(calls, &mut hops);
+    fn hop<'t>(call: &Call<'t>, series: &'t Series<HopMoment>) -> Hop<'t> {
+        Hop {
+            reporter: call.key.reporter,
+            source: call.source.clone(),
+            destination: call.destination.clone(),
+            counted: false,
+            series,
+        }
     }
 
     #[test]
@@ -126,11 +120,20 @@ mod tests {
             (call(&tcp, &group, "web", "mysql"), false),
         ];
         let mut calls: Vec<Call<'_>> = expected.iter().map(|(call, _)| call.clone()).collect();
-        settle_with_hops(&mut calls);
+        let series = Series::default();
+        // HTTP rows alone have hops.
+        let mut hops: Vec<Hop<'_>> = calls
+            .iter()
+            .filter(|call| !call.key.tcp)
+            .map(|call| hop(call, &series))
+            .collect();
+        settle(&mut calls, &mut hops);
         for (call, (_, counted)) in calls.iter().zip(&expected) {
             let hop = (&call.source, &call.destination, call.key.reporter);
             assert_eq!(call.counted, *counted, "{hop:?}");
         }
+        let counted: Vec<bool> = hops.iter().map(|hop| hop.counted).collect();
+        assert_eq!(counted, [true, false, true, true]);
     }
 
     #[test]
@@ -145,7 +148,9 @@ mod tests {
             call(&tcp, &group, "web", "ratings"),
             call(&http, &group, "web", "ratings"),
         ];
-        settle_with_hops(&mut calls);
+        let series = Series::default();
+        let mut hops = [hop(&calls[1], &series)];
+        settle(&mut calls, &mut hops);
         assert!(!calls[0].counted && calls[1].counted);
     }
 
@@ -170,7 +175,7 @@ mod tests {
                 call(&other_code, &many, "web", "ratings"),
                 call(&seen, &many, "web", "reviews"),
             ];
-            settle_with_hops(&mut calls);
+            settle(&mut calls, &mut []);
             assert_eq!(calls[0].result(), expected);
             assert_eq!(calls[3].result(), Outcome::Ok, "another status");
             assert_eq!(calls[4].result(), Outcome::Ok, "another service");

@@ -76,13 +76,15 @@ pub struct Hop<'t> {
 }
 
 impl Hop<'_> {
-    /// The rows that completed in the seconds `from..=to`.
+    /// The rows that completed in the seconds `from..=to`; where the buckets of its series are wider than a
+    /// second, those of all buckets that reach into it.
     pub fn between(&self, from: i64, to: i64) -> HopMoment {
         let mut sum = HopMoment::default();
+        let width_s = self.series.width_s();
         for (_, moment) in self
             .series
             .iter()
-            .filter(|(second, _)| (from..=to).contains(second))
+            .filter(|(second, _)| *second <= to && second.saturating_add(width_s) > from)
         {
             sum.merge(*moment);
         }
