@@ -4,7 +4,7 @@ use super::cells::{Cell, Cells, ClassKey, HotCell, MAX_SAMPLE_BYTES};
 use super::class::{Reporter, RowClass};
 use super::flags::Outcome;
 use super::inputs::{BlockSummary, InputStats};
-use super::paths::{Paths, template};
+use super::paths::Paths;
 use super::sampled::Sampled;
 use super::samples::{MAX_MS, Samples};
 use super::signatures::{HitKey, Hits, example_text};
@@ -618,9 +618,4 @@ fn slow(cell: &Cell, row: &AccessRow<'_>, duration_ms: u64, place: Place) -> Slo
         code: key.code,
         flags: key.flags.clone(),
     }
-}
-
-/// The template of a path, for those who name paths in findings.
-pub fn path_template(path: &[u8]) -> String {
-    text(template(path))
 }

@@ -94,10 +94,8 @@ impl Samples {
         if let Store::Cold(list) = &self.0
             && let Some(mut histogram) = histogram_to(self.max_ms())
         {
-            {
-                for &ms in list {
-                    histogram.saturating_record(u64::from(ms));
-                }
+            for &ms in list {
+                record_in(&mut histogram, u64::from(ms));
             }
             self.0 = Store::Hot(Box::new(histogram));
         }
