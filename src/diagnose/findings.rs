@@ -104,7 +104,11 @@ fn finding(suspect: &Suspect<'_>, suspects: &Suspects<'_>, facts: &Facts<'_>) ->
         id: id_of(&suspect.cause, &suspect.destination),
         cause: suspect.cause.clone(),
         title: filled.title,
-        summary: filled.summary,
+        summary: if suspect.remark {
+            format!("Suspected, not shown. If it is so: {}", filled.summary)
+        } else {
+            filled.summary
+        },
         severity: severity(suspect, facts, role, confidence, requests, failed),
         confidence,
         role,
