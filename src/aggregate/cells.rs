@@ -50,7 +50,7 @@ impl super::Merge for Moment {
     }
 }
 
-/// What every row of a class needs, close together: the sums lie apart and are touched once in [`PENDING`] rows.
+/// What every row of a class needs, close together: the sums lie apart and are touched once in many rows.
 #[derive(Debug)]
 pub struct HotCell {
     hash: u64,

@@ -7,7 +7,7 @@ use super::rules::Rule;
 use super::suspects::{Suspect, Suspects};
 use crate::aggregate::address::{self, ClusterName};
 use crate::aggregate::flags::Outcome;
-use crate::catalog::{Cause, FilledFix, Placeholders};
+use crate::catalog::{FilledFix, FilledLookAlike, Placeholders};
 use crate::correlate::{Call, names::proxy_name};
 use crate::report::model::{EvidenceKind, Fix, Missing, Role, Severity, ValidFor};
 use crate::units::{Place, Timestamp};
@@ -92,7 +92,7 @@ fn finding(suspect: &Suspect<'_>, suspects: &Suspects<'_>, facts: &Facts<'_>) ->
         Role::Cause
     };
     let confidence = confidence(suspect, count);
-    let (ruled_out, open) = look_alikes(suspect, suspects, facts, cause);
+    let (ruled_out, open) = look_alikes(suspect, suspects, facts, &filled.look_alikes);
     let settled_by = filled.overturn.map(|o| Missing {
         what: o.what,
         why_it_matters: o.why_it_matters,
@@ -533,7 +533,7 @@ fn look_alikes(
     suspect: &Suspect<'_>,
     suspects: &Suspects<'_>,
     facts: &Facts<'_>,
-    cause: &Cause,
+    list: &[FilledLookAlike],
 ) -> (Vec<RuledOut>, Vec<String>) {
     let rows = if suspect.destination == "*" {
         facts.incident.totals.rows
@@ -541,7 +541,7 @@ fn look_alikes(
         facts.rows_to(&suspect.destination)
     };
     let (mut out, mut open) = (Vec::new(), Vec::new());
-    for look_alike in &cause.look_alikes {
+    for look_alike in list {
         let present = suspects
             .list
             .contains_key(&(look_alike.cause.clone(), suspect.destination.clone()));

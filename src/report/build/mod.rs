@@ -171,6 +171,24 @@ fn limits(incident: &Incident<'_>) -> Vec<Limit> {
             totals.paths.table(),
             |_| 0,
         ),
+        of_table(
+            "hops",
+            "rows; not in the time line and not in shares of a window",
+            &totals.hops,
+            |series| series.iter().map(|(_, moment)| moment.requests).sum(),
+        ),
+        of_table(
+            "addresses",
+            "addresses beyond the limit; they stay unnamed",
+            &totals.addresses,
+            |_| 0,
+        ),
+        of_table(
+            "service names",
+            "short names beyond the limit; they are not united with the full ones",
+            &totals.aliases,
+            |_| 0,
+        ),
         of_sample(
             "requests followed by id",
             "rows; a sample of request ids by hash is kept",

@@ -172,6 +172,9 @@ fn change_point(incident: &Incident<'_>, finding: &Finding) -> Option<ChangePoin
     })
 }
 
+/// Envoy prints this at every start: it is no event.
+const ALWAYS_PRINTED: &str = "ev-no-cx-limit";
+
 /// First and last line of each signature that a proxy's component log shows.
 fn events(incident: &Incident<'_>, catalog: &Catalog) -> Vec<Event> {
     let mut list = Vec::new();
@@ -182,7 +185,8 @@ fn events(incident: &Incident<'_>, catalog: &Catalog) -> Vec<Event> {
         if !matches!(
             signature.source,
             SignatureSource::Envoy | SignatureSource::PilotAgent
-        ) {
+        ) || signature.id == ALWAYS_PRINTED
+        {
             continue;
         }
         let Some(at) = hits.first else { continue };

@@ -88,9 +88,16 @@ fn headline(text: &str, page: &Page, column: usize) -> Vec<String> {
 fn cause(report: &Report, finding: &Finding, column: usize, page: &mut Page) {
     let room = page.width().saturating_sub(column);
     let clock = Clock::new(&report.window);
-    let scope = format!("{}, {}", whom(&finding.scope), when(report, finding, clock));
+    // Of a long name less matters than of the time: "since when" belongs to the first lines.
+    let when = when(report, finding, clock);
+    let whom = whom(&finding.scope);
+    let whom = cut_end(
+        &page.shown(&whom),
+        room.saturating_sub(when.len() + 2),
+        page.ellipsis(),
+    );
+    let scope = format!("{whom}, {when}");
     let scope = scope.trim_matches([',', ' ']).to_owned();
-    let scope = cut_end(&page.shown(&scope), room, page.ellipsis());
     page.put(page.line().pad_to(column).plain(&scope));
     let confidence = format!("confidence {}", decimal(finding.confidence, 2));
     let impact = impact(&finding.impact, &report.requests);
