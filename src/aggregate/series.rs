@@ -119,6 +119,13 @@ impl<C: Merge> Merge for Series<C> {
     fn merge(&mut self, mut other: Self) {
         self.widen_to(other.width_log2);
         other.widen_to(self.width_log2);
+        // A few buckets into many, as when millions of names are lumped together: the many stay where they are.
+        if other.cells.len() * 16 < self.cells.len() {
+            for (bucket, cell) in other.cells {
+                self.add(bucket << other.width_log2, cell);
+            }
+            return;
+        }
         let mut mine = std::mem::take(&mut self.cells).into_iter().peekable();
         let mut theirs = other.cells.into_iter().peekable();
         loop {
