@@ -11,6 +11,7 @@ use crate::aggregate::{Totals, address};
 use crate::catalog::Catalog;
 use crate::correlate::{Incident, names};
 use crate::decode::log::{Content, LogDecoder, may_cut};
+use crate::error::Problem;
 use crate::input::{self, Block, BlockReader, Discovery, ReadOptions, Source, SourceKind};
 use crate::matcher::Matcher;
 use crate::options::TimeBound;
@@ -55,7 +56,10 @@ pub fn analyze_with(options: &Options, progress: &dyn Progress) -> Result<Report
         examples: options.examples,
     };
     let reading = Reading::new(options, &discovery.sources, progress);
-    let (totals, reads) = run(&reading, collector_options)?;
+    let (totals, mut reads) = run(&reading, collector_options)?;
+    if !options.namespaces.is_empty() {
+        tell_unknown_namespaces(&discovery.sources, &mut reads);
+    }
     if reads.iter().all(|read| !read.opened()) {
         return Err(Error::NothingRead(why_nothing(&discovery, &reads)));
     }
@@ -70,6 +74,20 @@ pub fn analyze_with(options: &Options, progress: &dyn Progress) -> Result<Report
         diagnosis,
     };
     Ok(report::build::assemble(assembly))
+}
+
+/// Inputs whose path names no namespace are kept, whatever was asked for: that is said of each.
+fn tell_unknown_namespaces(sources: &[Source], reads: &mut [InputRead]) {
+    for (source, read) in sources.iter().zip(reads) {
+        if let (None, Some(summary)) = (&source.identity.namespace, &mut read.summary) {
+            summary.problems.push(Problem {
+                input: source.id,
+                offset_bytes: 0,
+                line: None,
+                what: "its path names no namespace: kept although a namespace was selected".to_owned(),
+            });
+        }
+    }
 }
 
 fn why_nothing(discovery: &Discovery, reads: &[InputRead]) -> String {

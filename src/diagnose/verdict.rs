@@ -93,7 +93,15 @@ fn missing(facts: &Facts<'_>) -> Vec<Missing> {
             command: format!("kubectl logs -n {namespace} -l app={service} -c istio-proxy --prefix --timestamps"),
         });
     }
-    if facts.incident.totals.rows == 0 {
+    let deselected: u64 = facts.incident.totals.inputs.values().map(|i| i.deselected).sum();
+    if facts.incident.totals.rows == 0 && deselected > 0 {
+        list.push(Missing {
+            what: format!("the {deselected} records that the selection leaves out"),
+            why_it_matters: "nothing is left to judge: no record lies within --since, --until and --pod"
+                .to_owned(),
+            command: "postmesh inspect <path>".to_owned(),
+        });
+    } else if facts.incident.totals.rows == 0 {
         list.push(Missing {
             what: "access-log rows".to_owned(),
             why_it_matters: "no row of an access log was found: latencies and failures cannot be counted"
