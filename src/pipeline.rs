@@ -102,7 +102,7 @@ fn why_nothing(discovery: &Discovery, reads: &[InputRead]) -> String {
     });
     let mut reasons: Vec<String> = unreadable.chain(failed).take(5).collect();
     if reasons.is_empty() {
-        reasons.push("no files were found; name a file or a folder that holds istio-proxy logs".to_owned());
+        reasons.push("no files were found".to_owned());
     }
     reasons.join("; ")
 }

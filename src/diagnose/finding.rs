@@ -1,6 +1,6 @@
 //! What a diagnosis says, before it is put into the report's words.
 
-use crate::report::model::{EvidenceKind, Fix, Missing, Role, Severity, State};
+use crate::diagnose::answer::{EvidenceKind, Fix, Missing, Role, Severity, State};
 use crate::units::{Place, Timestamp};
 
 /// A piece of evidence.

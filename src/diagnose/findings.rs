@@ -9,7 +9,7 @@ use crate::aggregate::address::{self, ClusterName};
 use crate::aggregate::flags::Outcome;
 use crate::catalog::{FilledFix, FilledLookAlike, Placeholders};
 use crate::correlate::{Call, names::proxy_name};
-use crate::report::model::{EvidenceKind, Fix, Missing, Role, Severity, ValidFor};
+use crate::diagnose::answer::{EvidenceKind, Fix, Missing, Role, Severity, ValidFor};
 use crate::units::{Place, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 

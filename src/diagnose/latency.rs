@@ -7,7 +7,7 @@ use crate::aggregate::Merge;
 use crate::aggregate::cells::Moment;
 use crate::aggregate::class::Reporter;
 use crate::aggregate::series::Series;
-use crate::report::model::EvidenceKind;
+use crate::diagnose::answer::EvidenceKind;
 use crate::units::{Place, Timestamp};
 use std::collections::BTreeSet;
 

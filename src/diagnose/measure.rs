@@ -12,7 +12,7 @@ use crate::aggregate::signatures::Hits;
 use crate::aggregate::totals::HopMoment;
 use crate::catalog::Catalog;
 use crate::correlate::{Call, Hop, Incident};
-use crate::report::model::EvidenceKind;
+use crate::diagnose::answer::EvidenceKind;
 use crate::units::{Place, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -6,6 +6,7 @@
 //! from others ([`consequences`]), and how they are weighed and worded ([`findings`]). Never: reads an input
 //! again, renders.
 
+pub mod answer;
 pub mod consequences;
 pub mod finding;
 pub mod findings;

@@ -4,7 +4,7 @@ use super::finding::{Diagnosis, Finding};
 use super::measure::Facts;
 use super::suspects::Suspects;
 use crate::correlate::Call;
-use crate::report::model::{Missing, Role, Severity, State};
+use crate::diagnose::answer::{Missing, Role, Severity, State};
 use std::collections::BTreeSet;
 
 /// Concludes.

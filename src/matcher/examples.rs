@@ -136,31 +136,10 @@ fn level_of(name: &[u8]) -> Option<Level> {
 fn row(field: AccessField, value: &[u8]) -> AccessRow<'_> {
     let only = |of: AccessField| (field == of).then_some(value);
     AccessRow {
-        format: AccessFormat::IstioText,
-        start: None,
-        method: None,
-        path: None,
-        protocol: None,
-        code: 0,
-        flags: None,
         details: only(AccessField::Details).or(only(AccessField::Any)),
         termination: only(AccessField::Termination),
         failure_reason: only(AccessField::FailureReason),
-        bytes_received: 0,
-        bytes_sent: 0,
-        duration_ms: None,
-        upstream_ms: None,
-        request_id: None,
-        authority: None,
-        user_agent: None,
-        upstream_host: None,
         cluster: only(AccessField::Cluster),
-        upstream_local: None,
-        downstream_local: None,
-        downstream_remote: None,
-        sni: None,
-        route: None,
-        grpc_status: None,
-        class_spans: None,
+        ..AccessRow::empty(AccessFormat::IstioText)
     }
 }

@@ -9,32 +9,8 @@ use proptest::prelude::*;
 use std::sync::LazyLock;
 
 const EMPTY: AccessRow<'static> = AccessRow {
-    format: AccessFormat::IstioText,
-    start: None,
-    method: None,
-    path: None,
-    protocol: None,
     code: 503,
-    flags: None,
-    details: None,
-    termination: None,
-    failure_reason: None,
-    bytes_received: 0,
-    bytes_sent: 0,
-    duration_ms: None,
-    upstream_ms: None,
-    request_id: None,
-    authority: None,
-    user_agent: None,
-    upstream_host: None,
-    cluster: None,
-    upstream_local: None,
-    downstream_local: None,
-    downstream_remote: None,
-    sni: None,
-    route: None,
-    grpc_status: None,
-    class_spans: None,
+    ..AccessRow::empty(AccessFormat::IstioText)
 };
 
 struct Fixture {

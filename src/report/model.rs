@@ -3,6 +3,7 @@
 //! Fields may be added, none renamed or removed; what has nothing to say is present and empty. Times are
 //! RFC 3339 UTC, durations end in their unit, shares are 0..1, maps are sorted by key.
 
+pub use crate::diagnose::answer::{EvidenceKind, Fix, Missing, Role, Severity, State, ValidFor};
 use crate::units::{InputId, Timestamp};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -186,31 +187,6 @@ pub struct InputProblem {
     pub what: String,
 }
 
-/// Something that was not there and would have helped.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
-pub struct Missing {
-    /// What.
-    pub what: String,
-    /// Why it matters.
-    pub why_it_matters: String,
-    /// How to get it.
-    pub command: String,
-}
-
-/// What can be said in all.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum State {
-    /// Enough was read and nothing is wrong with the mesh.
-    Healthy,
-    /// A root cause was found.
-    CauseFound,
-    /// Failures were seen whose cause these inputs cannot settle.
-    SymptomsOnly,
-    /// Too little was read to say.
-    NotEnough,
-}
-
 /// The answer.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Verdict {
@@ -235,28 +211,6 @@ pub struct Step {
     pub findings: Vec<String>,
     /// What would let the step be taken.
     pub missing: Vec<Missing>,
-}
-
-/// Severity of a finding.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Severity {
-    /// Users are hit hard.
-    Critical,
-    /// Something is wrong.
-    Warning,
-    /// A remark.
-    Info,
-}
-
-/// Whether a finding is a cause or follows from another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum Role {
-    /// A cause.
-    Cause,
-    /// A consequence of another finding.
-    Consequence,
 }
 
 /// One finding.
@@ -326,24 +280,6 @@ pub struct Impact {
     pub added_latency_ms: Option<f64>,
 }
 
-/// Kind of a piece of evidence.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum EvidenceKind {
-    /// Log lines.
-    Log,
-    /// Packets.
-    Packet,
-    /// A figure.
-    Statistic,
-    /// Rows joined to rows or packets.
-    Join,
-    /// Something that is not there although the source was recording.
-    Absence,
-    /// Configuration.
-    Config,
-}
-
 /// A piece of evidence.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Evidence {
@@ -394,30 +330,6 @@ pub struct Next {
     pub notes: Vec<String>,
     /// Where it is documented.
     pub documented_in: Vec<String>,
-}
-
-/// A fix.
-#[derive(Clone, Debug, Serialize, JsonSchema)]
-pub struct Fix {
-    /// What it does.
-    pub text: String,
-    /// Command.
-    pub command: Option<String>,
-    /// Manifest.
-    pub yaml: Option<String>,
-    /// safe, disruptive, security or data-loss.
-    pub risk: String,
-    /// Releases of Istio for which it holds.
-    pub valid_for: ValidFor,
-}
-
-/// A range of releases.
-#[derive(Clone, Debug, Default, Serialize, JsonSchema)]
-pub struct ValidFor {
-    /// First.
-    pub from: Option<String>,
-    /// Last.
-    pub to: Option<String>,
 }
 
 /// Ready filters for other tools.

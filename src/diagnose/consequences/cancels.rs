@@ -3,9 +3,9 @@
 use super::{by_destination, keys_where, overlaps};
 use crate::aggregate::samples::Samples;
 use crate::correlate::Call;
+use crate::diagnose::answer::EvidenceKind;
 use crate::diagnose::measure::{Facts, Measured, first_places};
 use crate::diagnose::suspects::{Suspect, Suspects};
-use crate::report::model::EvidenceKind;
 use crate::units::Timestamp;
 
 /// Callers that give up on a destination that fails are part of its fault.

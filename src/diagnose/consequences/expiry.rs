@@ -1,9 +1,9 @@
 //! Certificates that run out one after the other.
 
 use super::Key;
+use crate::diagnose::answer::EvidenceKind;
 use crate::diagnose::measure::{Facts, Measured, first_places};
 use crate::diagnose::suspects::{Suspect, Suspects};
-use crate::report::model::EvidenceKind;
 use crate::units::Timestamp;
 use std::collections::BTreeMap;
 

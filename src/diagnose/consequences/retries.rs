@@ -2,10 +2,10 @@
 
 use super::by_destination;
 use crate::correlate::Call;
+use crate::diagnose::answer::EvidenceKind;
 use crate::diagnose::measure::{Facts, Measured, first_places};
 use crate::diagnose::resets::ratio;
 use crate::diagnose::suspects::{Suspect, Suspects};
-use crate::report::model::EvidenceKind;
 
 /// Retries that ran out against statuses that nothing but the application made.
 pub(super) fn suspect_exhausted(suspects: &mut Suspects<'_>, facts: &Facts<'_>) {
