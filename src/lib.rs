@@ -1,7 +1,7 @@
 //! postmesh: offline post-mortem of service-mesh incidents.
 //!
 //! The layout shows the pipeline, and imports point one way along it:
-//! [`input`] → [`decode`] → [`matcher`] → [`aggregate`] → [`correlate`] → [`diagnose`] → [`report`] → [`cli`], with
+//! [`input`] → [`decode`] → [`streams`] → [`matcher`] → [`aggregate`] → [`correlate`] → [`diagnose`] → [`report`] → [`cli`], with
 //! [`units`], [`error`], [`options`] and [`catalog`] below all of them and [`pipeline`] holding every
 //! thread and channel. The engine never prints, reads the clock or ends the process.
 //!
@@ -20,6 +20,7 @@ pub mod options;
 pub mod pipeline;
 pub mod progress;
 pub mod report;
+pub mod streams;
 pub mod units;
 
 pub use error::Error;
