@@ -389,6 +389,7 @@ fn rows_evidence(
         text: format!("{text}: {count} rows with {statuses}"),
         count,
         strength: rule.map_or(0.8, |r| r.confidence),
+        frames: Vec::new(),
         places: first_places(facts.calls(calls), REFS),
     }
 }
@@ -451,6 +452,7 @@ fn line_evidence(suspect: &Suspect<'_>, facts: &Facts<'_>) -> Vec<Evidence> {
             ),
             count,
             strength: rule.map_or(0.8, |r| r.confidence),
+            frames: Vec::new(),
             places: places.into_iter().take(REFS).collect(),
         })
         .collect()
@@ -462,6 +464,7 @@ fn measured_evidence(measured: &Measured) -> Evidence {
         text: measured.text.clone(),
         count: measured.count,
         strength: measured.strength,
+        frames: measured.frames.iter().take(REFS).copied().collect(),
         places: measured.places.iter().take(REFS).copied().collect(),
     }
 }
@@ -478,6 +481,7 @@ fn carried_evidence(suspect: &Suspect<'_>, facts: &Facts<'_>) -> Option<Evidence
         ),
         count,
         strength: 0.7,
+        frames: Vec::new(),
         places: first_places(facts.calls(&calls), REFS),
     })
 }
@@ -524,6 +528,7 @@ fn statistic(text: String, count: u64, strength: f64) -> Evidence {
         text,
         count,
         strength,
+        frames: Vec::new(),
         places: Vec::new(),
     }
 }

@@ -148,6 +148,7 @@ fn slow_upstream<'f>(facts: &Facts<'_>, slow: &Slow) -> Suspect<'f> {
         text,
         count: inside.upstream_count,
         strength: confidence,
+        frames: Vec::new(),
         places: slowest_places(facts, &slow.destination, Reporter::Destination),
     });
     suspect.pods = facts
@@ -168,6 +169,7 @@ fn slower(facts: &Facts<'_>, slow: &Slow) -> Measured {
         ),
         count: slow.rows,
         strength: 0.8,
+        frames: Vec::new(),
         places: slowest_places(facts, &slow.destination, slow.reporter),
     }
 }
@@ -269,6 +271,7 @@ fn pushes(facts: &Facts<'_>, proxy: &str, slow: &[&Slow]) -> Option<Measured> {
         ),
         count,
         strength: 0.8,
+        frames: Vec::new(),
         places,
     })
 }
