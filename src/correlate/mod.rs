@@ -126,8 +126,13 @@ impl<'t> Incident<'t> {
             .map(|(key, series)| hop(key, series, &names))
             .collect();
         hops::settle(&mut calls, &mut hops);
-        let start = totals.inputs.values().filter_map(|i| i.first).min();
-        let end = totals.inputs.values().filter_map(|i| i.last).max();
+        let records = totals.inputs.values();
+        let start = records
+            .clone()
+            .filter_map(|i| i.first)
+            .chain(totals.captures.first)
+            .min();
+        let end = records.filter_map(|i| i.last).chain(totals.captures.last).max();
         Self {
             totals,
             calls,
