@@ -9,7 +9,7 @@
 pub mod capture_reader;
 
 use crate::aggregate::collector::{Collector, CollectorOptions, Origin, Partial};
-use crate::aggregate::{Totals, address};
+use crate::aggregate::{CaptureTotals, Totals, address};
 use crate::catalog::Catalog;
 use crate::correlate::{Incident, names};
 use crate::decode::log::{Content, LogDecoder, may_cut};
@@ -123,7 +123,10 @@ fn run(
         }
         // Only the threads hold it now: when the last one ends, so does the merge.
         drop(partials_in);
-        let mut totals = Totals::default();
+        let mut totals = Totals {
+            captures: CaptureTotals::new(reading.options.streams),
+            ..Totals::default()
+        };
         partials.iter().for_each(|partial| totals.absorb(partial));
         totals
     });
@@ -264,6 +267,7 @@ fn close(slot: &mut Slot) {
             compression: Some(reader.compression()),
             summary: Some(reader.finish()),
             failure: None,
+            capture: None,
             left_out: false,
         }));
     }

@@ -16,13 +16,14 @@ pub mod names;
 pub(crate) mod samples;
 pub mod sums;
 pub mod times;
+pub mod words;
 
 use super::Merge;
 use super::bounded::Bounded;
 use super::series::Series;
 use super::signatures::earliest;
 use crate::decode::packet::{Endpoint, FlowKey, Packet, Transport};
-use crate::streams::{CapturePoint, DnsExchange, Side, StreamEventKind, StreamRecord};
+use crate::streams::{CapturePoint, DnsExchange, StreamEventKind, StreamRecord};
 use crate::units::Timestamp;
 pub use class::StreamClass;
 pub use groups::{StreamGroup, StreamGroupKey, StreamGroups};
@@ -142,7 +143,7 @@ impl CaptureTotals {
         let classes = StreamClass::all(record);
         let primary = classes.first().copied().unwrap_or(StreamClass::Good);
         *self.hops.entry(hop).or_default() += 1;
-        self.tcp.add(record);
+        self.tcp.add(record, primary);
         self.tls.add(record);
         self.http.add(record);
         let server = ServerKey {
@@ -321,14 +322,6 @@ impl Merge for CaptureTotals {
         self.names.merge(other.names);
         self.first = earliest(self.first, other.first);
         self.last = self.last.max(other.last);
-    }
-}
-
-/// The direction of a side's packets in words.
-pub fn side_name(side: Side) -> &'static str {
-    match side {
-        Side::Client => "client",
-        Side::Server => "server",
     }
 }
 

@@ -82,6 +82,8 @@ pub struct TcpTotals {
     pub closes: BTreeMap<CloseKind, u64>,
     /// Connections with a SYN, a SYN-ACK and what completed the handshake.
     pub handshakes: u64,
+    /// Connections that went wrong: their primary class is none of the good ones.
+    pub failed: u64,
     /// What all sides sent.
     pub sent: SideFacts,
     /// Packets seen before on another interface.
@@ -99,8 +101,9 @@ pub struct TcpTotals {
 }
 
 impl TcpTotals {
-    pub(super) fn add(&mut self, record: &StreamRecord) {
+    pub(super) fn add(&mut self, record: &StreamRecord, primary: StreamClass) {
         self.connections += 1;
+        self.failed += u64::from(!primary.is_good());
         *self.openings.entry(record.opening).or_default() += 1;
         *self.closes.entry(record.close.kind).or_default() += 1;
         self.handshakes += u64::from(record.opening == Opening::Established);
@@ -135,6 +138,7 @@ impl Merge for TcpTotals {
         add_counts(&mut self.openings, other.openings);
         add_counts(&mut self.closes, other.closes);
         self.handshakes += other.handshakes;
+        self.failed += other.failed;
         add_side(&mut self.sent, &other.sent);
         self.duplicates += other.duplicates;
         self.cut_packets += other.cut_packets;
