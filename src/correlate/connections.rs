@@ -2,8 +2,8 @@
 
 use super::{Call, Names};
 use crate::aggregate::address;
-use crate::aggregate::captures::{CaptureTotals, StreamGroup, StreamGroupKey, StreamHop};
-use crate::decode::packet::{Address, Endpoint};
+use crate::aggregate::captures::{CaptureTotals, PacketNames, StreamGroup, StreamGroupKey, StreamHop};
+use crate::decode::packet::Endpoint;
 use std::collections::BTreeMap;
 
 /// Connections of one caller to one server that went the same way.
@@ -25,7 +25,7 @@ pub struct Connections<'t> {
 
 /// Names the parties of all groups.
 pub(super) fn of<'t>(captures: &'t CaptureTotals, calls: &[Call<'_>], names: &Names) -> Vec<Connections<'t>> {
-    let services = Services::of(calls);
+    let services = Services::of(calls, &captures.names);
     let groups = captures.groups.iter();
     groups
         .map(|(key, group)| Connections {
@@ -50,18 +50,23 @@ fn hop(captures: &CaptureTotals, key: &StreamGroupKey) -> StreamHop {
 
 /// The caller: on the way from a proxy to the application beside it, that is the server's own pod.
 fn source(key: &StreamGroupKey, names: &Names) -> String {
-    let address = if key.client.is_loopback() { key.server.address } else { key.client };
+    let address = if key.client.is_loopback() {
+        key.server.address
+    } else {
+        key.client
+    };
     names.source_name(&format!("ip:{address}"))
 }
 
 /// Which service each upstream host belongs to, by the rows that name both.
 struct Services<'c> {
+    packets: &'c PacketNames,
     by_host: BTreeMap<&'c str, BTreeMap<&'c str, u64>>,
     by_pod: BTreeMap<(&'c str, &'c str), BTreeMap<&'c str, u64>>,
 }
 
 impl<'c> Services<'c> {
-    fn of(calls: &'c [Call<'_>]) -> Self {
+    fn of(calls: &'c [Call<'_>], packets: &'c PacketNames) -> Self {
         let mut by_host: BTreeMap<&str, BTreeMap<&str, u64>> = BTreeMap::new();
         let mut by_pod: BTreeMap<(&str, &str), BTreeMap<&str, u64>> = BTreeMap::new();
         for call in calls {
@@ -80,7 +85,11 @@ impl<'c> Services<'c> {
                     .or_default() += call.count();
             }
         }
-        Self { by_host, by_pod }
+        Self {
+            packets,
+            by_host,
+            by_pod,
+        }
     }
 
     fn name(&self, server: Endpoint, names: &Names) -> String {
@@ -91,11 +100,22 @@ impl<'c> Services<'c> {
         let known = self.by_host.get(host.as_str()).or(by_pod);
         match known.and_then(most) {
             Some(name) => name.to_owned(),
-            None => names.service_at(&host).unwrap_or_else(|| match pod {
+            None => self.by_packets(&host).unwrap_or_else(|| match pod {
                 Some(pod) => format!("{}:{port}", address::workload(pod)),
                 None => host,
             }),
         }
+    }
+}
+
+impl Services<'_> {
+    /// The service that clients ask for there, by the server name of mesh TLS or the Host header.
+    fn by_packets(&self, host: &str) -> Option<String> {
+        let tables = [&self.packets.mesh_services, &self.packets.hosts];
+        let winner = tables
+            .iter()
+            .find_map(|table| table.get(&host.to_owned())?.winner());
+        winner.map(str::to_owned)
     }
 }
 
@@ -104,9 +124,4 @@ fn most<'c>(votes: &BTreeMap<&'c str, u64>) -> Option<&'c str> {
         .iter()
         .max_by(|a, b| a.1.cmp(b.1).then(b.0.cmp(a.0)))
         .map(|(name, _)| *name)
-}
-
-/// True for an address that every pod has.
-pub fn is_everywhere(address: Address) -> bool {
-    address.is_loopback()
 }

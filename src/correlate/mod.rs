@@ -2,16 +2,19 @@
 //!
 //! In: [`Totals`]. Out: [`Incident`]. Later: rows joined to connections. Never: judges.
 
+pub mod connections;
 pub mod hops;
 pub mod lines;
 pub mod names;
 
+use crate::aggregate::captures::CaptureTotals;
 use crate::aggregate::class::{GroupKey, Reporter};
 use crate::aggregate::flags::Outcome;
 use crate::aggregate::series::Series;
 use crate::aggregate::totals::{Group, HopKey, HopMoment};
 use crate::aggregate::{Merge, Totals};
 use crate::units::Timestamp;
+pub use connections::Connections;
 pub use lines::LineNumbers;
 pub use names::Names;
 
@@ -97,6 +100,10 @@ impl Hop<'_> {
 pub struct Incident<'t> {
     /// The sums.
     pub totals: &'t Totals,
+    /// The sums over captures.
+    pub captures: &'t CaptureTotals,
+    /// Groups of connections in a fixed order.
+    pub connections: Vec<Connections<'t>>,
     /// Groups in a fixed order.
     pub calls: Vec<Call<'t>>,
     /// Hops in a fixed order.
@@ -112,8 +119,8 @@ pub struct Incident<'t> {
 }
 
 impl<'t> Incident<'t> {
-    /// Settles the names of `totals`.
-    pub fn of(totals: &'t Totals) -> Self {
+    /// Settles the names of `totals` and `captures`.
+    pub fn of(totals: &'t Totals, captures: &'t CaptureTotals) -> Self {
         let names = Names::of(totals);
         let mut calls: Vec<Call<'t>> = totals
             .groups
@@ -126,10 +133,22 @@ impl<'t> Incident<'t> {
             .map(|(key, series)| hop(key, series, &names))
             .collect();
         hops::settle(&mut calls, &mut hops);
-        let start = totals.inputs.values().filter_map(|i| i.first).min();
-        let end = totals.inputs.values().filter_map(|i| i.last).max();
+        let start = totals
+            .inputs
+            .values()
+            .filter_map(|i| i.first)
+            .chain(captures.first)
+            .min();
+        let end = totals
+            .inputs
+            .values()
+            .filter_map(|i| i.last)
+            .chain(captures.last)
+            .max();
         Self {
             totals,
+            captures,
+            connections: connections::of(captures, &calls, &names),
             calls,
             hops,
             names,

@@ -573,7 +573,11 @@ fn because(facts: &Facts<'_>, cause: &str, destination: &str, rows: u64) -> Opti
     let connections = facts.connections_to(destination);
     let in_captures = facts.rules.absent_in_captures(cause);
     let (absent, in_captures) = (
-        if rows > 0 || connections == 0 { facts.rules.absent(cause) } else { Vec::new() },
+        if rows > 0 || connections == 0 {
+            facts.rules.absent(cause)
+        } else {
+            Vec::new()
+        },
         if connections > 0 { in_captures } else { Vec::new() },
     );
     let said = |absent: &[&str]| absent.iter().take(2).copied().collect::<Vec<_>>().join("; ");
@@ -584,8 +588,12 @@ fn because(facts: &Facts<'_>, cause: &str, destination: &str, rows: u64) -> Opti
         destination
     };
     let of_rows = (!absent.is_empty()).then(|| format!("{text} ({rows} rows to {whom} read)"));
-    let of_packets = (!in_captures.is_empty())
-        .then(|| format!("{} ({connections} connections to {whom} seen)", said(&in_captures)));
+    let of_packets = (!in_captures.is_empty()).then(|| {
+        format!(
+            "{} ({connections} connections to {whom} seen)",
+            said(&in_captures)
+        )
+    });
     let reasons: Vec<String> = of_rows.into_iter().chain(of_packets).collect();
     (!reasons.is_empty()).then(|| reasons.join("; "))
 }

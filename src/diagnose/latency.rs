@@ -49,7 +49,9 @@ pub fn suspect<'f>(suspects: &mut Suspects<'f>, facts: &'f Facts<'f>) {
 
 /// Packets show why it is slow (loss, a closed window): the slow rows bear that out.
 fn explained_by_packets(suspects: &mut Suspects<'_>, facts: &Facts<'_>, slow: &Slow) -> bool {
-    let Some((from, to)) = span(slow) else { return false };
+    let Some((from, to)) = span(slow) else {
+        return false;
+    };
     let explains = |s: &&mut Suspect<'_>| {
         let of_packets = s.connections.is_some() && !s.remark && s.destination == slow.destination;
         of_packets && s.window.is_some_and(|(first, last)| first <= to && last >= from)

@@ -158,7 +158,11 @@ impl<'i> Facts<'i> {
 
     /// Connections seen in captures to a destination, `*` for all.
     pub fn connections_to(&self, destination: &str) -> u64 {
-        let all = self.incident.connections.iter().filter(|c| c.key.class.is_primary());
+        let all = self
+            .incident
+            .connections
+            .iter()
+            .filter(|c| c.key.class.is_primary());
         all.filter(|c| destination == "*" || c.destination == destination)
             .map(|c| c.group.count)
             .sum()

@@ -10,6 +10,7 @@ use super::measure::{Facts, Measured};
 use super::resets::ratio;
 use super::rules::PacketRule;
 use super::suspects::{Suspect, Suspects};
+use crate::aggregate::captures::sums::FailedQuestions;
 use crate::aggregate::captures::{StreamClass, StreamHop};
 use crate::correlate::Connections;
 use crate::decode::packet::FrameRef;
@@ -48,16 +49,130 @@ pub fn suspect<'f>(suspects: &mut Suspects<'f>, facts: &'f Facts<'f>) {
             }
         }
     }
+    suspect_names(suspects, facts);
+}
+
+/// Names that did not resolve.
+fn suspect_names<'f>(suspects: &mut Suspects<'f>, facts: &'f Facts<'f>) {
+    let rule = &facts.rules.name;
+    let mut by_name: BTreeMap<&str, Vec<(Option<u8>, &FailedQuestions)>> = BTreeMap::new();
+    for (key, questions) in facts.incident.captures.dns.failed_names.iter() {
+        by_name.entry(&key.name).or_default().push((key.rcode, questions));
+    }
+    let resolved: BTreeSet<&str> = facts
+        .incident
+        .captures
+        .names
+        .dns
+        .iter()
+        .flat_map(|(_, votes)| votes.0.keys().map(String::as_str))
+        .collect();
+    let asked = |name: &str| by_name.contains_key(name) || resolved.contains(name);
+    for (name, failures) in &by_name {
+        let count: u64 = failures.iter().map(|(_, q)| q.count).sum();
+        if count < rule.min || extends_another(name, asked) {
+            continue;
+        }
+        let destination = named_destination(facts, name);
+        let measured = failed_name(facts, name, failures, count);
+        let key = (rule.cause.clone(), destination.clone());
+        if let Some(suspect) = suspects.list.get_mut(&key) {
+            suspect.measured.push(measured);
+            continue;
+        }
+        let mut suspect = Suspect::new(&rule.cause, &destination, rule.confidence);
+        suspect.measured.push(measured);
+        let first = failures.iter().filter_map(|(_, q)| q.first).min();
+        let last = failures.iter().filter_map(|(_, q)| q.last).max();
+        suspect.window = first.zip(last).map(|span| widened(span, count));
+        suspect.connections = Some((count, count));
+        suspect.remark = facts.rows_to(&destination) > 0 || facts.incident.totals.rows > 0;
+        suspects.add(suspect);
+    }
+}
+
+/// True for a name that only appends a search domain to another name that was asked for.
+fn extends_another(name: &str, asked: impl Fn(&str) -> bool) -> bool {
+    let mut dots = name.match_indices('.');
+    dots.any(|(at, _)| {
+        name.get(..at)
+            .is_some_and(|short| short.contains('.') && asked(short))
+    })
+}
+
+fn named_destination(facts: &Facts<'_>, name: &str) -> String {
+    let with_port = facts
+        .destinations()
+        .map(|(destination, _)| destination)
+        .find(|destination| destination.rsplit_once(':').is_some_and(|(host, _)| host == name));
+    with_port.unwrap_or(name).to_owned()
+}
+
+fn failed_name(
+    facts: &Facts<'_>,
+    name: &str,
+    failures: &[(Option<u8>, &FailedQuestions)],
+    count: u64,
+) -> Measured {
+    let clients: BTreeSet<String> = failures
+        .iter()
+        .flat_map(|(_, questions)| &questions.clients)
+        .map(|client| facts.incident.names.source_name(&format!("ip:{client}")))
+        .collect();
+    let how: Vec<String> = failures
+        .iter()
+        .map(|(rcode, questions)| format!("{} {}", rcode_name(*rcode), questions.count))
+        .collect();
+    let frames: BTreeSet<FrameRef> = failures
+        .iter()
+        .flat_map(|(_, questions)| questions.places.iter().copied())
+        .collect();
+    let rule = &facts.rules.name;
+    let text = rule
+        .says
+        .replace("{count}", &count.to_string())
+        .replace("{how}", &how.join(", "))
+        .replace(
+            "{source}",
+            &super::measure::some(&clients.into_iter().collect::<Vec<_>>(), 2),
+        )
+        .replace("{name}", name);
+    Measured {
+        name: "packets",
+        kind: EvidenceKind::Packet,
+        text,
+        count,
+        strength: rule.confidence,
+        places: Vec::new(),
+        frames: frames.into_iter().take(FRAMES).collect(),
+    }
+}
+
+/// RFC 1035 section 4.1.1.
+fn rcode_name(rcode: Option<u8>) -> String {
+    match rcode {
+        None => "no answer".to_owned(),
+        Some(1) => "FORMERR".to_owned(),
+        Some(2) => "SERVFAIL".to_owned(),
+        Some(3) => "NXDOMAIN".to_owned(),
+        Some(5) => "REFUSED".to_owned(),
+        Some(other) => format!("response code {other}"),
+    }
 }
 
 fn fits(rule: &PacketRule, connections: &Connections<'_>) -> bool {
     let class = connections.key.class;
     let spoken = |wanted: &Option<String>, spoke: Protocol| {
-        wanted.as_deref().is_none_or(|wanted| wanted == spoken_name(spoke))
+        wanted
+            .as_deref()
+            .is_none_or(|wanted| wanted == spoken_name(spoke))
     };
     let [client, server] = connections.key.speak;
     rule.trouble.iter().any(|name| name == class.name())
-        && (rule.alerts.is_empty() || class.alert_name().is_some_and(|name| rule.alerts.iter().any(|a| a == name)))
+        && (rule.alerts.is_empty()
+            || class
+                .alert_name()
+                .is_some_and(|name| rule.alerts.iter().any(|a| a == name)))
         && rule
             .by
             .as_deref()
@@ -92,7 +207,10 @@ fn about<'c>(rule: &PacketRule, connections: &'c Connections<'_>) -> &'c str {
 }
 
 fn weigh<'f>(facts: &'f Facts<'f>, groups: Vec<&'f Connections<'f>>) -> Seen<'f> {
-    let parties: BTreeSet<_> = groups.iter().map(|c| (c.key.point, c.key.client, c.key.server)).collect();
+    let parties: BTreeSet<_> = groups
+        .iter()
+        .map(|c| (c.key.point, c.key.client, c.key.server))
+        .collect();
     let (count, of) = match groups.first().map(|c| c.key.class) {
         Some(StreamClass::Lossy { .. }) => (
             groups.iter().map(|c| sent_again(c)).sum(),
@@ -116,11 +234,17 @@ fn weigh<'f>(facts: &'f Facts<'f>, groups: Vec<&'f Connections<'f>>) -> Seen<'f>
 }
 
 fn of_side(connections: &Connections<'_>) -> Option<crate::streams::SideFacts> {
-    connections.key.class.by().map(|side| *connections.group.side(side))
+    connections
+        .key
+        .class
+        .by()
+        .map(|side| *connections.group.side(side))
 }
 
 fn sent_again(connections: &Connections<'_>) -> u64 {
-    of_side(connections).map_or(0, |s| s.retransmissions + s.fast_retransmissions + s.lost_segments)
+    of_side(connections).map_or(0, |s| {
+        s.retransmissions + s.fast_retransmissions + s.lost_segments
+    })
 }
 
 fn data_packets(connections: &Connections<'_>) -> u64 {
@@ -153,7 +277,11 @@ fn bear_out<'f>(
     suspect.measured.push(measured);
     suspect.window = span.map(|span| widened(span, seen.count));
     suspect.connections = Some((seen.of, seen.count));
-    suspect.pods = seen.groups.iter().filter_map(|c| c.destination_pod.clone()).collect();
+    suspect.pods = seen
+        .groups
+        .iter()
+        .filter_map(|c| c.destination_pod.clone())
+        .collect();
     suspect.source = most_seen(seen);
     suspect.remark = !rule.alone && rows > 0;
     suspects.add(suspect);
@@ -166,7 +294,11 @@ fn hidden_by_other(
     destination: &str,
     span: Option<(Timestamp, Timestamp)>,
 ) -> bool {
-    const STOPS: [&str; 3] = ["upstream-connect-timeout", "network-policy-reject", "listener-bind-failure"];
+    const STOPS: [&str; 3] = [
+        "upstream-connect-timeout",
+        "network-policy-reject",
+        "listener-bind-failure",
+    ];
     let Some((first, last)) = span else { return false };
     suspects.list.values().any(|other| {
         STOPS.contains(&other.cause.as_str())
@@ -198,7 +330,9 @@ fn most_seen(seen: &Seen<'_>) -> Option<String> {
     for connections in &seen.groups {
         *sources.entry(&connections.source).or_default() += connections.group.count;
     }
-    let most = sources.into_iter().max_by(|a, b| a.1.cmp(&b.1).then(b.0.cmp(a.0)));
+    let most = sources
+        .into_iter()
+        .max_by(|a, b| a.1.cmp(&b.1).then(b.0.cmp(a.0)));
     most.map(|(name, _)| name.to_owned())
 }
 
@@ -219,8 +353,14 @@ fn measured(rule: &PacketRule, destination: &str, seen: &Seen<'_>) -> Measured {
         .replace("{count}", &seen.count.to_string())
         .replace("{of}", &seen.of.to_string())
         .replace("{connections}", &connections.to_string())
-        .replace("{seconds}", &format!("{}.{}", zero_ns / 1_000_000_000, zero_ns / 100_000_000 % 10))
-        .replace("{alert}", class.and_then(StreamClass::alert_name).unwrap_or_default())
+        .replace(
+            "{seconds}",
+            &format!("{}.{}", zero_ns / 1_000_000_000, zero_ns / 100_000_000 % 10),
+        )
+        .replace(
+            "{alert}",
+            class.and_then(StreamClass::alert_name).unwrap_or_default(),
+        )
         .replace("{icmp}", &class.map(StreamClass::icmp_text).unwrap_or_default())
         .replace("{by}", by)
         .replace("{window_of}", if by == "client" { &source } else { destination })

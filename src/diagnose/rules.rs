@@ -322,7 +322,10 @@ mod tests {
         assert_eq!(ids.len(), rules.rule.len() + rules.packet.len(), "ids are unique");
         for rule in &rules.packet {
             for trouble in &rule.trouble {
-                assert!(StreamClass::NAMES.contains(&trouble.as_str()), "trouble {trouble}");
+                assert!(
+                    StreamClass::NAMES.contains(&trouble.as_str()),
+                    "trouble {trouble}"
+                );
             }
         }
     }

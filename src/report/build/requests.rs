@@ -297,7 +297,10 @@ mod tests {
         for request in [1, 2, 2, 3, 3, 3] {
             totals.attempts.offer(request, ());
         }
-        let retries = retries(&Incident::of(&totals));
+        let retries = retries(&Incident::of(
+            &totals,
+            &crate::aggregate::CaptureTotals::default(),
+        ));
         assert_eq!(retries.requests_followed, 3);
         assert_eq!(retries.requests_with_retry, 2);
         assert_eq!(retries.attempts, 6);
