@@ -63,8 +63,7 @@ pub fn analyze_with(options: &Options, progress: &dyn Progress) -> Result<Report
     if reads.iter().all(|read| !read.opened()) {
         return Err(Error::NothingRead(why_nothing(&discovery, &reads)));
     }
-    let captures = crate::aggregate::captures::CaptureTotals::default();
-    let incident = Incident::of(&totals, &captures);
+    let incident = Incident::of(&totals);
     let diagnosis = diagnose::diagnose(&incident, &catalog)?;
     let assembly = Assembly {
         incident: &incident,

@@ -7,7 +7,6 @@ pub mod hops;
 pub mod lines;
 pub mod names;
 
-use crate::aggregate::captures::CaptureTotals;
 use crate::aggregate::class::{GroupKey, Reporter};
 use crate::aggregate::flags::Outcome;
 use crate::aggregate::series::Series;
@@ -100,8 +99,6 @@ impl Hop<'_> {
 pub struct Incident<'t> {
     /// The sums.
     pub totals: &'t Totals,
-    /// The sums over captures.
-    pub captures: &'t CaptureTotals,
     /// Groups of connections in a fixed order.
     pub connections: Vec<Connections<'t>>,
     /// Groups in a fixed order.
@@ -119,8 +116,8 @@ pub struct Incident<'t> {
 }
 
 impl<'t> Incident<'t> {
-    /// Settles the names of `totals` and `captures`.
-    pub fn of(totals: &'t Totals, captures: &'t CaptureTotals) -> Self {
+    /// Settles the names of `totals`.
+    pub fn of(totals: &'t Totals) -> Self {
         let names = Names::of(totals);
         let mut calls: Vec<Call<'t>> = totals
             .groups
@@ -133,22 +130,16 @@ impl<'t> Incident<'t> {
             .map(|(key, series)| hop(key, series, &names))
             .collect();
         hops::settle(&mut calls, &mut hops);
-        let start = totals
-            .inputs
-            .values()
+        let records = totals.inputs.values();
+        let start = records
+            .clone()
             .filter_map(|i| i.first)
-            .chain(captures.first)
+            .chain(totals.captures.first)
             .min();
-        let end = totals
-            .inputs
-            .values()
-            .filter_map(|i| i.last)
-            .chain(captures.last)
-            .max();
+        let end = records.filter_map(|i| i.last).chain(totals.captures.last).max();
         Self {
             totals,
-            captures,
-            connections: connections::of(captures, &calls, &names),
+            connections: connections::of(&totals.captures, &calls, &names),
             calls,
             hops,
             names,

@@ -56,11 +56,12 @@ pub fn suspect<'f>(suspects: &mut Suspects<'f>, facts: &'f Facts<'f>) {
 fn suspect_names<'f>(suspects: &mut Suspects<'f>, facts: &'f Facts<'f>) {
     let rule = &facts.rules.name;
     let mut by_name: BTreeMap<&str, Vec<(Option<u8>, &FailedQuestions)>> = BTreeMap::new();
-    for (key, questions) in facts.incident.captures.dns.failed_names.iter() {
+    for (key, questions) in facts.incident.totals.captures.dns.failed_names.iter() {
         by_name.entry(&key.name).or_default().push((key.rcode, questions));
     }
     let resolved: BTreeSet<&str> = facts
         .incident
+        .totals
         .captures
         .names
         .dns

@@ -253,10 +253,7 @@ mod tests {
         for code in 0..codes {
             totals.by_detail.add(format!("detail_{code}"), 2);
         }
-        limits(&Incident::of(
-            &totals,
-            &crate::aggregate::captures::CaptureTotals::default(),
-        ))
+        limits(&Incident::of(&totals))
     }
 
     #[test]

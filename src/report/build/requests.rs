@@ -297,10 +297,7 @@ mod tests {
         for request in [1, 2, 2, 3, 3, 3] {
             totals.attempts.offer(request, ());
         }
-        let retries = retries(&Incident::of(
-            &totals,
-            &crate::aggregate::CaptureTotals::default(),
-        ));
+        let retries = retries(&Incident::of(&totals));
         assert_eq!(retries.requests_followed, 3);
         assert_eq!(retries.requests_with_retry, 2);
         assert_eq!(retries.attempts, 6);
