@@ -2,7 +2,7 @@
 
 use super::{Call, Names};
 use crate::aggregate::address;
-use crate::aggregate::captures::{CaptureTotals, PacketNames, StreamGroup, StreamGroupKey, StreamHop};
+use crate::aggregate::captures::{CaptureTotals, StreamGroup, StreamGroupKey, StreamHop};
 use crate::decode::packet::Endpoint;
 use std::collections::BTreeMap;
 
@@ -25,7 +25,7 @@ pub struct Connections<'t> {
 
 /// Names the parties of all groups.
 pub(super) fn of<'t>(captures: &'t CaptureTotals, calls: &[Call<'_>], names: &Names) -> Vec<Connections<'t>> {
-    let services = Services::of(calls, &captures.names);
+    let services = services(calls);
     let groups = captures.groups.iter();
     groups
         .map(|(key, group)| Connections {
@@ -33,7 +33,7 @@ pub(super) fn of<'t>(captures: &'t CaptureTotals, calls: &[Call<'_>], names: &Na
             group,
             hop: hop(captures, key),
             source: source(key, names),
-            destination: services.name(key.server, names),
+            destination: destination(key.server, &services, names),
             destination_pod: names.pod_at(&key.server.to_string()).map(str::to_owned),
         })
         .collect()
@@ -55,73 +55,35 @@ fn source(key: &StreamGroupKey, names: &Names) -> String {
     } else {
         key.client
     };
-    names.source_name(&format!("ip:{address}"))
+    names
+        .host(address)
+        .map_or_else(|| address.to_string(), str::to_owned)
 }
 
-/// Which service each upstream host belongs to, by the rows that name both.
-struct Services<'c> {
-    packets: &'c PacketNames,
-    by_host: BTreeMap<&'c str, BTreeMap<&'c str, u64>>,
-    by_pod: BTreeMap<(&'c str, &'c str), BTreeMap<&'c str, u64>>,
-}
+/// The services that each pod is called as, by port.
+type Services<'c> = BTreeMap<(&'c str, &'c str), BTreeMap<&'c str, u64>>;
 
-impl<'c> Services<'c> {
-    fn of(calls: &'c [Call<'_>], packets: &'c PacketNames) -> Self {
-        let mut by_host: BTreeMap<&str, BTreeMap<&str, u64>> = BTreeMap::new();
-        let mut by_pod: BTreeMap<(&str, &str), BTreeMap<&str, u64>> = BTreeMap::new();
-        for call in calls {
-            if !call.key.host.is_empty() {
-                *by_host
-                    .entry(&call.key.host)
-                    .or_default()
-                    .entry(&call.destination)
-                    .or_default() += call.count();
-            }
-            if let (Some(pod), Some(port)) = (&call.destination_pod, address::port(&call.destination)) {
-                *by_pod
-                    .entry((pod, port))
-                    .or_default()
-                    .entry(&call.destination)
-                    .or_default() += call.count();
-            }
-        }
-        Self {
-            packets,
-            by_host,
-            by_pod,
+fn services<'c>(calls: &'c [Call<'_>]) -> Services<'c> {
+    let mut services: Services<'_> = BTreeMap::new();
+    for call in calls {
+        if let (Some(pod), Some(port)) = (&call.destination_pod, address::port(&call.destination)) {
+            let votes = services.entry((pod, port)).or_default();
+            *votes.entry(&call.destination).or_default() += call.count();
         }
     }
-
-    fn name(&self, server: Endpoint, names: &Names) -> String {
-        let host = server.to_string();
-        let port = server.port.to_string();
-        let pod = names.pod_at(&host);
-        let by_pod = pod.and_then(|pod| self.by_pod.get(&(pod, port.as_str())));
-        let known = self.by_host.get(host.as_str()).or(by_pod);
-        match known.and_then(most) {
-            Some(name) => name.to_owned(),
-            None => self.by_packets(&host).unwrap_or_else(|| match pod {
-                Some(pod) => format!("{}:{port}", address::workload(pod)),
-                None => host,
-            }),
-        }
-    }
+    services
 }
 
-impl Services<'_> {
-    /// The service that clients ask for there, by the server name of mesh TLS or the Host header.
-    fn by_packets(&self, host: &str) -> Option<String> {
-        let tables = [&self.packets.mesh_services, &self.packets.hosts];
-        let winner = tables
-            .iter()
-            .find_map(|table| table.get(&host.to_owned())?.winner());
-        winner.map(str::to_owned)
+/// The called service: as rows name it, else as packets do, else the server's address.
+fn destination(server: Endpoint, services: &Services<'_>, names: &Names) -> String {
+    let host = server.to_string();
+    let port = server.port.to_string();
+    let of_pod = names
+        .pod_at(&host)
+        .and_then(|pod| services.get(&(pod, port.as_str())));
+    let in_rows = of_pod.and_then(|votes| votes.iter().max_by(|a, b| a.1.cmp(b.1).then(b.0.cmp(a.0))));
+    match in_rows {
+        Some((name, _)) => (*name).to_owned(),
+        None => names.server(server).unwrap_or(host),
     }
-}
-
-fn most<'c>(votes: &BTreeMap<&'c str, u64>) -> Option<&'c str> {
-    votes
-        .iter()
-        .max_by(|a, b| a.1.cmp(b.1).then(b.0.cmp(a.0)))
-        .map(|(name, _)| *name)
 }
