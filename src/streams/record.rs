@@ -84,12 +84,28 @@ pub struct StreamRecord {
     pub truncated: bool,
     /// What it carried.
     pub application: Application,
-    /// What stood out, in order of time, at most [`MAX_EVENTS`] of each kind.
+    /// What stood out, in order of time, at most [`MAX_EVENTS`] of each kind and side: the first ones and the last.
     pub events: Vec<StreamEvent>,
+    /// What was counted by second, in order of time: seconds in which something stood out, at most [`MAX_MOMENTS`].
+    pub moments: Vec<StreamMoment>,
 }
 
-/// Events of each kind that a record keeps.
+/// Events of each kind and side that a record keeps.
 pub const MAX_EVENTS: usize = 4;
+
+/// Seconds that a record tells apart; what comes later counts in the last one.
+pub const MAX_MOMENTS: usize = 128;
+
+/// What stood out in one second of a connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StreamMoment {
+    /// Seconds since the epoch.
+    pub second: i64,
+    /// Segments sent again, of any sort and side.
+    pub retransmissions: u64,
+    /// Times that a window was closed, of either side.
+    pub zero_windows: u64,
+}
 
 /// How a connection began.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
