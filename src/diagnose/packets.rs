@@ -11,6 +11,7 @@ use super::resets::ratio;
 use super::rules::PacketRule;
 use super::suspects::{Suspect, Suspects};
 use crate::aggregate::captures::sums::FailedQuestions;
+use crate::aggregate::captures::words::{alert_name, icmp_name, rcode_name, side_name};
 use crate::aggregate::captures::{StreamClass, StreamHop};
 use crate::correlate::Connections;
 use crate::decode::packet::FrameRef;
@@ -122,7 +123,7 @@ fn failed_name(
         .collect();
     let how: Vec<String> = failures
         .iter()
-        .map(|(rcode, questions)| format!("{} {}", rcode_name(*rcode), questions.count))
+        .map(|(rcode, questions)| format!("{} {}", answer_name(*rcode), questions.count))
         .collect();
     let frames: BTreeSet<FrameRef> = failures
         .iter()
@@ -149,16 +150,8 @@ fn failed_name(
     }
 }
 
-/// RFC 1035 section 4.1.1.
-fn rcode_name(rcode: Option<u8>) -> String {
-    match rcode {
-        None => "no answer".to_owned(),
-        Some(1) => "FORMERR".to_owned(),
-        Some(2) => "SERVFAIL".to_owned(),
-        Some(3) => "NXDOMAIN".to_owned(),
-        Some(5) => "REFUSED".to_owned(),
-        Some(other) => format!("response code {other}"),
-    }
+fn answer_name(rcode: Option<u8>) -> String {
+    rcode.map_or_else(|| "no answer".to_owned(), rcode_name)
 }
 
 fn fits(rule: &PacketRule, connections: &Connections<'_>) -> bool {
@@ -171,9 +164,7 @@ fn fits(rule: &PacketRule, connections: &Connections<'_>) -> bool {
     let [client, server] = connections.key.speak;
     rule.trouble.iter().any(|name| name == class.name())
         && (rule.alerts.is_empty()
-            || class
-                .alert_name()
-                .is_some_and(|name| rule.alerts.iter().any(|a| a == name)))
+            || alert_of(class).is_some_and(|name| rule.alerts.contains(&name)))
         && rule
             .by
             .as_deref()
@@ -184,18 +175,25 @@ fn fits(rule: &PacketRule, connections: &Connections<'_>) -> bool {
         && spoken(&rule.server_spoke, server)
 }
 
+fn alert_of(class: StreamClass) -> Option<String> {
+    match class {
+        StreamClass::TlsAlert { description, .. } => Some(alert_name(description)),
+        _ => None,
+    }
+}
+
+fn icmp_of(class: StreamClass) -> Option<String> {
+    match class {
+        StreamClass::Rejected { v6, icmp_type, code } => Some(icmp_name((v6, icmp_type, code))),
+        _ => None,
+    }
+}
+
 fn spoken_name(protocol: Protocol) -> &'static str {
     match protocol {
         Protocol::None => "nothing",
         Protocol::Tls => "tls",
         _ => "plaintext",
-    }
-}
-
-fn side_name(side: Side) -> &'static str {
-    match side {
-        Side::Client => "client",
-        Side::Server => "server",
     }
 }
 
@@ -360,9 +358,9 @@ fn measured(rule: &PacketRule, destination: &str, seen: &Seen<'_>) -> Measured {
         )
         .replace(
             "{alert}",
-            class.and_then(StreamClass::alert_name).unwrap_or_default(),
+            &class.and_then(alert_of).unwrap_or_default(),
         )
-        .replace("{icmp}", &class.map(StreamClass::icmp_text).unwrap_or_default())
+        .replace("{icmp}", &class.and_then(icmp_of).unwrap_or_default())
         .replace("{by}", by)
         .replace("{window_of}", if by == "client" { &source } else { destination })
         .replace("{source}", &source)

@@ -84,34 +84,20 @@ pub enum StreamClass {
     ServerErrors,
 }
 
-/// The name of a TLS alert (RFC 8446 section 6, RFC 5246 section 7.2.2).
-pub fn alert_name(description: u8) -> &'static str {
-    match description {
-        42 => "bad_certificate",
-        43 => "unsupported_certificate",
-        44 => "certificate_revoked",
-        45 => "certificate_expired",
-        46 => "certificate_unknown",
-        48 => "unknown_ca",
-        116 => "certificate_required",
-        _ => "other",
-    }
-}
-
 /// Alerts that end a session as it should be: `close_notify` and `user_canceled`.
 pub fn is_plain_close(alert: &TlsAlert) -> bool {
     matches!(alert.description, 0 | 90)
 }
 
 impl StreamClass {
-    /// All names, in order.
+    /// All names (see [`Self::name`]), in order.
     pub const NAMES: [&'static str; 18] = [
         "closed-without-answer",
         "encrypted-alert-then-close",
         "good",
         "half-open",
-        "keep-alive-race",
-        "lossy",
+        "keepalive-race",
+        "loss",
         "midstream",
         "plaintext-to-tls",
         "refused",
@@ -125,64 +111,6 @@ impl StreamClass {
         "unanswered",
         "zero-window",
     ];
-
-    /// Its name in rules.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Refused => "refused",
-            Self::Rejected { .. } => "rejected",
-            Self::Unanswered => "unanswered",
-            Self::HalfOpen => "half-open",
-            Self::PlaintextToTls => "plaintext-to-tls",
-            Self::TlsToPlaintext => "tls-to-plaintext",
-            Self::TlsAlert { .. } => "tls-alert",
-            Self::EncryptedAlertThenClose { .. } => "encrypted-alert-then-close",
-            Self::KeepAliveRace => "keep-alive-race",
-            Self::ResetMidExchange { .. } => "reset-mid-exchange",
-            Self::ResetBeforeData { .. } => "reset-before-data",
-            Self::ClosedWithoutAnswer { .. } => "closed-without-answer",
-            Self::ResetIdle { .. } => "reset-idle",
-            Self::Midstream => "midstream",
-            Self::Good => "good",
-            Self::ZeroWindow { .. } => "zero-window",
-            Self::Lossy { .. } => "lossy",
-            Self::ServerErrors => "server-errors",
-        }
-    }
-
-    /// Whose packet or window showed it, where the class says so.
-    pub fn by(self) -> Option<Side> {
-        match self {
-            Self::TlsAlert { by, .. }
-            | Self::EncryptedAlertThenClose { by }
-            | Self::ResetMidExchange { by }
-            | Self::ResetBeforeData { by }
-            | Self::ClosedWithoutAnswer { by }
-            | Self::ResetIdle { by }
-            | Self::ZeroWindow { by }
-            | Self::Lossy { by } => Some(by),
-            _ => None,
-        }
-    }
-
-    /// The alert's name, RFC 8446 section 6.
-    pub fn alert_name(self) -> Option<&'static str> {
-        match self {
-            Self::TlsAlert { description, .. } => Some(alert_name(description)),
-            _ => None,
-        }
-    }
-
-    /// The ICMP error in words.
-    pub fn icmp_text(self) -> String {
-        match self {
-            Self::Rejected { v6, icmp_type, code } => {
-                let version = if v6 { "ICMPv6" } else { "ICMP" };
-                format!("{version} type {icmp_type} code {code}")
-            }
-            _ => String::new(),
-        }
-    }
 
     /// False for facts, which come beside a primary class.
     pub fn is_primary(self) -> bool {
