@@ -35,6 +35,9 @@ pub fn suspect<'f>(suspects: &mut Suspects<'f>, facts: &'f Facts<'f>) {
         return;
     }
     for slow in slow {
+        if explained_by_packets(suspects, facts, &slow) {
+            continue;
+        }
         let faulty = suspects.list.iter().any(|((_, destination), s)| {
             *destination == slow.destination && s.count(facts) >= facts.thresholds().min_failures
         });
@@ -42,6 +45,24 @@ pub fn suspect<'f>(suspects: &mut Suspects<'f>, facts: &'f Facts<'f>) {
             suspects.add(slow_upstream(facts, &slow));
         }
     }
+}
+
+/// Packets show why it is slow (loss, a closed window): the slow rows bear that out.
+fn explained_by_packets(suspects: &mut Suspects<'_>, facts: &Facts<'_>, slow: &Slow) -> bool {
+    let Some((from, to)) = span(slow) else {
+        return false;
+    };
+    let explains = |s: &&mut Suspect<'_>| {
+        let of_packets = s.connections.is_some() && !s.remark && s.destination == slow.destination;
+        of_packets && s.window.is_some_and(|(first, last)| first <= to && last >= from)
+    };
+    let mut explained = false;
+    for suspect in suspects.list.values_mut().filter(explains) {
+        suspect.added_latency_ms = Some(slow.mean_ms - slow.usual_ms);
+        suspect.measured.push(slower(facts, slow));
+        explained = true;
+    }
+    explained
 }
 
 fn good_series(facts: &Facts<'_>, destination: &str, reporter: Reporter) -> Series<Moment> {

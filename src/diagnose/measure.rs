@@ -156,6 +156,18 @@ impl<'i> Facts<'i> {
         self.calls_to(destination).map(Call::count).sum()
     }
 
+    /// Connections seen in captures to a destination, `*` for all.
+    pub fn connections_to(&self, destination: &str) -> u64 {
+        let all = self
+            .incident
+            .connections
+            .iter()
+            .filter(|c| c.key.class.is_primary());
+        all.filter(|c| destination == "*" || c.destination == destination)
+            .map(|c| c.group.count)
+            .sum()
+    }
+
     /// Proxies with the lines by which they say that they took in new configuration.
     pub fn config_applied(&self) -> impl Iterator<Item = (&String, &Hits)> {
         let hits = self.incident.totals.hits.iter();

@@ -80,16 +80,32 @@ pub struct StreamRecord {
     pub icmp_error: Option<((bool, u8, u8), Timestamp, FrameRef)>,
     /// Longest silence (no packet with payload in either direction) and what ended it.
     pub longest_idle_ns: u64,
-    /// True if a limit cut the record short (its later packets are counted, not analysed).
+    /// True if a limit cut the record short: its later packets, if there were any, are in a record of their own.
     pub truncated: bool,
     /// What it carried.
     pub application: Application,
-    /// What stood out, in order of time, at most [`MAX_EVENTS`] of each kind.
+    /// What stood out, in order of time, at most [`MAX_EVENTS`] of each kind and side: the first ones and the last.
     pub events: Vec<StreamEvent>,
+    /// What was counted by second, in order of time: seconds in which something stood out, at most [`MAX_MOMENTS`].
+    pub moments: Vec<StreamMoment>,
 }
 
-/// Events of each kind that a record keeps.
+/// Events of each kind and side that a record keeps.
 pub const MAX_EVENTS: usize = 4;
+
+/// Seconds that a record tells apart; what comes later counts in the last one.
+pub const MAX_MOMENTS: usize = 128;
+
+/// What stood out in one second of a connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StreamMoment {
+    /// Seconds since the epoch.
+    pub second: i64,
+    /// Segments sent again, of any sort and side.
+    pub retransmissions: u64,
+    /// Times that a window was closed, of either side.
+    pub zero_windows: u64,
+}
 
 /// How a connection began.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -149,13 +165,15 @@ pub struct SideFacts {
     pub acked_unseen: u64,
     /// Keep-alive probes.
     pub keep_alives: u64,
+    /// Answers to keep-alive probes.
+    pub keep_alive_acks: u64,
     /// Probes of a zero window.
     pub zero_window_probes: u64,
     /// Segments that filled the other side's window.
     pub window_full: u64,
     /// Acknowledgments that only open the window.
     pub window_updates: u64,
-    /// Bytes missing from the capture for good.
+    /// Bytes missing from the capture for good; those that the snaplen cut off are not among them.
     pub missing_bytes: u64,
 }
 

@@ -5,7 +5,8 @@
 
 use crate::decode::packet::FrameRef;
 use crate::streams::{
-    CloseKind, Opening, Protocol, Side, SideFacts, StreamEvent, StreamEventKind, StreamRecord, TlsAlert,
+    CloseKind, Opening, Protocol, Side, SideFacts, StreamEvent, StreamEventKind, StreamMoment, StreamRecord,
+    TlsAlert,
 };
 use crate::units::Timestamp;
 
@@ -89,6 +90,28 @@ pub fn is_plain_close(alert: &TlsAlert) -> bool {
 }
 
 impl StreamClass {
+    /// All names (see [`Self::name`]), in order.
+    pub const NAMES: [&'static str; 18] = [
+        "closed-without-answer",
+        "encrypted-alert-then-close",
+        "good",
+        "half-open",
+        "keepalive-race",
+        "loss",
+        "midstream",
+        "plaintext-to-tls",
+        "refused",
+        "rejected",
+        "reset-before-data",
+        "reset-idle",
+        "reset-mid-exchange",
+        "server-errors",
+        "tls-alert",
+        "tls-to-plaintext",
+        "unanswered",
+        "zero-window",
+    ];
+
     /// False for facts, which come beside a primary class.
     pub fn is_primary(self) -> bool {
         !matches!(
@@ -173,6 +196,21 @@ impl StreamClass {
         list
     }
 
+    /// When the connection shows this class for the last time.
+    pub fn shown_until(self, record: &StreamRecord) -> Option<Timestamp> {
+        let last = |kinds: &[StreamEventKind], side| {
+            let events = record.events.iter().rev();
+            let mut of_kind = events.filter(|e| kinds.contains(&e.kind) && e.side == side);
+            of_kind.find_map(|e| e.time)
+        };
+        let until = match self {
+            Self::ZeroWindow { by } => last(&[StreamEventKind::ZeroWindow], by),
+            Self::Lossy { by } => last(&[StreamEventKind::Retransmission, StreamEventKind::LostSegment], by),
+            _ => None,
+        };
+        until.or(self.shown_at(record).0)
+    }
+
     /// When and where the connection shows this class best.
     pub fn shown_at(self, record: &StreamRecord) -> (Option<Timestamp>, FrameRef) {
         let stamped = |at: Option<(Timestamp, FrameRef)>| at.map(|(time, at)| (Some(time), at));
@@ -209,6 +247,27 @@ impl StreamClass {
             | Self::ClosedWithoutAnswer { .. } => stamped(record.close.at),
         };
         shown.unwrap_or((record.start, record.first))
+    }
+}
+
+/// The times at which a connection shows a class, in seconds, with how often; one time for most classes.
+pub fn seconds(class: StreamClass, record: &StreamRecord) -> Vec<(i64, u64)> {
+    let count: fn(&StreamMoment) -> u64 = match class {
+        StreamClass::Lossy { .. } => |moment| moment.retransmissions,
+        StreamClass::ZeroWindow { .. } => |moment| moment.zero_windows,
+        _ => |_| 0,
+    };
+    let counted: Vec<(i64, u64)> = record
+        .moments
+        .iter()
+        .map(|moment| (moment.second, count(moment)))
+        .filter(|(_, count)| *count > 0)
+        .collect();
+    if counted.is_empty() {
+        let once = class.shown_at(record).0;
+        once.map(|time| (time.secs(), 1)).into_iter().collect()
+    } else {
+        counted
     }
 }
 

@@ -1,6 +1,6 @@
 //! Connections of one kind between the same parties: what the diagnosis weighs, as it weighs groups of log rows.
 
-use super::class::{StreamClass, server_errors};
+use super::class::{StreamClass, seconds, server_errors};
 use super::hop::StreamHop;
 use super::sums::add_side;
 use super::times::CoarseTimes;
@@ -66,7 +66,7 @@ pub struct StreamGroup {
     pub first: Option<Timestamp>,
     /// Last time.
     pub last: Option<Timestamp>,
-    /// These times over time, in seconds.
+    /// How often it was shown, over time, in seconds.
     pub series: Series<u64>,
     /// The first frames that show it, at most [`MAX_PLACES`].
     pub places: BTreeSet<FrameRef>,
@@ -104,9 +104,9 @@ impl StreamGroup {
         let (time, place) = class.shown_at(record);
         self.count += 1;
         self.first = earliest(self.first, time);
-        self.last = self.last.max(time);
-        if let Some(time) = time {
-            self.series.add(time.secs(), 1);
+        self.last = self.last.max(class.shown_until(record));
+        for (second, count) in seconds(class, record) {
+            self.series.add(second, count);
         }
         if self.places.len() < MAX_PLACES || self.places.last().is_some_and(|last| place < *last) {
             self.places.insert(place);

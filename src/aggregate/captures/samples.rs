@@ -73,6 +73,7 @@ pub(crate) fn record(frame: u64) -> StreamRecord {
             ..Application::default()
         },
         events: Vec::new(),
+        moments: Vec::new(),
     }
 }
 
