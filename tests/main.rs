@@ -22,3 +22,5 @@ mod percentiles;
 mod rows;
 /// Runs the built program in a scratch folder.
 mod running;
+/// Connections of captures that others made, against what tshark says of them.
+mod streams_agreement;

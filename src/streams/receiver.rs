@@ -1,7 +1,7 @@
 //! What takes the bytes of a connection: the seam between reassembly and what the bytes say.
 
 use super::CapturePoint;
-use super::application::Chunk;
+use super::application::{Chunk, Conversation};
 use super::record::{Application, Side};
 use crate::decode::packet::{Endpoint, FrameRef};
 use crate::units::Timestamp;
@@ -41,5 +41,31 @@ impl Receiver for Ignore {
 
     fn finish(self) -> Application {
         Application::default()
+    }
+}
+
+impl Receiver for Conversation {
+    fn open(point: CapturePoint, client: Endpoint, server: Endpoint) -> Self {
+        Self::new(point, client, server)
+    }
+
+    fn chunk(&mut self, chunk: &Chunk<'_>) {
+        Self::chunk(self, chunk);
+    }
+
+    fn gap(&mut self, side: Side, bytes: u64) {
+        Self::gap(self, side, bytes);
+    }
+
+    fn closed(&mut self, side: Side, reset: bool, time: Option<Timestamp>, at: FrameRef) {
+        Self::closed(self, side, reset, time, at);
+    }
+
+    fn wants_bytes(&self) -> bool {
+        Self::wants_bytes(self)
+    }
+
+    fn finish(self) -> Application {
+        Self::finish(self)
     }
 }

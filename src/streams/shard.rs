@@ -109,6 +109,9 @@ fn hash_of(flow: &FlowKey) -> u64 {
     rapidhash::v3::rapidhash_v3(&bytes)
 }
 
+/// A closed connection is kept for so many packets of the shard at least, whatever their times say.
+const LINGER_PACKETS: u64 = 256;
+
 /// Where the state of a connection is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Handle {
@@ -151,7 +154,7 @@ pub struct Shard<R> {
     latest: Option<(FlowKey, u64, u32)>,
     udp: HashTable<u64>,
     packets: u64,
-    /// Latest time of any packet.
+    /// Time of the latest packet that has one.
     now: Option<i64>,
     summary: ShardSummary,
 }
@@ -189,7 +192,7 @@ impl<R: Receiver> Shard<R> {
     pub fn packet(&mut self, packet: &Packet, payload: &[u8], sink: &mut impl StreamSink) {
         self.packets += 1;
         if let Some(time) = packet.time {
-            self.now = self.now.max(Some(time.0));
+            self.now = Some(time.0);
         }
         match &packet.transport {
             Transport::Tcp(segment) => self.tcp(packet, segment, payload, sink),
@@ -367,7 +370,9 @@ impl<R: Receiver> Shard<R> {
             };
             let linger = i64::try_from(self.limits.linger_ns).unwrap_or(i64::MAX);
             let end = live.stream.end().map(|time| time.0.saturating_add(linger));
-            if end.is_none() || end >= self.now {
+            // A packet with a wrong time must not end all of them.
+            let many = self.packets.saturating_sub(ticket.written) >= LINGER_PACKETS;
+            if !many || end.is_none() || end >= self.now {
                 return;
             }
             self.closed.pop_front();

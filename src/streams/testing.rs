@@ -9,6 +9,7 @@ use crate::streams::receiver::Receiver;
 use crate::streams::record::{Application, Side};
 use crate::units::{InputId, Timestamp};
 use std::cell::RefCell;
+use std::fmt::Write as _;
 
 pub(super) const CLIENT: Endpoint = Endpoint {
     address: Address([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 10, 0, 0, 9]),
@@ -170,7 +171,7 @@ impl Receiver for Written {
         assert!(!chunk.bytes.is_empty());
         if self.last != Some(chunk.side) {
             let side = self.side(chunk.side);
-            self.text += &format!(" {side}:");
+            let _ = write!(self.text, " {side}:");
             self.last = Some(chunk.side);
         }
         self.text += &String::from_utf8_lossy(chunk.bytes);
@@ -178,12 +179,12 @@ impl Receiver for Written {
 
     fn gap(&mut self, side: Side, bytes: u64) {
         let side = self.side(side);
-        self.text += &format!(" {side}-{bytes}");
+        let _ = write!(self.text, " {side}-{bytes}");
     }
 
     fn closed(&mut self, side: Side, reset: bool, _: Option<Timestamp>, _: FrameRef) {
         let side = self.side(side);
-        self.text += &format!(" {side}{}", if reset { '!' } else { '.' });
+        let _ = write!(self.text, " {side}{}", if reset { '!' } else { '.' });
     }
 
     fn finish(self) -> Application {

@@ -53,15 +53,27 @@ enum Scale {
 }
 
 /// Duplicate acknowledgments in a row.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Repeats {
-    /// None.
-    #[default]
-    None,
     /// So many.
     Count(u32),
-    /// The last one acknowledged data that the capture does not hold, which was said already.
+    /// None since the other side acknowledged data of this one that the capture does not hold.
     Unseen,
+}
+
+impl Default for Repeats {
+    fn default() -> Self {
+        Self::Count(0)
+    }
+}
+
+impl Repeats {
+    fn count(self) -> u32 {
+        match self {
+            Self::Count(count) => count,
+            Self::Unseen => 0,
+        }
+    }
 }
 
 /// What the analysis remembers of the segments of one side.
@@ -78,6 +90,7 @@ pub(in crate::streams) struct Flow {
     /// Acknowledgment (0 without ACK) and window (unscaled) of its last segment.
     last_ack: u32,
     window: Option<u16>,
+    /// Duplicate acknowledgments in a row.
     repeats: Repeats,
     scale: Scale,
     /// Signs of its last segment.
@@ -164,7 +177,7 @@ pub(in crate::streams) fn analyze(
     note_bases(sender, receiver, segment);
     let mut signs = signs_of_sender(sender, receiver, segment);
     if segment.header.acknowledgment != sender.last_ack {
-        sender.repeats = Repeats::None;
+        sender.repeats = Repeats::default();
     }
     acknowledged_unseen(receiver, segment, &mut signs);
     if (segment.length > 0 || segment.is(TcpFlags::SYN | TcpFlags::FIN)) && !signs.any(Signs::KEEP_ALIVE) {
@@ -242,31 +255,26 @@ fn signs_of_sender(sender: &mut Flow, receiver: &Flow, segment: &Segment<'_>) ->
     } else if receiver.last.any(Signs::KEEP_ALIVE) {
         signs.add(Signs::KEEP_ALIVE_ACK);
     } else {
-        sender.repeats = Repeats::Count(match sender.repeats {
-            Repeats::None | Repeats::Unseen => 1,
-            Repeats::Count(count) => count.saturating_add(1),
-        });
+        sender.repeats = Repeats::Count(sender.repeats.count().saturating_add(1));
         signs.add(Signs::DUPLICATE_ACK);
     }
     signs
 }
 
-/// Data is acknowledged that was not seen: said once for each hole.
+/// Data is acknowledged that was not seen: said once for each hole, and once while only acknowledgments come.
 fn acknowledged_unseen(receiver: &mut Flow, segment: &Segment<'_>, signs: &mut Signs) {
-    let Some(whole_to) = receiver.whole_to else {
+    let (Some(whole_to), Some(next)) = (receiver.whole_to, receiver.next) else {
         return;
     };
     if !segment.is(TcpFlags::ACK) || !after(segment.header.acknowledgment, whole_to) {
         return;
     }
-    if let Some(next) = receiver.next
-        && after(whole_to, next)
-    {
+    if after(next, whole_to) {
         receiver.whole_to = Some(next);
         signs.add(Signs::ACKED_UNSEEN);
         return;
     }
-    if receiver.repeats == Repeats::None {
+    if receiver.repeats == Repeats::Count(0) {
         signs.add(Signs::ACKED_UNSEEN);
     }
     receiver.repeats = Repeats::Unseen;
@@ -287,17 +295,13 @@ fn sent_again(sender: &Flow, receiver: &Flow, segment: &Segment<'_>, first_rtt_n
         return;
     }
     let since = |time: i64| segment.time.wrapping_sub(time).cast_unsigned();
-    let repeats = match receiver.repeats {
-        Repeats::Count(count) => count,
-        Repeats::None | Repeats::Unseen => 0,
-    };
     let out_of_order_within = if first_rtt_ns == 0 {
         OUT_OF_ORDER_WITHIN_NS
     } else {
         first_rtt_ns
     };
     signs.add(
-        if repeats >= FAST_AFTER_REPEATS
+        if receiver.repeats.count() >= FAST_AFTER_REPEATS
             && receiver.last_ack == sequence
             && since(receiver.last_time) < FAST_WITHIN_NS
         {

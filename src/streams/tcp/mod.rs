@@ -61,7 +61,7 @@ impl<R: Receiver> Stream<R> {
         Self {
             key,
             serial,
-            client: u8::from(likely_server(&key, packet) == key.low),
+            client: u8::from(key.low != key.high && likely_server(&key, packet) == key.low),
             roles_seen: false,
             reused_ports,
             first: mark,
