@@ -14,9 +14,11 @@ use crate::aggregate::{CaptureTotals, Totals, address};
 use crate::catalog::Catalog;
 use crate::correlate::{Incident, names};
 use crate::decode::log::{Content, LogDecoder, may_cut};
-use crate::error::Problem;
 use crate::decode::packet::PacketBlock;
-use crate::input::{self, Block, BlockReader, ByteReader, Discovery, ReadOptions, Source, SourceKind, capture_sets};
+use crate::error::Problem;
+use crate::input::{
+    self, Block, BlockReader, ByteReader, Discovery, ReadOptions, Source, SourceKind, capture_sets,
+};
 use crate::matcher::Matcher;
 use crate::options::TimeBound;
 use crate::progress::{NoProgress, Progress};
@@ -343,7 +345,6 @@ fn close(slot: &mut Slot) {
             kind: Some(reader.kind()),
             compression: Some(reader.compression()),
             summary: Some(reader.finish()),
-            capture: None,
             failure: None,
             capture: None,
             left_out: false,

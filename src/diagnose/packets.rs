@@ -163,8 +163,7 @@ fn fits(rule: &PacketRule, connections: &Connections<'_>) -> bool {
     };
     let [client, server] = connections.key.speak;
     rule.trouble.iter().any(|name| name == class.name())
-        && (rule.alerts.is_empty()
-            || alert_of(class).is_some_and(|name| rule.alerts.contains(&name)))
+        && (rule.alerts.is_empty() || alert_of(class).is_some_and(|name| rule.alerts.contains(&name)))
         && rule
             .by
             .as_deref()
@@ -356,10 +355,7 @@ fn measured(rule: &PacketRule, destination: &str, seen: &Seen<'_>) -> Measured {
             "{seconds}",
             &format!("{}.{}", zero_ns / 1_000_000_000, zero_ns / 100_000_000 % 10),
         )
-        .replace(
-            "{alert}",
-            &class.and_then(alert_of).unwrap_or_default(),
-        )
+        .replace("{alert}", &class.and_then(alert_of).unwrap_or_default())
         .replace("{icmp}", &class.and_then(icmp_of).unwrap_or_default())
         .replace("{by}", by)
         .replace("{window_of}", if by == "client" { &source } else { destination })

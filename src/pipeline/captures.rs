@@ -13,8 +13,8 @@ use crate::aggregate::Merge;
 use crate::aggregate::captures::CaptureTotals;
 use crate::decode::packet::{Packet, PacketBlock, Transport};
 use crate::input::{ByteReader, Source, SourceKind};
-use crate::report::build::{CaptureRead, InputRead};
 use crate::progress::Progress;
+use crate::report::build::{CaptureRead, InputRead};
 use crate::streams::application::Conversation;
 use crate::streams::{
     CapturePoint, DnsExchange, SHARDS, Shard, StreamLimits, StreamRecord, StreamSink, shard_of,
@@ -65,7 +65,10 @@ pub(super) struct CaptureRun<'r> {
 }
 
 /// Reads all captures.
-#[expect(clippy::disallowed_methods, reason = "one of the two places where threads start")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "one of the two places where threads start"
+)]
 pub(super) fn run(run: CaptureRun<'_>, progress: &dyn Progress) -> (CaptureTotals, Reads) {
     let workers = run.threads.max(1);
     if workers == 1 || run.points.len() >= workers {
@@ -106,12 +109,7 @@ impl CaptureRun<'_> {
     }
 
     /// A worker with capture points of its own.
-    fn work(
-        &self,
-        next: &AtomicUsize,
-        results: &Sender<(CaptureTotals, Reads)>,
-        progress: &dyn Progress,
-    ) {
+    fn work(&self, next: &AtomicUsize, results: &Sender<(CaptureTotals, Reads)>, progress: &dyn Progress) {
         loop {
             let index = next.fetch_add(1, Ordering::Relaxed);
             if index >= self.points.len() {
@@ -133,13 +131,11 @@ impl CaptureRun<'_> {
     }
 
     /// Reads a capture point with this thread and gives its packets to workers.
-    #[expect(clippy::disallowed_methods, reason = "one of the two places where threads start")]
-    fn drain_shared(
-        &self,
-        index: usize,
-        workers: usize,
-        progress: &dyn Progress,
-    ) -> (CaptureTotals, Reads) {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "one of the two places where threads start"
+    )]
+    fn drain_shared(&self, index: usize, workers: usize, progress: &dyn Progress) -> (CaptureTotals, Reads) {
         let (results_in, results) = bounded(1);
         let (done_in, done) = unbounded::<PacketBlock>();
         std::thread::scope(|scope| {
@@ -237,7 +233,8 @@ impl CaptureRun<'_> {
         if self.since.is_some() || self.until.is_some() {
             packets.retain(|packet| {
                 packet.time.is_none_or(|time| {
-                    self.since.is_none_or(|since| time >= since) && self.until.is_none_or(|until| time <= until)
+                    self.since.is_none_or(|since| time >= since)
+                        && self.until.is_none_or(|until| time <= until)
                 })
             });
         }

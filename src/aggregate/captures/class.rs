@@ -205,7 +205,10 @@ impl StreamClass {
         };
         let until = match self {
             Self::ZeroWindow { by } => last(&[StreamEventKind::ZeroWindow], by),
-            Self::Lossy { by } => last(&[StreamEventKind::Retransmission, StreamEventKind::LostSegment], by),
+            Self::Lossy { by } => last(
+                &[StreamEventKind::Retransmission, StreamEventKind::LostSegment],
+                by,
+            ),
             _ => None,
         };
         until.or(self.shown_at(record).0)

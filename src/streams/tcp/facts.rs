@@ -105,7 +105,11 @@ impl Rare {
             return;
         };
         let full = self.moments.len() >= MAX_MOMENTS;
-        let known = self.moments.iter_mut().rev().find(|moment| moment.second == second);
+        let known = self
+            .moments
+            .iter_mut()
+            .rev()
+            .find(|moment| moment.second == second);
         match known {
             Some(moment) => count(moment),
             None if full => {
