@@ -6,6 +6,8 @@
 //! of others: an input is read by one worker at a time, and its blocks are worked on by all. Every worker has
 //! one buffer, which it uses again; a slow merge slows the workers, and nothing waits unboundedly.
 
+pub mod capture_reader;
+
 use crate::aggregate::collector::{Collector, CollectorOptions, Origin, Partial};
 use crate::aggregate::{Totals, address};
 use crate::catalog::Catalog;

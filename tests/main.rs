@@ -4,6 +4,8 @@
 
 /// Inputs that are damaged or hostile: what can be read is reported, the rest is named.
 mod bad_input;
+/// Captures that others made agree with what tshark says of them, where there are such.
+mod captures_shared;
 /// The recorded incidents of `corpora/`: verdict, counts, references, exit status.
 mod cases;
 /// The built program and its streams: what needs no engine.
@@ -20,3 +22,5 @@ mod percentiles;
 mod rows;
 /// Runs the built program in a scratch folder.
 mod running;
+/// Connections of captures that others made, against what tshark says of them.
+mod streams_agreement;

@@ -7,6 +7,7 @@
 //! incident, and not if they are words for a place to keep logs.
 
 use super::Identity;
+use super::capture_sets::{split_name, without_times};
 use std::path::Path;
 
 /// Containers of the mesh that people put into file names.
@@ -83,6 +84,11 @@ pub(super) fn identify(path: &Path, shown: usize) -> Identity {
         return Identity::default();
     };
     let named_by_people = &folders[folders.len().saturating_sub(shown.saturating_sub(1))..];
+    if let Some((stem, ..)) = split_name(file) {
+        let (pattern, _) = without_times(stem);
+        let stem = pattern.trim_matches(['#', '-', '_', '.']);
+        return from_capture(stem, folders, named_by_people);
+    }
     from_kubelet_file(file)
         .or_else(|| from_kubelet_folders(folders))
         .or_else(|| from_must_gather(folders))
@@ -144,7 +150,7 @@ fn from_bug_report(folders: &[&str], stem: &str) -> Option<Identity> {
 /// `<pod>.istio-proxy.log`, `<pod>-istio-proxy.log`, `<pod>/istio-proxy.log`, `<pod>.log`.
 fn from_names(stem: &str, folders: &[&str], named_by_people: &[&str]) -> Option<Identity> {
     if CONTAINERS.contains(&stem) {
-        return Some(from_pod_folder(stem, folders, named_by_people));
+        return Some(from_pod_folder(Some(stem), folders, named_by_people));
     }
     if let Some((pod, container)) = split_container(stem) {
         let known = is_label(pod) && !is_place(pod);
@@ -153,8 +159,46 @@ fn from_names(stem: &str, folders: &[&str], named_by_people: &[&str]) -> Option<
     is_generated(stem).then(|| identity(Some(stem), None, None))
 }
 
+/// `<pod>.<interface>.pcap`, `<pod>-<interface>.pcap`, `<pod>/<interface>.pcap`, `<pod>.pcap`.
+fn from_capture(stem: &str, folders: &[&str], named_by_people: &[&str]) -> Identity {
+    let kubelet = from_kubelet_folders(folders).or_else(|| from_must_gather(folders));
+    let (name, interface) = match stem.rsplit_once(['.', '-', '_']) {
+        _ if is_interface(stem) => (None, Some(stem)),
+        Some((name, interface)) if is_interface(interface) => (Some(name), Some(interface)),
+        _ => (Some(stem), None),
+    };
+    let named = match name {
+        None => from_pod_folder(None, folders, named_by_people),
+        Some(name) if is_generated(name) => identity(Some(name), None, None),
+        // A name without an interface may be any word.
+        Some(name) if interface.is_some() && is_label(name) && !is_place(name) => {
+            identity(Some(name), None, None)
+        }
+        Some(_) => Identity::default(),
+    };
+    Identity {
+        interface: interface.map(str::to_owned),
+        ..kubelet.unwrap_or(named)
+    }
+}
+
+/// Names of network interfaces as Linux and its container networks give them.
+const INTERFACES: &[&str] = &[
+    "eth", "ens", "enp", "eno", "veth", "cali", "cilium", "lxc", "vxlan", "flannel", "cni", "br", "bond",
+    "wg", "tunl", "gke", "azv", "eni", "net", "wlan",
+];
+
+fn is_interface(name: &str) -> bool {
+    // Linux allows 15 bytes (IFNAMSIZ).
+    matches!(name, "lo" | "any")
+        || (name.len() <= 15
+            && has_digit(name)
+            && name.bytes().all(|byte| byte.is_ascii_alphanumeric())
+            && INTERFACES.iter().any(|prefix| name.starts_with(prefix)))
+}
+
 /// `[<namespace>/]<pod>/<container>.log`.
-fn from_pod_folder(container: &str, folders: &[&str], named_by_people: &[&str]) -> Identity {
+fn from_pod_folder(container: Option<&str>, folders: &[&str], named_by_people: &[&str]) -> Identity {
     let given = |name: &&str| is_label(name) && !is_place(name);
     let pod = match (folders.last(), named_by_people.last()) {
         (Some(pod), _) if is_generated(pod) => Some(*pod),
@@ -165,7 +209,7 @@ fn from_pod_folder(container: &str, folders: &[&str], named_by_people: &[&str]) 
         [.., namespace, _] if pod.is_some() && given(namespace) => Some(*namespace),
         _ => None,
     };
-    identity(pod, namespace, Some(container))
+    identity(pod, namespace, container)
 }
 
 fn split_container(stem: &str) -> Option<(&str, &str)> {
@@ -182,6 +226,7 @@ fn identity(pod: Option<&str>, namespace: Option<&str>, container: Option<&str>)
         namespace: namespace.map(str::to_owned),
         container: container.map(str::to_owned),
         node: None,
+        interface: None,
     }
 }
 
@@ -280,11 +325,54 @@ mod tests {
             namespace,
             container,
             node,
+            interface,
         } = identify(Path::new(path), shown);
-        assert_eq!(node, None);
+        assert_eq!((node, interface), (None, None));
         [namespace, pod, container]
             .map(|name| name.unwrap_or("-".into()))
             .join("/")
+    }
+
+    #[test]
+    fn captures() {
+        let cases = [
+            (
+                "productpage-v1.eth0.pcap.gz",
+                Some("productpage-v1"),
+                Some("eth0"),
+            ),
+            ("a/ratings-v1.lo.pcapng", Some("ratings-v1"), Some("lo")),
+            ("ratings-v1-any.pcap3", Some("ratings-v1"), Some("any")),
+            (
+                "ratings-v1_eth0-20261102_031244.pcap",
+                Some("ratings-v1"),
+                Some("eth0"),
+            ),
+            (
+                "ratings-v1.eth0_00001_20261102031244.pcapng",
+                Some("ratings-v1"),
+                Some("eth0"),
+            ),
+            ("web/ratings-v1/eth0.pcap", Some("ratings-v1"), Some("eth0")),
+            ("eth0.pcap", None, Some("eth0")),
+            ("captures/eth0.pcap", None, Some("eth0")),
+            (
+                "reviews-v2-6d8c9f7b5d-x2k4p.pcap",
+                Some("reviews-v2-6d8c9f7b5d-x2k4p"),
+                None,
+            ),
+            ("capture.eth0.pcap", None, Some("eth0")),
+            ("http.pcap", None, None),
+            ("20261102031244.pcap", None, None),
+        ];
+        for (path, pod, interface) in cases {
+            let found = identify(Path::new(path), 3);
+            assert_eq!(
+                (found.pod.as_deref(), found.interface.as_deref(), found.container),
+                (pod, interface, None),
+                "{path}"
+            );
+        }
     }
 
     const ID: &str = "4f53cda18c2baa0c0354bb5f9a3ecbe5ed12ab4d8e11ba873c2f11161202b945";

@@ -4,6 +4,8 @@
 //! [`Block`]s, decompressed and cut between records. Never: looks at what a record means; that question is
 //! put to the caller through [`RecordBoundary`], so that this stage knows no log format.
 
+mod bytes;
+pub mod capture_sets;
 mod cutting;
 mod decompress;
 mod discover;
@@ -15,6 +17,7 @@ mod reader;
 mod sniff;
 mod walk;
 
+pub use bytes::ByteReader;
 pub use discover::{Discovery, Unreadable, discover};
 pub use read::{OpenError, ReadOptions, ReadSummary};
 pub use reader::BlockReader;
@@ -45,6 +48,8 @@ pub struct Identity {
     pub container: Option<String>,
     /// Node name.
     pub node: Option<String>,
+    /// Network interface that a capture was taken on.
+    pub interface: Option<String>,
 }
 
 /// One input to be read: a file, standard input or a named pipe.

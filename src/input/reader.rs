@@ -88,9 +88,15 @@ impl BlockReader {
     }
 
     /// What the input holds. Only [`SourceKind::Text`] has blocks; for the others but
-    /// [`SourceKind::Empty`] a [`Problem`](crate::error::Problem) says what to do.
+    /// [`SourceKind::Capture`] (see [`super::ByteReader`]) and [`SourceKind::Empty`] a
+    /// [`Problem`](crate::error::Problem) says what to do.
     pub fn kind(&self) -> SourceKind {
         self.kind
+    }
+
+    /// Which input.
+    pub fn input(&self) -> InputId {
+        self.input
     }
 
     /// How it is compressed.
@@ -200,7 +206,7 @@ impl BlockReader {
     }
 
     /// Reads on behind `filled` up to `target`; gives what is filled then, less than `target` at the end only.
-    fn fill(&mut self, buffer: &mut Vec<u8>, mut filled: usize, target: usize) -> usize {
+    pub(super) fn fill(&mut self, buffer: &mut Vec<u8>, mut filled: usize, target: usize) -> usize {
         if buffer.len() < target {
             buffer.reserve_exact(target - buffer.len());
             buffer.resize(target, 0);

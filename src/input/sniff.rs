@@ -8,7 +8,7 @@
 pub enum SourceKind {
     /// Lines, whatever they say.
     Text,
-    /// A packet capture: pcap or pcapng. Not read by this version.
+    /// A packet capture: pcap or pcapng. Its bytes are given by [`ByteReader`](super::ByteReader).
     Capture,
     /// Several files in one. Not read by this version.
     Archive(ArchiveKind),
@@ -42,27 +42,39 @@ pub(super) struct Sniffed {
     pub(super) problem: Option<&'static str>,
 }
 
-const CAPTURE: &str = "a packet capture: captures are not read by this version; give its logs";
-const ARCHIVE: &str = "an archive: unpack it (`tar -xf` or `unzip`) and give the folder";
-const UTF16: &str = "UTF-16 or UTF-32 text: convert it with `iconv -f UTF-16 -t UTF-8` and read the result";
-const UNKNOWN: &str = "binary data without lines: nothing of it was read; give log files";
-const PACKED: &str = "compressed in a form that is not read: decompress it first (xz -d, bzip2 -d, lz4 -d)";
-const PACKED_TWICE: &str = "compressed more than once: decompress it once with `gzip -d` or `zstd -d`";
+const READ: Option<&str> = None;
+const OTHER_CAPTURE: Option<&str> = Some(
+    "a capture in a format that is not read: convert it with `editcap -F pcapng FILE NEW` and read the result",
+);
+const ARCHIVE: Option<&str> = Some("an archive: unpack it (`tar -xf` or `unzip`) and give the folder");
+const UTF16: Option<&str> =
+    Some("UTF-16 or UTF-32 text: convert it with `iconv -f UTF-16 -t UTF-8` and read the result");
+const UNKNOWN: Option<&str> = Some(
+    "binary data without lines: nothing of it was read; give log files, or captures as pcap or pcapng (`editcap -F \
+     pcapng FILE NEW` converts others)",
+);
+const PACKED: Option<&str> =
+    Some("compressed in a form that is not read: decompress it first (xz -d, bzip2 -d, lz4 -d)");
+const PACKED_TWICE: Option<&str> =
+    Some("compressed more than once: decompress it once with `gzip -d` or `zstd -d`");
 
 /// (offset, magic number, kind, problem), first match wins.
 ///
 /// pcap: draft-ietf-opsawg-pcap section 4, both byte orders, microseconds and nanoseconds, and the form of
 /// Kuznetsov's patch. pcapng: draft-ietf-opsawg-pcapng section 4.1; the byte-order magic at 8 is the one that
-/// cannot be text. zip: APPNOTE 4.3.7 and 4.3.16. tar: POSIX.1-2017 pax, ustar interchange format.
-const MAGICS: &[(usize, &[u8], SourceKind, &str)] = &[
-    (0, b"\xa1\xb2\xc3\xd4", SourceKind::Capture, CAPTURE),
-    (0, b"\xd4\xc3\xb2\xa1", SourceKind::Capture, CAPTURE),
-    (0, b"\xa1\xb2\x3c\x4d", SourceKind::Capture, CAPTURE),
-    (0, b"\x4d\x3c\xb2\xa1", SourceKind::Capture, CAPTURE),
-    (0, b"\xa1\xb2\xcd\x34", SourceKind::Capture, CAPTURE),
-    (0, b"\x34\xcd\xb2\xa1", SourceKind::Capture, CAPTURE),
-    (8, b"\x1a\x2b\x3c\x4d", SourceKind::Capture, CAPTURE),
-    (8, b"\x4d\x3c\x2b\x1a", SourceKind::Capture, CAPTURE),
+/// cannot be text. snoop: RFC 1761; GMBU: Network Monitor 2; XCP: `NetXray`. zip: APPNOTE 4.3.7 and 4.3.16. tar: POSIX.1-2017 pax, ustar interchange format.
+const MAGICS: &[(usize, &[u8], SourceKind, Option<&str>)] = &[
+    (0, b"\xa1\xb2\xc3\xd4", SourceKind::Capture, READ),
+    (0, b"\xd4\xc3\xb2\xa1", SourceKind::Capture, READ),
+    (0, b"\xa1\xb2\x3c\x4d", SourceKind::Capture, READ),
+    (0, b"\x4d\x3c\xb2\xa1", SourceKind::Capture, READ),
+    (0, b"\xa1\xb2\xcd\x34", SourceKind::Capture, READ),
+    (0, b"\x34\xcd\xb2\xa1", SourceKind::Capture, READ),
+    (8, b"\x1a\x2b\x3c\x4d", SourceKind::Capture, READ),
+    (8, b"\x4d\x3c\x2b\x1a", SourceKind::Capture, READ),
+    (0, b"snoop\0\0\0", SourceKind::Binary, OTHER_CAPTURE),
+    (0, b"GMBU", SourceKind::Binary, OTHER_CAPTURE),
+    (0, b"XCP\0", SourceKind::Binary, OTHER_CAPTURE),
     (0, b"PK\x03\x04", SourceKind::Archive(ArchiveKind::Zip), ARCHIVE),
     (0, b"PK\x05\x06", SourceKind::Archive(ArchiveKind::Zip), ARCHIVE),
     (257, b"ustar", SourceKind::Archive(ArchiveKind::Tar), ARCHIVE),
@@ -88,13 +100,10 @@ pub(super) fn sniff(head: &[u8]) -> Sniffed {
         .iter()
         .find(|(offset, magic, ..)| head.get(*offset..).is_some_and(|b| b.starts_with(magic)));
     match known {
-        Some(&(_, _, kind, problem)) => Sniffed {
-            kind,
-            problem: Some(problem),
-        },
+        Some(&(_, _, kind, problem)) => Sniffed { kind, problem },
         None if is_binary(head) => Sniffed {
             kind: SourceKind::Binary,
-            problem: Some(UNKNOWN),
+            problem: UNKNOWN,
         },
         None => Sniffed {
             kind: SourceKind::Text,
@@ -213,6 +222,11 @@ mod tests {
             ),
             ("pcapng", pcapng, SourceKind::Capture),
             (
+                "snoop",
+                b"snoop\0\0\0\0\0\0\x02\0\0\0\x04".to_vec(),
+                SourceKind::Binary,
+            ),
+            (
                 "zip",
                 b"PK\x03\x04rest".to_vec(),
                 SourceKind::Archive(ArchiveKind::Zip),
@@ -258,7 +272,7 @@ mod tests {
         for (name, head, kind) in cases {
             let sniffed = sniff(&head);
             assert_eq!(sniffed.kind, kind, "{name}");
-            let read = matches!(kind, SourceKind::Text | SourceKind::Empty);
+            let read = matches!(kind, SourceKind::Text | SourceKind::Capture | SourceKind::Empty);
             assert_eq!(
                 sniffed.problem.is_none(),
                 read,

@@ -6,12 +6,25 @@
 //! threads. Never: counts over connections (that is [`crate::aggregate`]), names hosts, judges.
 
 pub mod application;
+mod embryo;
+mod mark;
+mod reassembly;
+pub mod receiver;
 pub mod record;
+mod sequence;
+mod shard;
+mod tcp;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+mod twice;
 
 pub use record::{
     Application, CertificateFacts, Close, CloseKind, DnsExchange, DnsOutcome, Exchange, HttpFacts, Opening,
     Protocol, Side, SideFacts, StreamEvent, StreamEventKind, StreamRecord, TlsAlert, TlsFacts,
 };
+pub use shard::{LeftOut, Shard, ShardSummary, StreamLimits, StreamSink, shard_of};
 
 /// A place where packets were captured: the files of one rotated set have one, any other file has its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -80,7 +80,7 @@ pub struct StreamRecord {
     pub icmp_error: Option<((bool, u8, u8), Timestamp, FrameRef)>,
     /// Longest silence (no packet with payload in either direction) and what ended it.
     pub longest_idle_ns: u64,
-    /// True if a limit cut the record short (its later packets are counted, not analysed).
+    /// True if a limit cut the record short: its later packets, if there were any, are in a record of their own.
     pub truncated: bool,
     /// What it carried.
     pub application: Application,
@@ -149,13 +149,15 @@ pub struct SideFacts {
     pub acked_unseen: u64,
     /// Keep-alive probes.
     pub keep_alives: u64,
+    /// Answers to keep-alive probes.
+    pub keep_alive_acks: u64,
     /// Probes of a zero window.
     pub zero_window_probes: u64,
     /// Segments that filled the other side's window.
     pub window_full: u64,
     /// Acknowledgments that only open the window.
     pub window_updates: u64,
-    /// Bytes missing from the capture for good.
+    /// Bytes missing from the capture for good; those that the snaplen cut off are not among them.
     pub missing_bytes: u64,
 }
 

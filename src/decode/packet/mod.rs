@@ -4,6 +4,17 @@
 //! payload lies in the bytes that were given. Principal types: [`Packet`] and what [`container`] walks.
 //! Never: keeps anything about a connection; that is what [`crate::streams`] is for.
 
+mod capture;
+pub mod container;
+pub mod layers;
+mod summary;
+
+pub use capture::{CaptureDecoder, Decoded, PacketBlock};
+pub use summary::{
+    CaptureSummary, Comment, InterfaceFacts, LinkTypeFacts, MAX_COMMENT_BYTES, MAX_COMMENTS, MAX_LINK_TYPES,
+    MAX_LISTED_INTERFACES, MAX_NAME_BYTES, MAX_NAMED_ADDRESSES, MAX_NAMES, MAX_PROBLEMS,
+};
+
 use crate::units::{InputId, Timestamp};
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};

@@ -384,7 +384,7 @@ fn beginnings() {
             b"\xd4\xc3\xb2\xa1\x02\x00\x04\x00".to_vec(),
             SourceKind::Capture,
             None,
-            "a packet capture",
+            "",
         ),
     ];
     for (name, stored, kind, first, problem) in cases {

@@ -1,0 +1,552 @@
+//! The connections of one capture point whose key hashes to one number, from their first packet to their record.
+//!
+//! A shard depends on the order of its own packets only. What a limit ends is the oldest of its kind in that order, and
+//! is counted.
+
+use super::embryo::Embryo;
+use super::reassembly::{Budget, MAX_HELD_BYTES, MAX_HELD_BYTES_OF_SHARD};
+use super::receiver::Receiver;
+use super::record::{DnsExchange, StreamRecord};
+use super::tcp::{Shared, Stream};
+use super::twice::Sights;
+use super::{CapturePoint, SHARDS};
+use crate::decode::packet::{Endpoint, FlowKey, IcmpMessage, Packet, TcpSegment, Transport};
+use hashbrown::HashTable;
+use std::collections::VecDeque;
+
+/// What a shard may keep at a time. The defaults bound all shards of a capture point to about 250 MiB, without what
+/// receivers keep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StreamLimits {
+    /// Connections with more than one SYN.
+    pub live: usize,
+    /// Connections of which one SYN was seen and nothing else.
+    pub embryonic: usize,
+    /// Bytes that wait for a missing segment, in one direction of a connection.
+    pub held_bytes: usize,
+    /// The same for all connections of the shard.
+    pub held_bytes_of_shard: usize,
+    /// How long a closed connection is kept for stragglers, in nanoseconds of packet time.
+    pub linger_ns: u64,
+    /// UDP flows that are told apart.
+    pub udp_flows: usize,
+}
+
+impl Default for StreamLimits {
+    fn default() -> Self {
+        Self {
+            live: 2048,
+            embryonic: 8192,
+            held_bytes: MAX_HELD_BYTES,
+            held_bytes_of_shard: MAX_HELD_BYTES_OF_SHARD,
+            // Twice the TIME-WAIT of Linux: no sane client uses the port again before.
+            linger_ns: 120_000_000_000,
+            udp_flows: 16_384,
+        }
+    }
+}
+
+/// Takes what a shard has finished.
+pub trait StreamSink {
+    /// A TCP connection is over.
+    fn stream(&mut self, record: StreamRecord);
+    /// A DNS question has its answer, or will have none.
+    fn dns(&mut self, exchange: DnsExchange);
+}
+
+/// What a shard counted beside its connections.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ShardSummary {
+    /// Records handed out.
+    pub streams: u64,
+    /// TCP packets.
+    pub tcp_packets: u64,
+    /// UDP flows, up to the limit.
+    pub udp_flows: u64,
+    /// UDP packets.
+    pub udp_packets: u64,
+    /// ICMP messages.
+    pub icmp_packets: u64,
+    /// ICMP errors that quote a TCP connection which is not in the capture.
+    pub icmp_unmatched: u64,
+    /// Everything else: fragments, other protocols.
+    pub other_packets: u64,
+    /// What limits left out.
+    pub left_out: LeftOut,
+}
+
+/// What the limits of a shard left out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LeftOut {
+    /// Connections whose record ends early: they were open when there were too many.
+    pub cut_short: u64,
+    /// The same for connections of one SYN: their record is right unless more packets came.
+    pub embryonic: u64,
+    /// Gaps in the bytes of a connection that were given up because too much waited behind them.
+    pub gaps_given_up: u64,
+    /// UDP packets of flows beyond the limit (or of flows within it that were not told apart any more).
+    pub udp_packets: u64,
+}
+
+/// Which shard a packet of this connection belongs to. The same for both directions and on every machine.
+pub fn shard_of(point: CapturePoint, flow: &FlowKey) -> usize {
+    let hash = hash_of(flow) ^ u64::from(point.0).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    // The high bits: the tables of a shard use the low ones.
+    usize::try_from(hash >> 58).unwrap_or(0) % SHARDS
+}
+
+/// Hash of a connection with a fixed seed.
+fn hash_of(flow: &FlowKey) -> u64 {
+    let mut bytes = [0; 36];
+    for (endpoint, place) in [&flow.low, &flow.high]
+        .into_iter()
+        .zip(bytes.chunks_exact_mut(18))
+    {
+        let (address, port) = place.split_at_mut(16);
+        address.copy_from_slice(&endpoint.address.0);
+        port.copy_from_slice(&endpoint.port.to_be_bytes());
+    }
+    rapidhash::v3::rapidhash_v3(&bytes)
+}
+
+/// A closed connection is kept for so many packets of the shard at least, whatever their times say.
+const LINGER_PACKETS: u64 = 256;
+
+/// Where the state of a connection is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Handle {
+    Embryo(u32),
+    Stream(u32),
+}
+
+/// A place in a queue: the connection that had this serial number, if it still is there.
+#[derive(Clone, Copy, Debug)]
+struct Ticket {
+    slot: u32,
+    serial: u64,
+    /// Packets of the shard when the ticket was written.
+    written: u64,
+}
+
+#[derive(Debug)]
+struct Slot<R> {
+    stream: Stream<R>,
+    /// Packets of the shard at its last one.
+    touched: u64,
+    /// It stands in the queue of closed ones.
+    closed: bool,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Shard<R> {
+    limits: StreamLimits,
+    shared: Shared,
+    index: HashTable<Handle>,
+    embryos: Slab<Embryo>,
+    streams: Slab<Slot<R>>,
+    /// Embryos in order of their SYN; streams in order of their last packet, when the ticket was written; closed ones
+    /// in order of their close.
+    young: VecDeque<Ticket>,
+    open: VecDeque<Ticket>,
+    closed: VecDeque<Ticket>,
+    sights: Sights,
+    latest: Option<(FlowKey, u64, u32)>,
+    udp: HashTable<u64>,
+    packets: u64,
+    /// Time of the latest packet that has one.
+    now: Option<i64>,
+    summary: ShardSummary,
+}
+
+impl<R: Receiver> Shard<R> {
+    /// Empty.
+    pub fn new(point: CapturePoint, limits: &StreamLimits) -> Self {
+        Self {
+            limits: *limits,
+            shared: Shared {
+                point,
+                budget: Budget {
+                    held: 0,
+                    direction: limits.held_bytes,
+                    shard: limits.held_bytes_of_shard,
+                    given_up: 0,
+                },
+            },
+            index: HashTable::new(),
+            embryos: Slab::default(),
+            streams: Slab::default(),
+            young: VecDeque::new(),
+            open: VecDeque::new(),
+            closed: VecDeque::new(),
+            sights: Sights::default(),
+            latest: None,
+            udp: HashTable::new(),
+            packets: 0,
+            now: None,
+            summary: ShardSummary::default(),
+        }
+    }
+
+    /// Takes the next packet of this shard, in capture order, with its payload as far as it was captured.
+    pub fn packet(&mut self, packet: &Packet, payload: &[u8], sink: &mut impl StreamSink) {
+        self.packets += 1;
+        if let Some(time) = packet.time {
+            self.now = Some(time.0);
+        }
+        match &packet.transport {
+            Transport::Tcp(segment) => self.tcp(packet, segment, payload, sink),
+            Transport::Udp => self.udp(packet),
+            Transport::Icmp(message) => self.icmp(packet, message, sink),
+            Transport::Fragment | Transport::Other(_) | Transport::NotIp => self.summary.other_packets += 1,
+        }
+    }
+
+    /// All packets were given: connections that are still there are handed out in order of their first packet.
+    pub fn finish(mut self, sink: &mut impl StreamSink) -> ShardSummary {
+        let mut left: Vec<(u64, Handle)> = self
+            .index
+            .iter()
+            .map(|handle| (self.serial(*handle), *handle))
+            .collect();
+        left.sort_unstable_by_key(|(serial, _)| *serial);
+        for (_, handle) in left {
+            match handle {
+                Handle::Embryo(slot) => self.hand_out_embryo(slot, false, sink),
+                Handle::Stream(slot) => self.hand_out(slot, false, sink),
+            }
+        }
+        self.summary.left_out.gaps_given_up = self.shared.budget.given_up;
+        self.summary.udp_flows = self.udp.len() as u64;
+        self.summary
+    }
+
+    fn tcp(&mut self, packet: &Packet, segment: &TcpSegment, payload: &[u8], sink: &mut impl StreamSink) {
+        self.summary.tcp_packets += 1;
+        self.let_go_of_closed(sink);
+        let key = FlowKey::of(packet.source, packet.destination);
+        let (hash, slot) = match self.latest {
+            Some((latest, hash, slot)) if latest == key => (hash, Some(slot)),
+            _ => {
+                let hash = hash_of(&key);
+                (hash, self.stream_of(&key, hash, sink))
+            }
+        };
+        let seen_before = self.sights.seen_before(hash, packet, segment);
+        let slot = match slot {
+            Some(slot) if !self.ends(slot, packet.source, segment) => Some(slot),
+            Some(slot) => {
+                self.hand_out(slot, false, sink);
+                self.begin(key, hash, true, packet, segment, sink)
+            }
+            None => self.begin(key, hash, false, packet, segment, sink),
+        };
+        let Some(slot) = slot else { return };
+        self.latest = Some((key, hash, slot));
+        let Some(live) = self.streams.get_mut(slot) else {
+            return;
+        };
+        live.touched = self.packets;
+        live.stream
+            .packet(packet, segment, payload, seen_before, &mut self.shared);
+        if !live.closed && live.stream.is_over() {
+            live.closed = true;
+            let serial = live.stream.serial;
+            self.closed.push_back(Ticket {
+                slot,
+                serial,
+                written: self.packets,
+            });
+        }
+    }
+
+    /// The stream with this key; an embryo grows into one.
+    fn stream_of(&mut self, key: &FlowKey, hash: u64, sink: &mut impl StreamSink) -> Option<u32> {
+        let embryo = match self.find(key, hash)? {
+            Handle::Stream(slot) => return Some(slot),
+            Handle::Embryo(slot) => slot,
+        };
+        let young = *self.embryos.get(embryo)?;
+        self.forget(Handle::Embryo(embryo), hash);
+        self.embryos.remove(embryo);
+        let (first, syn) = (young.packet(), young.segment());
+        let slot = self.insert(*key, hash, young.serial, false, &first, sink);
+        if let Some(live) = self.streams.get_mut(slot) {
+            live.stream.packet(&first, &syn, &[], false, &mut self.shared);
+        }
+        Some(slot)
+    }
+
+    fn ends(&self, slot: u32, source: Endpoint, segment: &TcpSegment) -> bool {
+        segment.flags.syn()
+            && self.streams.get(slot).is_some_and(|live| {
+                let direction = live.stream.direction(source);
+                live.stream.is_ended_by(segment, direction)
+            })
+    }
+
+    /// A connection begins: in full, or as an embryo, for which there is no slot.
+    fn begin(
+        &mut self,
+        key: FlowKey,
+        hash: u64,
+        reused_ports: bool,
+        packet: &Packet,
+        segment: &TcpSegment,
+        sink: &mut impl StreamSink,
+    ) -> Option<u32> {
+        if !reused_ports && let Some(embryo) = Embryo::of(key, self.packets, packet, segment) {
+            self.insert_embryo(embryo, hash, sink);
+            return None;
+        }
+        Some(self.insert(key, hash, self.packets, reused_ports, packet, sink))
+    }
+
+    fn insert(
+        &mut self,
+        key: FlowKey,
+        hash: u64,
+        serial: u64,
+        reused_ports: bool,
+        packet: &Packet,
+        sink: &mut impl StreamSink,
+    ) -> u32 {
+        while self.streams.len() >= self.limits.live.max(1) {
+            self.make_room(sink);
+        }
+        let slot = self.streams.insert(Slot {
+            stream: Stream::new(key, serial, reused_ports, packet),
+            touched: self.packets,
+            closed: false,
+        });
+        self.open.push_back(Ticket {
+            slot,
+            serial,
+            written: self.packets,
+        });
+        self.remember(Handle::Stream(slot), hash);
+        slot
+    }
+
+    fn insert_embryo(&mut self, embryo: Embryo, hash: u64, sink: &mut impl StreamSink) {
+        while self.embryos.len() >= self.limits.embryonic.max(1) {
+            let Some(ticket) = self.young.pop_front() else {
+                break;
+            };
+            if self
+                .embryos
+                .get(ticket.slot)
+                .is_some_and(|young| young.serial == ticket.serial)
+            {
+                self.summary.left_out.embryonic += 1;
+                self.hand_out_embryo(ticket.slot, true, sink);
+            }
+        }
+        // Tickets of embryos that grew up stay in the queue: they must not pile up in it.
+        if self.young.len() > 2 * self.embryos.len() + 64 {
+            let embryos = &self.embryos;
+            self.young.retain(|ticket| {
+                embryos
+                    .get(ticket.slot)
+                    .is_some_and(|young| young.serial == ticket.serial)
+            });
+        }
+        let serial = embryo.serial;
+        let slot = self.embryos.insert(embryo);
+        self.young.push_back(Ticket {
+            slot,
+            serial,
+            written: serial,
+        });
+        self.remember(Handle::Embryo(slot), hash);
+    }
+
+    /// Hands out closed connections that were kept long enough.
+    fn let_go_of_closed(&mut self, sink: &mut impl StreamSink) {
+        while let Some(ticket) = self.closed.front().copied() {
+            let Some(live) = self.live(ticket) else {
+                self.closed.pop_front();
+                continue;
+            };
+            let linger = i64::try_from(self.limits.linger_ns).unwrap_or(i64::MAX);
+            let end = live.stream.end().map(|time| time.0.saturating_add(linger));
+            // A packet with a wrong time must not end all of them.
+            let many = self.packets.saturating_sub(ticket.written) >= LINGER_PACKETS;
+            if !many || end.is_none() || end >= self.now {
+                return;
+            }
+            self.closed.pop_front();
+            self.hand_out(ticket.slot, false, sink);
+        }
+    }
+
+    /// Hands out a connection: one that is closed, or else the one that was silent for longest.
+    fn make_room(&mut self, sink: &mut impl StreamSink) {
+        while let Some(ticket) = self.closed.pop_front() {
+            if self.live(ticket).is_some() {
+                self.hand_out(ticket.slot, false, sink);
+                return;
+            }
+        }
+        while let Some(ticket) = self.open.pop_front() {
+            let Some(live) = self.live(ticket) else { continue };
+            if live.touched > ticket.written {
+                let written = live.touched;
+                self.open.push_back(Ticket { written, ..ticket });
+                continue;
+            }
+            self.summary.left_out.cut_short += 1;
+            self.hand_out(ticket.slot, true, sink);
+            return;
+        }
+    }
+
+    fn live(&self, ticket: Ticket) -> Option<&Slot<R>> {
+        self.streams
+            .get(ticket.slot)
+            .filter(|live| live.stream.serial == ticket.serial)
+    }
+
+    fn hand_out(&mut self, slot: u32, cut_short: bool, sink: &mut impl StreamSink) {
+        let Some(key) = self.streams.get(slot).map(|live| live.stream.key) else {
+            return;
+        };
+        self.forget(Handle::Stream(slot), hash_of(&key));
+        self.latest = None;
+        if let Some(live) = self.streams.remove(slot) {
+            self.summary.streams += 1;
+            sink.stream(live.stream.record(&mut self.shared, cut_short));
+        }
+        if self.open.len() > 2 * self.streams.len() + 64 {
+            let streams = &self.streams;
+            self.open.retain(|ticket| {
+                streams
+                    .get(ticket.slot)
+                    .is_some_and(|live| live.stream.serial == ticket.serial)
+            });
+        }
+    }
+
+    fn hand_out_embryo(&mut self, slot: u32, cut_short: bool, sink: &mut impl StreamSink) {
+        let Some(young) = self.embryos.get(slot).copied() else {
+            return;
+        };
+        self.forget(Handle::Embryo(slot), hash_of(&young.key));
+        self.embryos.remove(slot);
+        let (packet, segment) = (young.packet(), young.segment());
+        let mut stream = Stream::<R>::new(young.key, young.serial, false, &packet);
+        stream.packet(&packet, &segment, &[], false, &mut self.shared);
+        self.summary.streams += 1;
+        sink.stream(stream.record(&mut self.shared, cut_short));
+    }
+
+    fn udp(&mut self, packet: &Packet) {
+        self.summary.udp_packets += 1;
+        let hash = hash_of(&FlowKey::of(packet.source, packet.destination));
+        if self.udp.find(hash, |known| *known == hash).is_some() {
+            return;
+        }
+        if self.udp.len() >= self.limits.udp_flows {
+            self.summary.left_out.udp_packets += 1;
+            return;
+        }
+        self.udp.insert_unique(hash, hash, |known| *known);
+    }
+
+    fn icmp(&mut self, packet: &Packet, message: &IcmpMessage, sink: &mut impl StreamSink) {
+        const TCP: u8 = 6;
+        self.summary.icmp_packets += 1;
+        let Some(quoted) = message.quoted.filter(|quoted| quoted.protocol == TCP) else {
+            return;
+        };
+        let key = FlowKey::of(quoted.source, quoted.destination);
+        let hash = hash_of(&key);
+        let slot = self.stream_of(&key, hash, sink);
+        match slot.and_then(|slot| self.streams.get_mut(slot)) {
+            Some(live) => live.stream.icmp(packet, message),
+            None => self.summary.icmp_unmatched += 1,
+        }
+    }
+
+    fn serial(&self, handle: Handle) -> u64 {
+        match handle {
+            Handle::Embryo(slot) => self.embryos.get(slot).map_or(0, |young| young.serial),
+            Handle::Stream(slot) => self.streams.get(slot).map_or(0, |live| live.stream.serial),
+        }
+    }
+
+    fn find(&self, key: &FlowKey, hash: u64) -> Option<Handle> {
+        self.index
+            .find(hash, |handle| {
+                key_of(&self.embryos, &self.streams, *handle) == Some(*key)
+            })
+            .copied()
+    }
+
+    fn remember(&mut self, handle: Handle, hash: u64) {
+        let (embryos, streams) = (&self.embryos, &self.streams);
+        self.index.insert_unique(hash, handle, |handle| {
+            key_of(embryos, streams, *handle).map_or(0, |key| hash_of(&key))
+        });
+    }
+
+    fn forget(&mut self, handle: Handle, hash: u64) {
+        if let Ok(entry) = self.index.find_entry(hash, |other| *other == handle) {
+            entry.remove();
+        }
+    }
+}
+
+fn key_of<R>(embryos: &Slab<Embryo>, streams: &Slab<Slot<R>>, handle: Handle) -> Option<FlowKey> {
+    match handle {
+        Handle::Embryo(slot) => embryos.get(slot).map(|young| young.key),
+        Handle::Stream(slot) => streams.get(slot).map(|live| live.stream.key),
+    }
+}
+
+/// Values that keep their place.
+#[derive(Debug)]
+struct Slab<T> {
+    places: Vec<Option<T>>,
+    free: Vec<u32>,
+}
+
+impl<T> Default for Slab<T> {
+    fn default() -> Self {
+        Self {
+            places: Vec::new(),
+            free: Vec::new(),
+        }
+    }
+}
+
+impl<T> Slab<T> {
+    fn len(&self) -> usize {
+        self.places.len() - self.free.len()
+    }
+
+    fn get(&self, slot: u32) -> Option<&T> {
+        self.places.get(slot as usize)?.as_ref()
+    }
+
+    fn get_mut(&mut self, slot: u32) -> Option<&mut T> {
+        self.places.get_mut(slot as usize)?.as_mut()
+    }
+
+    fn insert(&mut self, value: T) -> u32 {
+        if let Some(slot) = self.free.pop()
+            && let Some(place) = self.places.get_mut(slot as usize)
+        {
+            *place = Some(value);
+            return slot;
+        }
+        self.places.push(Some(value));
+        u32::try_from(self.places.len() - 1).unwrap_or(u32::MAX)
+    }
+
+    fn remove(&mut self, slot: u32) -> Option<T> {
+        let value = self.places.get_mut(slot as usize)?.take()?;
+        self.free.push(slot);
+        Some(value)
+    }
+}
