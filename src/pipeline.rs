@@ -343,7 +343,6 @@ fn close(slot: &mut Slot) {
             kind: Some(reader.kind()),
             compression: Some(reader.compression()),
             summary: Some(reader.finish()),
-            capture: None,
             failure: None,
             capture: None,
             left_out: false,
