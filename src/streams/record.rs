@@ -295,8 +295,12 @@ pub enum Protocol {
 pub struct TlsFacts {
     /// Client hellos.
     pub client_hellos: u64,
-    /// Server hellos.
+    /// Server hellos, without requests to try again.
     pub server_hellos: u64,
+    /// Server hellos that ask for another client hello (RFC 8446 section 4.1.4).
+    pub hello_retry_requests: u64,
+    /// Handshake messages in clear by type (RFC 8446 section 4), of both sides; a request to try again is a server hello.
+    pub handshake_messages: std::collections::BTreeMap<u8, u64>,
     /// First client hello.
     pub client_hello: Option<(Option<Timestamp>, FrameRef)>,
     /// First server hello.
@@ -315,9 +319,11 @@ pub struct TlsFacts {
     pub cipher_suite: Option<u16>,
     /// True if the session was resumed as far as can be seen.
     pub resumed: bool,
-    /// From the first client hello to the first application data (or the last handshake message) of the other side.
+    /// From the first client hello to the server's Finished (TLS 1.2), or to its first encrypted record (TLS 1.3): when
+    /// the client could go on.
     pub handshake_ns: Option<u64>,
-    /// True if application data went both ways: the handshake was good.
+    /// True if the handshake is known to be good: both sides sent Finished (TLS 1.2), or application data went both ways;
+    /// in TLS 1.3 the server's counts only after the client's Finished, and only beyond the size of an alert.
     pub established: bool,
     /// Alerts in clear, in order, at most 8.
     pub alerts: Vec<TlsAlert>,
