@@ -852,6 +852,7 @@ fn trouble(kind: &str, text: &str, connections: u64, refs: Vec<Ref>) -> CaptureT
         kind: kind.into(),
         text: text.into(),
         by: Some("server".into()),
+        spoken: String::new(),
         point: 0,
         server: "10.244.2.31:9080".into(),
         name: Some("ratings.prod.svc.cluster.local:9080".into()),
@@ -872,7 +873,7 @@ fn trouble(kind: &str, text: &str, connections: u64, refs: Vec<Ref>) -> CaptureT
         first: Some(at(3, 2, 11)),
         last: Some(at(3, 28, 55)),
         retransmissions: 0,
-        data_packets: 0,
+        segments: 0,
         zero_window_ms: 0.0,
         longest_zero_window_ms: 0.0,
         server_errors: 0,
@@ -888,6 +889,20 @@ fn troubles() -> Vec<CaptureTrouble> {
             211,
             vec![frame(0, 88_123), frame(0, 88_201), frame(1, 1_204)],
         ),
+        CaptureTrouble {
+            point: 1,
+            of: 993,
+            ..trouble("refused", "SYN answered by RST", 200, vec![frame(1, 1_204)])
+        },
+        CaptureTrouble {
+            spoken: "the client spoke HTTP/1, the server nothing".into(),
+            ..trouble(
+                "reset-mid-exchange",
+                "reset in mid-exchange by the server",
+                3,
+                vec![frame(0, 70_001)],
+            )
+        },
         CaptureTrouble {
             connections: 4,
             name: None,
@@ -909,7 +924,7 @@ fn troubles() -> Vec<CaptureTrouble> {
         },
         CaptureTrouble {
             retransmissions: 120,
-            data_packets: 5_004,
+            segments: 5_004,
             client_count: 9,
             ..trouble("loss", "loss of what the client sent", 63, vec![frame(1, 12)])
         },
@@ -1146,6 +1161,7 @@ pub(crate) fn captured_with_text(text: &str) -> Report {
     for trouble in &mut captures.troubles {
         trouble.kind = text.into();
         trouble.text = text.into();
+        trouble.spoken = text.into();
         trouble.server = text.into();
         trouble.name = Some(text.into());
         for client in &mut trouble.clients {

@@ -171,7 +171,7 @@ pub struct TimeQuality {
     pub zone: String,
     /// stated, assumed or forced.
     pub source: String,
-    /// Resolution of the records' times.
+    /// Resolution of the records' times; 0 where it is below a microsecond.
     pub resolution_us: u64,
     /// sorted or mixed.
     pub order: String,
@@ -945,6 +945,8 @@ pub struct CaptureTrouble {
     pub text: String,
     /// client or server: whose packets show it, where it is one of them.
     pub by: Option<String>,
+    /// Who spoke what, where it may explain the trouble; empty where connections differ.
+    pub spoken: String,
     /// Capture point.
     pub point: u64,
     /// Address and port of the server.
@@ -967,8 +969,8 @@ pub struct CaptureTrouble {
     pub last: Option<Timestamp>,
     /// Segments that the side sent again (of any sort but needlessly), in kind loss.
     pub retransmissions: u64,
-    /// Packets with payload of that side.
-    pub data_packets: u64,
+    /// Packets of that side that would be sent again if they were lost: with payload or SYN.
+    pub segments: u64,
     /// Time in which windows of that side were 0, in all connections together, in kind zero-window.
     pub zero_window_ms: f64,
     /// The longest of one connection.

@@ -75,7 +75,8 @@ pub enum StreamClass {
         /// Whose window.
         by: Side,
     },
-    /// Fact: segments of the side were sent again (needlessly so excepted) or are missing though not from the capture.
+    /// Fact: on a connection that was opened, segments of the side were sent again (needlessly so excepted) or are
+    /// missing before the capture point.
     Lossy {
         /// Whose segments.
         by: Side,
@@ -292,9 +293,11 @@ pub fn server_errors(record: &StreamRecord) -> u64 {
         .sum()
 }
 
+/// SYNs that nobody answers are sent again, too: that is no loss, and has classes of its own.
 fn lost(record: &StreamRecord, side: Side) -> bool {
+    let opened = matches!(record.opening, Opening::Established | Opening::Midstream);
     let facts = side_of(record, side);
-    facts.retransmissions + facts.fast_retransmissions + facts.lost_segments > 0
+    opened && facts.retransmissions + facts.fast_retransmissions + facts.lost_segments > 0
 }
 
 fn not_opened(record: &StreamRecord) -> Option<StreamClass> {

@@ -1,21 +1,24 @@
-//! Times of packets in microseconds: a short list while there are few, a histogram after that, and the least and
+//! Times of packets in nanoseconds: a short list while there are few, a histogram after that, and the least and
 //! the greatest exactly. What is read out does not depend on which of the two holds them, nor on the order of merging.
 
 use crate::aggregate::Merge;
 use hdrhistogram::Histogram;
 
 /// Times above this (one hour) count as this.
-pub const MAX_US: u64 = 3_600_000_000;
+pub const MAX_NS: u64 = 3_600_000_000_000;
 
-/// Times kept as a list (256 B); a histogram of two digits starts at 2 KiB, one of three at 16 KiB.
+/// Times are not told apart more finely: no capture is that exact, and each halving costs a histogram another 8 KiB.
+const UNIT_NS: u64 = 64;
+
+/// Times kept as a list (512 B); a histogram of two digits starts at 2 KiB, one of three at 16 KiB.
 const COLD_LIMIT: usize = 64;
 
 /// Times with `DIGITS` significant digits.
 #[derive(Clone, Debug)]
 pub struct Times<const DIGITS: u8> {
     store: Store,
-    min_us: u64,
-    max_us: u64,
+    min_ns: u64,
+    max_ns: u64,
 }
 
 /// Times of all that was captured: three digits, a few such tables.
@@ -26,7 +29,7 @@ pub type CoarseTimes = Times<2>;
 
 #[derive(Clone, Debug)]
 enum Store {
-    Cold(Vec<u32>),
+    Cold(Vec<u64>),
     Hot(Box<Histogram<u64>>),
 }
 
@@ -36,47 +39,42 @@ pub struct TimeFigures {
     /// Times.
     pub count: u64,
     /// Least.
-    pub min_us: u64,
+    pub min_ns: u64,
     /// Median.
-    pub p50_us: u64,
+    pub p50_ns: u64,
     /// 90th percentile.
-    pub p90_us: u64,
+    pub p90_ns: u64,
     /// 99th percentile.
-    pub p99_us: u64,
+    pub p99_ns: u64,
     /// Greatest.
-    pub max_us: u64,
+    pub max_ns: u64,
 }
 
 impl<const DIGITS: u8> Default for Times<DIGITS> {
     fn default() -> Self {
         Self {
             store: Store::Cold(Vec::new()),
-            min_us: u64::MAX,
-            max_us: 0,
+            min_ns: u64::MAX,
+            max_ns: 0,
         }
     }
 }
 
 impl<const DIGITS: u8> Times<DIGITS> {
-    /// Adds a time in nanoseconds, rounded to the nearest microsecond.
+    /// Adds a time.
     pub fn record_ns(&mut self, ns: u64) {
-        self.record_us(ns.saturating_add(500) / 1000);
-    }
-
-    /// Adds a time in microseconds.
-    pub fn record_us(&mut self, us: u64) {
-        let us = us.min(MAX_US);
-        self.min_us = self.min_us.min(us);
-        self.max_us = self.max_us.max(us);
+        let ns = ns.min(MAX_NS);
+        self.min_ns = self.min_ns.min(ns);
+        self.max_ns = self.max_ns.max(ns);
         if let Store::Cold(list) = &mut self.store {
             if list.len() < COLD_LIMIT {
-                list.push(u32::try_from(us).unwrap_or(u32::MAX));
+                list.push(ns);
                 return;
             }
             self.heat();
         }
         if let Store::Hot(histogram) = &mut self.store {
-            record_in(histogram, us);
+            record_in(histogram, ns);
         }
     }
 
@@ -103,22 +101,22 @@ impl<const DIGITS: u8> Times<DIGITS> {
         let at = |quantile| {
             histogram
                 .value_at_quantile(quantile)
-                .clamp(self.min_us, self.max_us)
+                .clamp(self.min_ns, self.max_ns)
         };
         Some(TimeFigures {
             count: histogram.len(),
-            min_us: self.min_us,
-            p50_us: at(0.5),
-            p90_us: at(0.9),
-            p99_us: at(0.99),
-            max_us: self.max_us,
+            min_ns: self.min_ns,
+            p50_ns: at(0.5),
+            p90_ns: at(0.9),
+            p99_ns: at(0.99),
+            max_ns: self.max_ns,
         })
     }
 
     /// Adds the times of `other`.
     pub fn merge_ref(&mut self, other: &Self) {
-        self.min_us = self.min_us.min(other.min_us);
-        self.max_us = self.max_us.max(other.max_us);
+        self.min_ns = self.min_ns.min(other.min_ns);
+        self.max_ns = self.max_ns.max(other.max_ns);
         if let (Store::Cold(mine), Store::Cold(theirs)) = (&mut self.store, &other.store)
             && mine.len() + theirs.len() <= COLD_LIMIT
         {
@@ -133,7 +131,7 @@ impl<const DIGITS: u8> Times<DIGITS> {
 
     fn histogram(&self) -> Option<Histogram<u64>> {
         // Fails only for more than five digits or an empty range.
-        let mut histogram = Histogram::new_with_max(self.max_us.max(2), DIGITS).ok()?;
+        let mut histogram = Histogram::new_with_bounds(UNIT_NS, self.max_ns.max(2 * UNIT_NS), DIGITS).ok()?;
         histogram.auto(true);
         Some(histogram)
     }
@@ -149,7 +147,7 @@ impl<const DIGITS: u8> Times<DIGITS> {
 
     fn add_to(&self, histogram: &mut Histogram<u64>) {
         match &self.store {
-            Store::Cold(list) => list.iter().for_each(|&us| record_in(histogram, u64::from(us))),
+            Store::Cold(list) => list.iter().for_each(|&ns| record_in(histogram, ns)),
             // Fails only if `histogram` cannot grow to hold the other's values; it resizes by itself.
             Store::Hot(other) => drop(histogram.add(&**other)),
         }
@@ -157,8 +155,8 @@ impl<const DIGITS: u8> Times<DIGITS> {
 }
 
 /// Fails only if the histogram cannot grow, which resizes by itself.
-fn record_in(histogram: &mut Histogram<u64>, us: u64) {
-    histogram.record(us).unwrap_or(());
+fn record_in(histogram: &mut Histogram<u64>, ns: u64) {
+    histogram.record(ns).unwrap_or(());
 }
 
 impl<const DIGITS: u8> Merge for Times<DIGITS> {
@@ -178,8 +176,8 @@ mod tests {
 
     fn of(values: &[u64]) -> FineTimes {
         let mut times = Times::default();
-        for &us in values {
-            times.record_us(us);
+        for &ns in values {
+            times.record_ns(ns);
         }
         times
     }
@@ -188,17 +186,17 @@ mod tests {
     fn nothing_has_no_figures_and_one_is_all_of_them() {
         assert_eq!(FineTimes::default().figures(), None);
         let figures = of(&[351]).figures().unwrap();
-        assert_eq!((figures.min_us, figures.p99_us, figures.max_us), (351, 351, 351));
+        assert_eq!((figures.min_ns, figures.p99_ns, figures.max_ns), (351, 351, 351));
         let mut times = CoarseTimes::default();
         times.record_ns(1_499);
         times.record_ns(u64::MAX);
         let figures = times.figures().unwrap();
-        assert_eq!((figures.min_us, figures.max_us), (1, MAX_US));
+        assert_eq!((figures.min_ns, figures.max_ns), (1_499, MAX_NS));
     }
 
     proptest! {
         #[test]
-        fn any_split_gives_the_same_figures(values in prop::collection::vec(0u64..5_000_000_000, 1..300), cut in 0usize..300) {
+        fn any_split_gives_the_same_figures(values in prop::collection::vec(0u64..5_000_000_000_000, 1..300), cut in 0usize..300) {
             let whole = of(&values);
             let (left, right) = values.split_at(cut.min(values.len()));
             let (mut ab, mut ba) = (of(left), of(right));
@@ -207,10 +205,10 @@ mod tests {
             prop_assert_eq!(whole.figures(), ab.figures());
             prop_assert_eq!(whole.figures(), ba.figures());
             let figures = whole.figures().unwrap();
-            let mut sorted: Vec<u64> = values.iter().map(|&us| us.min(MAX_US)).collect();
+            let mut sorted: Vec<u64> = values.iter().map(|&ns| ns.min(MAX_NS)).collect();
             sorted.sort_unstable();
             let median = sorted[(sorted.len() - 1) / 2];
-            prop_assert!(figures.p50_us.abs_diff(median) <= median / 500 + 1, "{} is not {median}", figures.p50_us);
+            prop_assert!(figures.p50_ns.abs_diff(median) <= median / 500 + UNIT_NS, "{} is not {median}", figures.p50_ns);
         }
     }
 }

@@ -199,6 +199,7 @@ fn icmpv6_name(icmp_type: u8, code: u8) -> String {
         (2, _) => "v6/packet-too-big",
         (3, 0) => "v6/time-exceeded/in-transit",
         (3, 1) => "v6/time-exceeded/reassembly",
+        (130..=132 | 143, _) => "v6/multicast-listener",
         (128, _) => "v6/echo-request",
         (129, _) => "v6/echo-reply",
         (133, _) => "v6/router-solicitation",

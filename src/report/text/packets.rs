@@ -61,6 +61,11 @@ fn point_name(report: &Report, point: &CapturePoint) -> String {
     }
 }
 
+/// A service of the cluster without the cluster's domain: `ratings.prod:9080`.
+fn brief(name: &str) -> String {
+    name.replacen(".svc.cluster.local", "", 1)
+}
+
 fn captured(report: &Report, page: &mut Page) {
     let clock = Clock::new(&report.window);
     let points = &report.captures.points;
@@ -158,8 +163,14 @@ fn troubles(report: &Report, page: &mut Page) {
         .pad_to(2)
         .push(Role::Faint, "what went wrong on connections");
     page.put(line);
+    let mut before: Option<&CaptureTrouble> = None;
     for trouble in troubles.iter().take(TROUBLES) {
-        one(report, trouble, page);
+        // 127.0.0.1 is another one in every pod.
+        let loopback = trouble.server.starts_with("127.") || trouble.server.starts_with("[::1]");
+        let same = |b: &CaptureTrouble| (&b.text, &b.server) == (&trouble.text, &trouble.server);
+        let again = !loopback && before.is_some_and(same);
+        one(report, trouble, again, page);
+        before = Some(trouble);
     }
     if troubles.len() > TROUBLES {
         let text = format!("… {} more in the JSON report", troubles.len() - TROUBLES);
@@ -183,10 +194,11 @@ fn label(kind: &str) -> (Role, &str) {
     }
 }
 
-fn one(report: &Report, trouble: &CaptureTrouble, page: &mut Page) {
+/// One kind of trouble with one server; `again` if the one before is the same as another capture point sees it.
+fn one(report: &Report, trouble: &CaptureTrouble, again: bool, page: &mut Page) {
     let clock = Clock::new(&report.window);
     let server = match &trouble.name {
-        Some(name) => format!("{name} ({})", trouble.server),
+        Some(name) => format!("{} ({})", brief(name), trouble.server),
         None => trouble.server.clone(),
     };
     let what = format!(
@@ -203,10 +215,19 @@ fn one(report: &Report, trouble: &CaptureTrouble, page: &mut Page) {
         (Some(at), _) => clock.time(at),
         _ => String::new(),
     };
-    let mut words = vec![what, from(trouble), when];
+    let mut words = if again {
+        let measure = measure(trouble);
+        let (bad, all) = (group(trouble.connections), group(trouble.of));
+        vec![format!(
+            "the same at another capture point: {bad} of {all}{measure}"
+        )]
+    } else {
+        vec![what, trouble.spoken.clone(), from(trouble), when]
+    };
     words.retain(|word| !word.is_empty());
     let text = words.join("; ");
     let (role, label) = label(&trouble.kind);
+    let label = if again { "" } else { label };
     page.labelled((role, label), COLUMN, Role::Plain, &text);
     let room = page.width().saturating_sub(COLUMN);
     for line in places(page, &report.inputs, &trouble.refs, trouble.connections, room) {
@@ -220,8 +241,8 @@ fn measure(trouble: &CaptureTrouble) -> String {
         "loss" => format!(
             ", {} of {} sent again ({})",
             group(trouble.retransmissions),
-            counted(trouble.data_packets, "data segment"),
-            share(trouble.retransmissions, trouble.data_packets)
+            counted(trouble.segments, "segment"),
+            share(trouble.retransmissions, trouble.segments)
         ),
         "zero-window" => format!(
             " for {} in all, {} at most",
@@ -333,7 +354,12 @@ fn servers(report: &Report, page: &mut Page) {
             Role::Plain
         };
         let mut cells = vec![
-            Cell::plain(server.name.as_ref().unwrap_or(&server.server)),
+            Cell::plain(
+                server
+                    .name
+                    .as_deref()
+                    .map_or_else(|| server.server.clone(), brief),
+            ),
             Cell::plain(seen_at.unwrap_or_default()),
             Cell::plain(group(server.connections)),
             Cell(role, group(server.failed)),
@@ -375,7 +401,7 @@ fn failed_names(report: &Report, page: &mut Page) {
     let clock = Clock::new(&report.window);
     page.blank();
     let mut table = Table::new(vec![
-        Column::new("name asked for in vain", Set::Flexible(24)),
+        Column::new("name asked for in vain", Set::Flexible(48)),
         Column::new("answer", Set::Left),
         Column::new("asked", Set::Right),
         Column::dropped("again", Set::Right, 4),

@@ -442,24 +442,24 @@ fn date(seconds: i64) -> Option<String> {
 fn in_us<const DIGITS: u8>(times: &TimesOf<DIGITS>) -> Times {
     times
         .figures()
-        .map_or_else(Times::default, |figures| scaled(&figures, 1.0))
+        .map_or_else(Times::default, |figures| scaled(&figures, 1000.0))
 }
 
 fn in_ms<const DIGITS: u8>(times: &TimesOf<DIGITS>) -> Times {
     times
         .figures()
-        .map_or_else(Times::default, |figures| scaled(&figures, 1000.0))
+        .map_or_else(Times::default, |figures| scaled(&figures, 1_000_000.0))
 }
 
 fn scaled(figures: &TimeFigures, divisor: f64) -> Times {
-    let of = |us: u64| super::figures::as_f64(us) / divisor;
+    let of = |ns: u64| super::figures::as_f64(ns) / divisor;
     Times {
         count: figures.count,
-        min: of(figures.min_us),
-        p50: of(figures.p50_us),
-        p90: of(figures.p90_us),
-        p99: of(figures.p99_us),
-        max: of(figures.max_us),
+        min: of(figures.min_ns),
+        p50: of(figures.p50_ns),
+        p90: of(figures.p90_ns),
+        p99: of(figures.p99_ns),
+        max: of(figures.max_ns),
     }
 }
 

@@ -2,13 +2,14 @@
 
 use super::{ms, refs};
 use crate::aggregate::captures::kept::Sort;
-use crate::aggregate::captures::{CaptureTotals, ServerKey, StreamClass, StreamGroup, words};
+use crate::aggregate::captures::{CaptureTotals, ServerKey, StreamClass, StreamGroup, StreamGroupKey, words};
 use crate::aggregate::signatures::earliest;
 use crate::correlate::Names;
 use crate::decode::packet::{Address, Endpoint, FrameRef};
 use crate::report::model::{CaptureClient, CaptureTrouble};
-use crate::streams::{CapturePoint, SideFacts};
+use crate::streams::{CapturePoint, Protocol, SideFacts};
 use crate::units::Timestamp;
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Kinds of trouble with a server that are listed.
@@ -29,12 +30,15 @@ struct Trouble {
     sent: SideFacts,
     longest_zero_window_ns: u64,
     server_errors: u64,
+    speak: BTreeSet<[Protocol; 2]>,
 }
 
 impl Trouble {
-    fn add(&mut self, client: Address, class: StreamClass, group: &StreamGroup) {
+    fn add(&mut self, key: &StreamGroupKey, group: &StreamGroup) {
+        let class = key.class;
         self.connections += group.count;
-        self.clients.insert(client);
+        self.clients.insert(key.client);
+        self.speak.insert(key.speak);
         self.first = earliest(self.first, group.first);
         self.last = self.last.max(group.last);
         self.places.extend(&group.places);
@@ -53,12 +57,19 @@ pub(super) fn troubles(totals: &CaptureTotals, names: &Names) -> Vec<CaptureTrou
         by_server
             .entry((key.class, key.point, key.server))
             .or_default()
-            .add(key.client, key.class, group);
+            .add(key, group);
+    }
+    // What several capture points see of one server stands together.
+    let mut most: BTreeMap<(StreamClass, Endpoint), u64> = BTreeMap::new();
+    for ((class, _, server), trouble) in &by_server {
+        let most = most.entry((*class, *server)).or_default();
+        *most = trouble.connections.max(*most);
     }
     let mut list: Vec<_> = by_server.into_iter().collect();
     list.sort_by_key(|((class, point, server), trouble)| {
-        let most = std::cmp::Reverse(trouble.connections);
-        (Sort::of(&[*class]), most, *class, *point, *server)
+        let most = Reverse(most.get(&(*class, *server)).copied().unwrap_or(0));
+        let sort = Sort::of(&[*class]);
+        (sort, most, *class, *server, Reverse(trouble.connections), *point)
     });
     list.truncate(MAX_TROUBLES);
     list.into_iter()
@@ -83,6 +94,7 @@ fn of_server(
         kind: class.name().to_owned(),
         text: class.text(),
         by: class.by().map(|by| words::side_name(by).to_owned()),
+        spoken: spoken(class, &trouble.speak),
         point: u64::from(point.0),
         server: server.to_string(),
         name: names.server(server),
@@ -102,10 +114,29 @@ fn of_server(
         first: trouble.first,
         last: trouble.last,
         retransmissions: only(lossy, again),
-        data_packets: only(lossy, sent.data_packets),
+        segments: only(lossy, sent.data_packets + sent.syn + sent.syn_ack),
         zero_window_ms: ms(only(zero, sent.zero_window_ns)),
         longest_zero_window_ms: ms(only(zero, trouble.longest_zero_window_ns)),
         server_errors: only(class == StreamClass::ServerErrors, trouble.server_errors),
         refs: refs(trouble.places.iter().take(MAX_REFS)),
+    }
+}
+
+/// Who spoke what, for the classes that it may explain.
+fn spoken(class: StreamClass, speak: &BTreeSet<[Protocol; 2]>) -> String {
+    let explains = matches!(
+        class,
+        StreamClass::PlaintextToTls
+            | StreamClass::TlsToPlaintext
+            | StreamClass::ResetMidExchange { .. }
+            | StreamClass::ClosedWithoutAnswer { .. }
+    );
+    match speak.first() {
+        Some([client, server]) if explains && speak.len() == 1 => format!(
+            "the client spoke {}, the server {}",
+            words::protocol_name(*client),
+            words::protocol_name(*server)
+        ),
+        _ => String::new(),
     }
 }
