@@ -155,6 +155,9 @@ fn compare(agreement: &mut Agreement, capture: &str, records: &[StreamRecord], o
     }
 }
 
+/// A count of a side.
+type Count = fn(&SideFacts) -> u64;
+
 fn compare_stream(agreement: &mut Agreement, place: &str, record: &StreamRecord, stream: &Value) {
     let a = stream["a"].as_str().unwrap_or_default();
     let b = stream["b"].as_str().unwrap_or_default();
@@ -179,7 +182,7 @@ fn compare_stream(agreement: &mut Agreement, place: &str, record: &StreamRecord,
         agreement.check("exact: initiator", place, &record.roles_seen, &false);
     }
     let sides = if a_is_client { ["ab", "ba"] } else { ["ba", "ab"] };
-    let names: [(&str, fn(&SideFacts) -> u64); 9] = [
+    let names: [(&str, Count); 9] = [
         ("packets", |side| side.packets),
         ("payload_bytes", |side| side.payload_bytes),
         ("syn", |side| side.syn),
