@@ -85,6 +85,9 @@ fn number(value: &Value) -> u64 {
     value.as_u64().unwrap_or(0)
 }
 
+/// A counter of a side.
+type Counter = fn(&SideFacts) -> u64;
+
 #[derive(Default)]
 struct Agreement {
     facts: BTreeMap<String, (u64, Vec<String>)>,
@@ -158,7 +161,7 @@ fn compare_stream(agreement: &mut Agreement, place: &str, record: &StreamRecord,
         agreement.check("exact: initiator", place, &record.roles_seen, &false);
     }
     let sides = if a_is_client { ["ab", "ba"] } else { ["ba", "ab"] };
-    let names: [(&str, fn(&SideFacts) -> u64); 9] = [
+    let names: [(&str, Counter); 9] = [
         ("packets", |side| side.packets),
         ("payload_bytes", |side| side.payload_bytes),
         ("syn", |side| side.syn),
@@ -230,7 +233,7 @@ fn times(agreement: &mut Agreement, place: &str, record: &StreamRecord, stream: 
 fn heuristics(agreement: &mut Agreement, place: &str, record: &StreamRecord, stream: &Value) {
     let analysis = &stream["analysis"];
     let theirs = |names: &[&str]| names.iter().map(|name| number(&analysis[*name])).sum::<u64>();
-    let ours = |get: fn(&SideFacts) -> u64| record.sides.iter().map(get).sum::<u64>();
+    let ours = |get: Counter| record.sides.iter().map(get).sum::<u64>();
     let facts: [(&str, u64, u64); 13] = [
         (
             "sent again or out of order",
