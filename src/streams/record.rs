@@ -88,12 +88,28 @@ pub struct StreamRecord {
     pub truncated: bool,
     /// What it carried.
     pub application: Application,
-    /// What stood out, in order of time, at most [`MAX_EVENTS`] of each kind.
+    /// What stood out, in order of time, at most [`MAX_EVENTS`] of each kind and side: the first ones and the last.
     pub events: Vec<StreamEvent>,
+    /// What was counted by second, in order of time: seconds in which something stood out, at most [`MAX_MOMENTS`].
+    pub moments: Vec<StreamMoment>,
 }
 
-/// Events of each kind that a record keeps.
+/// Events of each kind and side that a record keeps.
 pub const MAX_EVENTS: usize = 4;
+
+/// Seconds that a record tells apart; what comes later counts in the last one.
+pub const MAX_MOMENTS: usize = 128;
+
+/// What stood out in one second of a connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StreamMoment {
+    /// Seconds since the epoch.
+    pub second: i64,
+    /// Segments sent again, of any sort and side.
+    pub retransmissions: u64,
+    /// Times that a window was closed, of either side.
+    pub zero_windows: u64,
+}
 
 /// How a connection began.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -286,8 +302,12 @@ pub enum Protocol {
 pub struct TlsFacts {
     /// Client hellos.
     pub client_hellos: u64,
-    /// Server hellos.
+    /// Server hellos, without requests to try again.
     pub server_hellos: u64,
+    /// Server hellos that ask for another client hello (RFC 8446 section 4.1.4).
+    pub hello_retry_requests: u64,
+    /// Handshake messages in clear by type (RFC 8446 section 4), of both sides; a request to try again is a server hello.
+    pub handshake_messages: std::collections::BTreeMap<u8, u64>,
     /// First client hello.
     pub client_hello: Option<(Option<Timestamp>, FrameRef)>,
     /// First server hello.
@@ -306,9 +326,11 @@ pub struct TlsFacts {
     pub cipher_suite: Option<u16>,
     /// True if the session was resumed as far as can be seen.
     pub resumed: bool,
-    /// From the first client hello to the first application data (or the last handshake message) of the other side.
+    /// From the first client hello to the server's Finished (TLS 1.2), or to its first encrypted record (TLS 1.3): when
+    /// the client could go on.
     pub handshake_ns: Option<u64>,
-    /// True if application data went both ways: the handshake was good.
+    /// True if the handshake is known to be good: both sides sent Finished (TLS 1.2), or application data went both ways;
+    /// in TLS 1.3 the server's counts only after the client's Finished, and only beyond the size of an alert.
     pub established: bool,
     /// Alerts in clear, in order, at most 8.
     pub alerts: Vec<TlsAlert>,

@@ -162,3 +162,6 @@ impl CaptureDecoder {
 
 /// Padding of a last record that may be missing.
 const PADDING_BYTES_MAX: u64 = 3;
+
+#[cfg(test)]
+mod tests;

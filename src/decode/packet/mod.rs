@@ -7,6 +7,8 @@
 mod capture;
 pub mod container;
 pub mod layers;
+#[cfg(test)]
+mod samples;
 mod summary;
 
 pub use capture::{CaptureDecoder, Decoded, PacketBlock};

@@ -314,8 +314,8 @@ pub(super) fn late_tls(bytes: &[u8]) -> bool {
     }
 }
 
-/// The header of an HTTP/2 frame: length, type, flags, stream; `None` where it cannot be one (RFC 9113 section 4.1).
-/// Frames above the initial limit of 16 KiB are rare but allowed; above 1 MiB nobody sends them.
+/// The header of an HTTP/2 frame: length, type, flags, stream; `None` where it cannot be one (RFC 9113 sections 4.1 and
+/// 6). Types that are not known are to be ignored (section 5.5).
 pub(super) fn http2_frame(header: [u8; 9]) -> Option<(u32, u8, u8, u32)> {
     let mut reader = Reader(&header);
     let (length, kind, flags) = (reader.u24()?, reader.u8()?, reader.u8()?);
@@ -329,10 +329,13 @@ pub(super) fn http2_frame(header: [u8; 9]) -> Option<(u32, u8, u8, u32)> {
         6 => stream == 0 && length == 8,
         7 => stream == 0 && length >= 8,
         8 => length == 4,
-        _ => false,
+        _ => true,
     };
-    (sound && length <= 1 << 20).then_some((length, kind, flags, stream))
+    sound.then_some((length, kind, flags, stream))
 }
+
+/// Longest frame that is believed where nothing says that a frame begins; 16 KiB is the initial limit.
+const MAX_LATE_FRAME: u32 = 1 << 20;
 
 /// True if `bytes` are whole frames, or at least two of them and then the beginning of another.
 pub(super) fn frames_fit(bytes: &[u8]) -> bool {
@@ -341,7 +344,7 @@ pub(super) fn frames_fit(bytes: &[u8]) -> bool {
         let Some((header, body)) = rest.split_first_chunk() else {
             return frames > 1 || (rest.is_empty() && frames > 0);
         };
-        let Some((length, ..)) = http2_frame(*header) else {
+        let Some((length @ ..=MAX_LATE_FRAME, 0..=9, ..)) = http2_frame(*header) else {
             return false;
         };
         match body.get(length as usize..) {

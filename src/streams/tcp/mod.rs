@@ -411,6 +411,7 @@ impl<R: Receiver> Stream<R> {
             icmp_error: rare.and_then(|rare| rare.icmp),
             longest_idle_ns: ending.longest_idle_ns,
             truncated: cut_short,
+            moments: rare.map(Rare::moments).unwrap_or_default(),
             events: facts::events(rare, closing, |direction| self.side(direction)),
             application,
         }

@@ -115,3 +115,6 @@ impl Container {
         Step::Stop
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -235,3 +235,6 @@ impl Datagram {
         true
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -185,3 +185,6 @@ impl Layers {
         self.summary.cut_headers = self.summary.cut_headers.saturating_add(1);
     }
 }
+
+#[cfg(test)]
+mod tests;
