@@ -1205,6 +1205,8 @@ pub struct StreamSide {
     pub acked_unseen: u64,
     /// Keep-alive probes.
     pub keep_alives: u64,
+    /// Answers to keep-alive probes.
+    pub keep_alive_acks: u64,
     /// Probes of a zero window.
     pub zero_window_probes: u64,
     /// Segments that filled the other side's window.

@@ -23,7 +23,7 @@ use super::bounded::Bounded;
 use super::series::Series;
 use super::signatures::earliest;
 use crate::decode::packet::{Endpoint, FlowKey, Packet, Transport};
-use crate::streams::{CapturePoint, DnsExchange, StreamEventKind, StreamRecord};
+use crate::streams::{CapturePoint, DnsExchange, ShardSummary, StreamEventKind, StreamRecord};
 use crate::units::Timestamp;
 pub use class::StreamClass;
 pub use groups::{StreamGroup, StreamGroupKey, StreamGroups};
@@ -31,7 +31,7 @@ pub use hop::StreamHop;
 pub use kept::{KeptStreams, Sort};
 pub use names::PacketNames;
 use std::collections::{BTreeMap, BTreeSet};
-pub use sums::{DnsTotals, HttpTotals, ServerKey, ServerTotals, TcpTotals, TlsTotals};
+pub use sums::{DnsTotals, HttpTotals, ServerKey, ServerTotals, ShardTotals, TcpTotals, TlsTotals};
 
 /// Flows other than TCP that are told apart; beyond it their number is estimated.
 pub const MAX_FLOWS: usize = 16_384;
@@ -72,6 +72,8 @@ pub struct CaptureTotals {
     pub http: HttpTotals,
     /// DNS.
     pub dns: DnsTotals,
+    /// What the shards counted beside.
+    pub shards: ShardTotals,
     /// By server and capture point.
     pub servers: Bounded<ServerKey, ServerTotals>,
     /// Connections by hop.
@@ -103,6 +105,7 @@ impl Default for CaptureTotals {
             tls: TlsTotals::default(),
             http: HttpTotals::default(),
             dns: DnsTotals::default(),
+            shards: ShardTotals::default(),
             servers: Bounded::new(sums::MAX_SERVERS),
             hops: BTreeMap::new(),
             icmp: BTreeMap::new(),
@@ -170,6 +173,11 @@ impl CaptureTotals {
         self.span(exchange.query.0, answered.or(exchange.query.0));
     }
 
+    /// Adds what a shard counted beside its connections.
+    pub fn shard(&mut self, summary: &ShardSummary) {
+        self.shards.merge(ShardTotals(*summary));
+    }
+
     /// Notes a packet that is of no TCP connection: ICMP messages and flows of UDP and others are counted.
     pub fn packet(&mut self, point: CapturePoint, packet: &Packet) {
         let flow = || FlowKey::of(packet.source, packet.destination);
@@ -196,54 +204,61 @@ impl CaptureTotals {
         self.last = self.last.max(to);
     }
 
-    /// Where a record holds the times of the first few events alone, the rest is spread evenly from the last of these
-    /// to the end of the connection.
     fn over_time(&mut self, record: &StreamRecord, primary: StreamClass) {
         if let Some(start) = record.start {
-            self.moment(start, |moment| moment.connections += 1);
+            self.moment(start.secs(), |moment| moment.connections += 1);
         }
         if let Some(time) = primary.shown_at(record).0.filter(|_| !primary.is_good()) {
-            self.moment(time, |moment| moment.failed += 1);
+            self.moment(time.secs(), |moment| moment.failed += 1);
         }
         let (mut resets, mut again) = (0, 0);
         for side in &record.sides {
             resets += side.rst + side.rst_ack;
             again += side.retransmissions + side.fast_retransmissions + side.spurious_retransmissions;
         }
-        for (time, count) in spread(record, StreamEventKind::Reset, resets) {
-            self.moment(time, |moment| moment.resets += count);
+        for (second, count) in resets_by_second(record, resets) {
+            self.moment(second, |moment| moment.resets += count);
         }
-        for (time, count) in spread(record, StreamEventKind::Retransmission, again) {
-            self.moment(time, |moment| moment.retransmissions += count);
+        for (second, count) in resent_by_second(record, again) {
+            self.moment(second, |moment| moment.retransmissions += count);
         }
     }
 
-    fn moment(&mut self, time: Timestamp, change: impl FnOnce(&mut PacketMoment)) {
-        self.series.change(time.secs(), change);
+    fn moment(&mut self, second: i64, change: impl FnOnce(&mut PacketMoment)) {
+        self.series.change(second, change);
     }
 }
 
-/// Points of time over which events without a time of their own are spread at most.
-const SPREAD: u64 = 32;
+/// Resets by second: those that the record has a time of; any others took place with the last of these.
+fn resets_by_second(record: &StreamRecord, count: u64) -> Vec<(i64, u64)> {
+    let told = record.events.iter().filter(|e| e.kind == StreamEventKind::Reset);
+    by_second(told.filter_map(|e| Some((e.time?.secs(), 1))), record, count)
+}
 
-/// When `count` events of a kind took place, with how many at each time.
-fn spread(record: &StreamRecord, kind: StreamEventKind, count: u64) -> Vec<(Timestamp, u64)> {
-    if count == 0 {
-        return Vec::new();
+/// Segments sent again, of any sort, by second.
+fn resent_by_second(record: &StreamRecord, count: u64) -> Vec<(i64, u64)> {
+    let told = record
+        .moments
+        .iter()
+        .map(|moment| (moment.second, moment.retransmissions));
+    by_second(told, record, count)
+}
+
+/// `count` things at the times that are told; those without a time are counted with the last one that has one.
+fn by_second(told: impl Iterator<Item = (i64, u64)>, record: &StreamRecord, count: u64) -> Vec<(i64, u64)> {
+    let mut left = count;
+    let mut times = Vec::new();
+    for (second, told) in told {
+        let told = told.min(left);
+        left -= told;
+        if told > 0 {
+            times.push((second, told));
+        }
     }
-    let told = record.events.iter().filter(|event| event.kind == kind);
-    let mut times: Vec<(Timestamp, u64)> = told.filter_map(|event| Some((event.time?, 1))).collect();
-    times.truncate(usize::try_from(count).unwrap_or(usize::MAX));
-    let rest = count - times.len() as u64;
-    let from = times.last().map(|last| last.0).or(record.start);
-    if let (Some(from), 1..) = (from, rest) {
-        let length = record.end.map_or(0, |end| end.0.saturating_sub(from.0).max(0));
-        let points = rest.min(SPREAD);
-        for point in 0..points {
-            let part = rest / points + u64::from(point < rest % points);
-            // At most 32 points: neither the factor nor the quotient loses anything.
-            let share = length / SPREAD.cast_signed() * (point.cast_signed() + 1);
-            times.push((Timestamp(from.0.saturating_add(share)), part));
+    if left > 0 {
+        match times.last_mut() {
+            Some((_, last)) => *last += left,
+            None => times.extend(record.end.map(|end| (end.secs(), left))),
         }
     }
     times
@@ -307,6 +322,7 @@ impl Merge for CaptureTotals {
         self.tls.merge(other.tls);
         self.http.merge(other.http);
         self.dns.merge(other.dns);
+        self.shards.merge(other.shards);
         self.servers.absorb(other.servers);
         for (hop, count) in other.hops {
             *self.hops.entry(hop).or_default() += count;

@@ -3,7 +3,7 @@
 use crate::decode::packet::{Endpoint, FrameRef};
 use crate::streams::{
     Application, CapturePoint, Close, CloseKind, DnsExchange, DnsOutcome, Opening, Side, SideFacts,
-    StreamEvent, StreamEventKind, StreamRecord,
+    StreamEvent, StreamEventKind, StreamMoment, StreamRecord,
 };
 use crate::units::{InputId, Timestamp};
 use proptest::prelude::*;
@@ -112,6 +112,13 @@ pub(crate) fn any_record() -> impl Strategy<Value = StreamRecord> {
                 side: by,
                 time: Some(time),
                 at: frame_ref,
+            })
+            .collect();
+        r.moments = (0..loss)
+            .map(|n| StreamMoment {
+                second: time.secs() + n.cast_signed(),
+                retransmissions: 3,
+                zero_windows: 0,
             })
             .collect();
         match sort {

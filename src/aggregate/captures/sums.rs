@@ -8,8 +8,8 @@ use crate::aggregate::signatures::earliest;
 use crate::aggregate::{Merge, stable_hash, stable_hash_with};
 use crate::decode::packet::{Address, Endpoint, FrameRef};
 use crate::streams::{
-    CapturePoint, CertificateFacts, CloseKind, DnsExchange, DnsOutcome, Opening, Side, SideFacts,
-    StreamRecord, TlsAlert,
+    CapturePoint, CertificateFacts, CloseKind, DnsExchange, DnsOutcome, Opening, ShardSummary, Side,
+    SideFacts, StreamRecord, TlsAlert,
 };
 use crate::units::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
@@ -49,6 +49,7 @@ pub fn add_side(sum: &mut SideFacts, side: &SideFacts) {
         (&mut sum.lost_segments, side.lost_segments),
         (&mut sum.acked_unseen, side.acked_unseen),
         (&mut sum.keep_alives, side.keep_alives),
+        (&mut sum.keep_alive_acks, side.keep_alive_acks),
         (&mut sum.zero_window_probes, side.zero_window_probes),
         (&mut sum.window_full, side.window_full),
         (&mut sum.window_updates, side.window_updates),
@@ -68,6 +69,32 @@ fn add_counts<K: Ord>(mine: &mut BTreeMap<K, u64>, theirs: BTreeMap<K, u64>) {
 fn keep_first<T: Ord>(set: &mut BTreeSet<T>, limit: usize) {
     while set.len() > limit {
         set.pop_last();
+    }
+}
+
+/// What the shards counted beside their connections.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ShardTotals(pub ShardSummary);
+
+impl Merge for ShardTotals {
+    fn merge(&mut self, other: Self) {
+        let (mine, theirs) = (&mut self.0, other.0);
+        let pairs = [
+            (&mut mine.streams, theirs.streams),
+            (&mut mine.tcp_packets, theirs.tcp_packets),
+            (&mut mine.udp_flows, theirs.udp_flows),
+            (&mut mine.udp_packets, theirs.udp_packets),
+            (&mut mine.icmp_packets, theirs.icmp_packets),
+            (&mut mine.icmp_unmatched, theirs.icmp_unmatched),
+            (&mut mine.other_packets, theirs.other_packets),
+            (&mut mine.left_out.cut_short, theirs.left_out.cut_short),
+            (&mut mine.left_out.embryonic, theirs.left_out.embryonic),
+            (&mut mine.left_out.gaps_given_up, theirs.left_out.gaps_given_up),
+            (&mut mine.left_out.udp_packets, theirs.left_out.udp_packets),
+        ];
+        for (sum, more) in pairs {
+            *sum = sum.saturating_add(more);
+        }
     }
 }
 

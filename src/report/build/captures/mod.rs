@@ -22,7 +22,7 @@ use crate::report::model::{
     CaptureAlert, CaptureCertificate, CaptureDns, CaptureFailedName, CaptureHonesty, CaptureHttp,
     CapturePoint, CaptureServer, CaptureStreams, CaptureTcp, CaptureTls, Captures, Counts, Limit, Ref, Times,
 };
-use crate::streams::Opening;
+use crate::streams::{Opening, SHARDS, ShardSummary, StreamLimits};
 use crate::units::InputId;
 use std::collections::BTreeMap;
 
@@ -361,6 +361,7 @@ pub(super) fn limits(totals: &CaptureTotals) -> Vec<Option<Limit>> {
     ];
     let unnamed = "addresses beyond the limit; they stay unnamed";
     list.extend(names.map(|(table, votes)| of_table(table, unnamed, votes, |_| 0)));
+    list.extend(of_shards(&totals.shards.0));
     let left_out = totals.kept.left_out_of_list();
     list.push((left_out > 0).then(|| Limit {
         table: "list of connections".to_owned(),
@@ -370,6 +371,47 @@ pub(super) fn limits(totals: &CaptureTotals) -> Vec<Option<Limit>> {
         what: "connections; a sample by hash is listed".to_owned(),
     }));
     list
+}
+
+/// Bounds of the shards together.
+fn of_shards(summary: &ShardSummary) -> [Option<Limit>; 4] {
+    let (limits, left_out) = (StreamLimits::default(), &summary.left_out);
+    let bounds = [
+        (
+            "open connections",
+            limits.live,
+            left_out.cut_short,
+            "connections; their records end early, and what came later is a record of its own",
+        ),
+        (
+            "connections of one SYN",
+            limits.embryonic,
+            left_out.embryonic,
+            "connections; their records end early, and are right unless something came later",
+        ),
+        (
+            "bytes that wait for a gap",
+            limits.held_bytes_of_shard,
+            left_out.gaps_given_up,
+            "gaps; given up, so that what was beyond them could be read",
+        ),
+        (
+            "UDP flows followed",
+            limits.udp_flows,
+            left_out.udp_packets,
+            "packets; counted, their questions not read",
+        ),
+    ];
+    bounds.map(|(table, limit, left_out, what)| {
+        let limit = limit.saturating_mul(SHARDS) as u64;
+        (left_out > 0).then(|| Limit {
+            table: table.to_owned(),
+            limit,
+            kept: limit,
+            left_out,
+            what: what.to_owned(),
+        })
+    })
 }
 
 /// What is kept by name, and what is not as `other`.

@@ -145,6 +145,7 @@ fn side(facts: &SideFacts) -> StreamSide {
         lost_segments: facts.lost_segments,
         acked_unseen: facts.acked_unseen,
         keep_alives: facts.keep_alives,
+        keep_alive_acks: facts.keep_alive_acks,
         zero_window_probes: facts.zero_window_probes,
         window_full: facts.window_full,
         window_updates: facts.window_updates,
