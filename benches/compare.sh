@@ -6,6 +6,7 @@
 #
 #   BENCH_BYTES      size of the text and JSON logs; a quarter of it is compressed (suffix KiB, MiB or GiB)
 #   BENCH_RUNS       runs of each command, in alternation
+#   BENCH_GROUPS     only these groups of inputs (text json gzip zstd mixed keys capture tshark flood), all by default
 #   BENCH_KEYS       distinct destinations of the log that tests memory
 #   BENCH_CACHE      folder for the logs (default: target/bench); they are made once
 #   BENCH_PEERS_ONLY leave postmesh out
@@ -19,8 +20,10 @@ bytes=$(numfmt --from=auto <<<"${size%B}")
 runs=${BENCH_RUNS:-5}
 keys=${BENCH_KEYS:-1000000}
 peers=${POSTMESH_PEERS:-/opt/peers}
+groups=" ${BENCH_GROUPS:-text json gzip zstd mixed keys capture tshark flood} "
 generator=target/release/examples/generate_logs
-sources=$(cat examples/generate_logs/*.rs | sha256sum | cut -c1-12)
+packet_generator=target/release/examples/generate_capture
+sources=$(cat examples/generate_*/*.rs | sha256sum | cut -c1-12)
 cache=${BENCH_CACHE:-target/bench}/$sources
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -29,7 +32,7 @@ say() { printf '%s\n' "$*" >&2; }
 
 build() {
     say "building"
-    cargo build --release --quiet --example generate_logs
+    cargo build --release --quiet --example generate_logs --example generate_capture
     if [[ -z ${BENCH_PEERS_ONLY:-} ]]; then
         [[ -n ${POSTMESH_BIN:-} ]] || cargo build --release --quiet
         postmesh=${POSTMESH_BIN:-target/release/postmesh}
@@ -47,10 +50,30 @@ generate() {
     mv "$file.expect.json.part" "$file.expect.json"
 }
 
+wants() { [[ $groups == *" $1 "* ]]; }
+
+# generate_capture NAME KIND BYTES: the same for captures.
+generate_capture() {
+    local file=$cache/$1
+    [[ -s $file.expect.json ]] && return
+    say "generating $file.pcap"
+    "$packet_generator" "$2" --bytes "$3" --out "$file.pcap.part" --expect "$file.expect.json.part"
+    mv "$file.pcap.part" "$file.pcap"
+    mv "$file.expect.json.part" "$file.expect.json"
+}
+
+make_captures() {
+    capture=$cache/traffic-$bytes eighth=$cache/traffic-$((bytes / 8)) flood=$cache/flood-$((bytes / 2))
+    if wants capture; then generate_capture "${capture##*/}" traffic "$bytes"; fi
+    if wants tshark; then generate_capture "${eighth##*/}" traffic $((bytes / 8)); fi
+    if wants flood; then generate_capture "${flood##*/}" flood $((bytes / 2)); fi
+}
+
 make_inputs() {
     mkdir -p "$cache"
     text=$cache/text-$bytes json=$cache/json-$bytes quarter=$cache/text-$((bytes / 4))
     mixed=$cache/mixed-$((bytes / 4)) many=$cache/manykeys-$keys
+    wants text || wants json || wants gzip || wants zstd || wants mixed || wants keys || return 0
     generate "${text##*/}" text --bytes "$bytes"
     generate "${json##*/}" json --bytes "$bytes"
     generate "${quarter##*/}" text --bytes $((bytes / 4))
@@ -99,6 +122,39 @@ check_duckdb() {
     grep -q "\"rows\": ${rows//[!0-9]/}," "$2.expect.json" || { say "DuckDB counts $rows rows in $2.log"; exit 1; }
 }
 
+# check_capture INPUT EXPECT: the same for captures.
+check_capture() {
+    "$postmesh" analyze --exit-zero --no-run-info --threads 2 --format json "$1" >"$work/report.json"
+    python3 benches/check_packets.py "$2" <"$work/report.json" || { say "postmesh miscounts $1"; exit 1; }
+}
+
+# capture_job GROUP NAME THREADS FILE: checks, then adds.
+capture_job() {
+    [[ -z ${BENCH_PEERS_ONLY:-} ]] || return 0
+    check_capture "$4.pcap" "$4.expect.json"
+    job "$1" "$2" "$postmesh analyze --exit-zero --threads $3 --format json $4.pcap"
+}
+
+# peer_job GROUP NAME PROGRAM COMMAND: adds a peer if it is installed.
+peer_job() {
+    if command -v "$3" >/dev/null; then job "$1" "$2" "$4"; else say "no $3: apt-get install tcpdump tcptrace tshark"; fi
+}
+
+plan_captures() {
+    if wants capture; then
+        capture_job capture "postmesh capture" 1 "$capture"
+        capture_job capture "postmesh capture 2 workers" 2 "$capture"
+        peer_job capture "tcpdump capture" tcpdump "tcpdump -r $capture.pcap -w /dev/null"
+        peer_job capture "capinfos capture" capinfos "capinfos -M $capture.pcap"
+        peer_job capture "tcptrace capture" tcptrace "tcptrace -n $capture.pcap"
+    fi
+    if wants tshark; then
+        capture_job tshark "postmesh eighth" 1 "$eighth"
+        peer_job tshark "tshark eighth" tshark "tshark -n -q -z conv,tcp -z expert -r $eighth.pcap"
+    fi
+    if wants flood; then capture_job flood "postmesh flood" 2 "$flood"; fi
+}
+
 # job GROUP NAME COMMAND: adds a job.
 job() { printf '%s\t%s\t%s\n' "$@" >>"$work/jobs.tsv"; }
 
@@ -112,27 +168,35 @@ postmesh_job() {
 plan() {
     say "checking"
     : >"$work/jobs.tsv"
-    postmesh_job text "postmesh text" 1 "$text.log" "$text.expect.json"
-    postmesh_job text "postmesh text 2 workers" 2 "$text.log" "$text.expect.json"
-    [[ -z $python ]] || { check_duckdb text "$text"; job text "duckdb text" "$python benches/peers/duckdb_job.py text $text.log"; }
-    [[ -z $rg ]] || job text "ripgrep text" "$rg -c -F -f benches/peers/literals.txt $text.log"
-    job text "wc text" "wc -l $text.log"
-    postmesh_job json "postmesh json" 1 "$json.log" "$json.expect.json"
-    [[ -z $python ]] || { check_duckdb json "$json"; job json "duckdb json" "$python benches/peers/duckdb_job.py json $json.log"; }
-    postmesh_job gzip "postmesh gzip" 1 "$quarter.log.gz" "$quarter.expect.json"
-    [[ -z $pigz ]] || job gzip "pigz gzip" "$pigz -dc $quarter.log.gz >/dev/null"
-    if [[ -n $zstd ]]; then
+    if wants text; then
+        postmesh_job text "postmesh text" 1 "$text.log" "$text.expect.json"
+        postmesh_job text "postmesh text 2 workers" 2 "$text.log" "$text.expect.json"
+        [[ -z $python ]] || { check_duckdb text "$text"; job text "duckdb text" "$python benches/peers/duckdb_job.py text $text.log"; }
+        [[ -z $rg ]] || job text "ripgrep text" "$rg -c -F -f benches/peers/literals.txt $text.log"
+        job text "wc text" "wc -l $text.log"
+    fi
+    if wants json; then
+        postmesh_job json "postmesh json" 1 "$json.log" "$json.expect.json"
+        [[ -z $python ]] || { check_duckdb json "$json"; job json "duckdb json" "$python benches/peers/duckdb_job.py json $json.log"; }
+    fi
+    if wants gzip; then
+        postmesh_job gzip "postmesh gzip" 1 "$quarter.log.gz" "$quarter.expect.json"
+        [[ -z $pigz ]] || job gzip "pigz gzip" "$pigz -dc $quarter.log.gz >/dev/null"
+    fi
+    if wants zstd && [[ -n $zstd ]]; then
         postmesh_job zstd "postmesh zstd" 1 "$quarter.log.zst" "$quarter.expect.json"
         job zstd "zstd zstd" "$zstd -dcq $quarter.log.zst >/dev/null"
     fi
-    postmesh_job mixed "postmesh mixed" 1 "$mixed.log" "$mixed.expect.json"
-    postmesh_job keys "postmesh manykeys" 2 "$many.log" "$many.expect.json"
+    if wants mixed; then postmesh_job mixed "postmesh mixed" 1 "$mixed.log" "$mixed.expect.json"; fi
+    if wants keys; then postmesh_job keys "postmesh manykeys" 2 "$many.log" "$many.expect.json"; fi
 }
 
 build
 make_inputs
 find_peers
+make_captures
 plan
-cat "$cache"/*.log "$cache"/*.gz >/dev/null # into the page cache
+plan_captures
+find "$cache" -type f ! -name '*.json' -exec cat {} + >/dev/null # into the page cache
 describe_machine
 python3 benches/alternate.py "$runs" "$work/jobs.tsv" benches/goals.tsv

@@ -25,6 +25,8 @@ pub struct Options {
     pub cause_files: Vec<PathBuf>,
     /// Examples kept per signature and per evidence.
     pub examples: usize,
+    /// List every TCP connection of captures in the report.
+    pub streams: bool,
 }
 
 /// A bound on time as it was typed.
@@ -50,6 +52,7 @@ impl Default for Options {
             signature_files: Vec::new(),
             cause_files: Vec::new(),
             examples: 5,
+            streams: false,
         }
     }
 }

@@ -7,21 +7,29 @@
 //! one buffer, which it uses again; a slow merge slows the workers, and nothing waits unboundedly.
 
 pub mod capture_reader;
+mod captures;
 
 use crate::aggregate::collector::{Collector, CollectorOptions, Origin, Partial};
-use crate::aggregate::{Totals, address};
+use crate::aggregate::{CaptureTotals, Totals, address};
 use crate::catalog::Catalog;
 use crate::correlate::{Incident, names};
 use crate::decode::log::{Content, LogDecoder, may_cut};
+use crate::decode::packet::PacketBlock;
 use crate::error::Problem;
-use crate::input::{self, Block, BlockReader, Discovery, ReadOptions, Source, SourceKind};
+use crate::input::{
+    self, Block, BlockReader, ByteReader, Discovery, ReadOptions, Source, SourceKind, capture_sets,
+};
 use crate::matcher::Matcher;
 use crate::options::TimeBound;
 use crate::progress::{NoProgress, Progress};
 use crate::report::build::{Assembly, InputRead};
-use crate::units::Timestamp;
+use crate::streams::StreamLimits;
+use crate::units::{InputId, Timestamp};
 use crate::{Error, Options, Report, diagnose, report};
+use capture_reader::CaptureReader;
+use captures::{Capture, CaptureRun};
 use crossbeam_channel::{Sender, bounded};
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -58,7 +66,26 @@ pub fn analyze_with(options: &Options, progress: &dyn Progress) -> Result<Report
         examples: options.examples,
     };
     let reading = Reading::new(options, &discovery.sources, progress);
-    let (totals, mut reads) = run(&reading, collector_options)?;
+    let (mut totals, mut reads) = run(&reading, collector_options)?;
+    let captures = capture_points(&discovery.sources, reading.take_captures());
+    let limits = StreamLimits::default();
+    let capture_run = CaptureRun {
+        sources: &discovery.sources,
+        points: &captures,
+        threads: options.threads,
+        block_bytes: options.block_bytes,
+        since,
+        until,
+        streams: options.streams,
+        limits: &limits,
+    };
+    let (of_captures, capture_reads) = captures::run(capture_run, progress);
+    totals.captures = of_captures;
+    for (source, read) in capture_reads {
+        if let Some(slot) = reads.get_mut(source) {
+            *slot = read;
+        }
+    }
     if !options.namespaces.is_empty() {
         tell_unknown_namespaces(&discovery.sources, &mut reads);
     }
@@ -123,7 +150,10 @@ fn run(
         }
         // Only the threads hold it now: when the last one ends, so does the merge.
         drop(partials_in);
-        let mut totals = Totals::default();
+        let mut totals = Totals {
+            captures: CaptureTotals::new(reading.options.streams),
+            ..Totals::default()
+        };
         partials.iter().for_each(|partial| totals.absorb(partial));
         totals
     });
@@ -136,6 +166,8 @@ enum Slot {
     Waiting,
     /// It is being read; `told` stored bytes of it were told to the progress.
     Open { reader: Box<BlockReader>, told: u64 },
+    /// It is a capture, and read when all logs are; `Some` where it cannot be opened again (a pipe).
+    Capture(Option<Box<BlockReader>>),
     /// It was read, or could not be.
     Done(Box<InputRead>),
 }
@@ -216,6 +248,10 @@ impl<'r> Reading<'r> {
         let Slot::Open { reader, told } = &mut *slot else {
             return None;
         };
+        if reader.kind() == SourceKind::Capture {
+            defer(&mut slot, source);
+            return None;
+        }
         let block = if reader.kind() == SourceKind::Text {
             reader.next_block(buffer)
         } else {
@@ -247,14 +283,60 @@ impl<'r> Reading<'r> {
         }
     }
 
-    /// What became of each input.
+    /// The captures among the inputs.
+    fn take_captures(&self) -> Vec<Capture> {
+        let mut captures = Vec::new();
+        for (source, slot) in self.slots.iter().enumerate() {
+            if let Slot::Capture(open) = &mut *slot.lock().unwrap_or_else(PoisonError::into_inner) {
+                captures.push(Capture {
+                    source,
+                    open: Mutex::new(open.take().map(|reader| ByteReader::from(*reader))),
+                });
+            }
+        }
+        captures
+    }
+
+    /// What became of each input; of captures, that they are not read yet.
     fn finish(&self) -> Result<Vec<InputRead>, Error> {
         let done = |slot: &Mutex<Slot>| match &*slot.lock().unwrap_or_else(PoisonError::into_inner) {
             Slot::Done(read) => Ok((**read).clone()),
+            Slot::Capture(_) => Ok(InputRead::left_out()),
             Slot::Waiting | Slot::Open { .. } => Err(Error::Internal("a worker ended early")),
         };
         self.slots.iter().map(done).collect()
     }
+}
+
+/// Leaves a capture for later: open files are few, so one that can be opened again is.
+fn defer(slot: &mut Slot, source: &Source) {
+    if let Slot::Open { reader, .. } = std::mem::replace(slot, Slot::Waiting) {
+        let again = source.size_bytes.is_some() && source.open_path != Path::new("-");
+        *slot = Slot::Capture((!again).then_some(reader));
+    }
+}
+
+/// Captures by the point where they were taken: the files of a rotated set together, in order of time.
+fn capture_points(sources: &[Source], captures: Vec<Capture>) -> Vec<Vec<Capture>> {
+    let of_captures = captures.iter().filter_map(|capture| sources.get(capture.source));
+    let sets = capture_sets::group(of_captures, first_packet_time);
+    let mut by_input: BTreeMap<InputId, Capture> = captures
+        .into_iter()
+        .filter_map(|capture| Some((sources.get(capture.source)?.id, capture)))
+        .collect();
+    sets.into_iter()
+        .map(|set| set.into_iter().filter_map(|id| by_input.remove(&id)).collect())
+        .collect()
+}
+
+/// Time of the first packet of a capture that has one near its beginning.
+fn first_packet_time(source: &Source) -> Option<Timestamp> {
+    if source.size_bytes.is_none() || source.open_path == Path::new("-") {
+        return None;
+    }
+    let mut reader = CaptureReader::open(source, HEAD_BYTES).ok()?;
+    let block = reader.next_block(PacketBlock::default())?;
+    block.packets.iter().find_map(|packet| packet.time)
 }
 
 fn close(slot: &mut Slot) {
@@ -264,6 +346,7 @@ fn close(slot: &mut Slot) {
             compression: Some(reader.compression()),
             summary: Some(reader.finish()),
             failure: None,
+            capture: None,
             left_out: false,
         }));
     }
@@ -360,6 +443,9 @@ const HEAD_BYTES: usize = 64 << 10;
 
 fn first_time(source: &Source) -> Option<Timestamp> {
     let mut reader = BlockReader::open(source, &read_options(HEAD_BYTES)).ok()?;
+    if reader.kind() == SourceKind::Capture {
+        return first_packet_time(source);
+    }
     if reader.kind() != SourceKind::Text {
         return None;
     }

@@ -94,6 +94,9 @@ pub(crate) fn number(value: &Value) -> u64 {
     value.as_u64().unwrap_or(0)
 }
 
+/// A counter of a side.
+type Counter = fn(&SideFacts) -> u64;
+
 #[derive(Default)]
 pub(crate) struct Agreement {
     facts: BTreeMap<String, (u64, Vec<String>)>,
@@ -155,9 +158,6 @@ fn compare(agreement: &mut Agreement, capture: &str, records: &[StreamRecord], o
     }
 }
 
-/// A count of a side.
-type Count = fn(&SideFacts) -> u64;
-
 fn compare_stream(agreement: &mut Agreement, place: &str, record: &StreamRecord, stream: &Value) {
     let a = stream["a"].as_str().unwrap_or_default();
     let b = stream["b"].as_str().unwrap_or_default();
@@ -182,7 +182,7 @@ fn compare_stream(agreement: &mut Agreement, place: &str, record: &StreamRecord,
         agreement.check("exact: initiator", place, &record.roles_seen, &false);
     }
     let sides = if a_is_client { ["ab", "ba"] } else { ["ba", "ab"] };
-    let names: [(&str, Count); 9] = [
+    let names: [(&str, Counter); 9] = [
         ("packets", |side| side.packets),
         ("payload_bytes", |side| side.payload_bytes),
         ("syn", |side| side.syn),
@@ -254,7 +254,7 @@ fn times(agreement: &mut Agreement, place: &str, record: &StreamRecord, stream: 
 fn heuristics(agreement: &mut Agreement, place: &str, record: &StreamRecord, stream: &Value) {
     let analysis = &stream["analysis"];
     let theirs = |names: &[&str]| names.iter().map(|name| number(&analysis[*name])).sum::<u64>();
-    let ours = |get: fn(&SideFacts) -> u64| record.sides.iter().map(get).sum::<u64>();
+    let ours = |get: Counter| record.sides.iter().map(get).sum::<u64>();
     let facts: [(&str, u64, u64); 13] = [
         (
             "sent again or out of order",

@@ -56,6 +56,16 @@ impl<K: Key, V: Merge> Bounded<K, V> {
         }
     }
 
+    /// Changes what `key` has, or what remains of keys that are not kept.
+    pub fn change(&mut self, key: K, change: impl FnOnce(&mut V)) {
+        if key.key_hash() > self.threshold {
+            change(self.other.entry(key.lump()).or_default());
+        } else {
+            change(self.kept.entry(key).or_default());
+            self.shrink();
+        }
+    }
+
     fn shrink(&mut self) {
         while self.kept.len() > self.limit && self.threshold > 0 {
             self.lower(self.threshold / 2);

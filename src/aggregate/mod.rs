@@ -12,6 +12,7 @@ use std::fmt::Write as _;
 
 pub mod address;
 pub mod bounded;
+pub mod captures;
 pub mod cells;
 pub mod class;
 pub mod collector;
@@ -25,6 +26,7 @@ pub mod signatures;
 pub mod slowest;
 pub mod totals;
 
+pub use captures::CaptureTotals;
 pub use collector::{Collector, CollectorOptions, Partial};
 pub use totals::Totals;
 

@@ -1,6 +1,7 @@
 //! The merge of all [`Partial`]s.
 
 use super::bounded::{Bounded, Key};
+use super::captures::CaptureTotals;
 use super::cells::{Cell, Moment};
 use super::class::{GroupKey, Reporter, RowClass};
 use super::collector::{ConnectionRow, MAX_ATTEMPTS, MAX_CONNECTION_ROWS, Partial, SecondLatency};
@@ -261,6 +262,8 @@ pub struct Totals {
     pub addresses: Bounded<String, Votes>,
     /// What a destination's other names stand for.
     pub aliases: Bounded<String, Votes>,
+    /// Connections of packet captures.
+    pub captures: CaptureTotals,
 }
 
 impl Default for Totals {
@@ -295,6 +298,7 @@ impl Default for Totals {
             hits: Bounded::new(signatures::LIMIT),
             addresses: Bounded::new(MAX_ALIASES),
             aliases: Bounded::new(MAX_ALIASES),
+            captures: CaptureTotals::default(),
         }
     }
 }

@@ -82,7 +82,12 @@ pub(super) struct AnalyzeArgs {
     /// Examples kept of each signature and each piece of evidence
     #[arg(long, value_name = "N", default_value_t = 5, help_heading = "Output", value_parser = count(0, 1000))]
     pub(super) examples: u64,
-    /// Also write FILE: a report as data for .json, as text for .txt (may be given several times)
+    /// List TCP connections in reports as data
+    ///
+    /// All of them up to 100,000 in order of their first packet, else a sample of as many. Only JSON holds them.
+    #[arg(long, help_heading = "Output")]
+    pub(super) streams: bool,
+    /// Also write FILE: data for .json, text for .txt (may be given several times)
     #[arg(
         short,
         long = "output",

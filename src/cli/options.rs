@@ -16,6 +16,7 @@ pub(super) fn of_analyze(args: &AnalyzeArgs) -> Result<Options, Error> {
         signature_files: signature_files.clone(),
         cause_files: cause_files.clone(),
         examples: size(args.examples),
+        streams: args.streams,
         ..options
     })
 }

@@ -2,6 +2,7 @@
 //!
 //! In: [`Totals`]. Out: [`Incident`]. Later: rows joined to connections. Never: judges.
 
+pub mod connections;
 pub mod hops;
 pub mod lines;
 pub mod names;
@@ -12,6 +13,7 @@ use crate::aggregate::series::Series;
 use crate::aggregate::totals::{Group, HopKey, HopMoment};
 use crate::aggregate::{Merge, Totals};
 use crate::units::Timestamp;
+pub use connections::Connections;
 pub use lines::LineNumbers;
 pub use names::Names;
 
@@ -97,6 +99,8 @@ impl Hop<'_> {
 pub struct Incident<'t> {
     /// The sums.
     pub totals: &'t Totals,
+    /// Groups of connections in a fixed order.
+    pub connections: Vec<Connections<'t>>,
     /// Groups in a fixed order.
     pub calls: Vec<Call<'t>>,
     /// Hops in a fixed order.
@@ -126,10 +130,16 @@ impl<'t> Incident<'t> {
             .map(|(key, series)| hop(key, series, &names))
             .collect();
         hops::settle(&mut calls, &mut hops);
-        let start = totals.inputs.values().filter_map(|i| i.first).min();
-        let end = totals.inputs.values().filter_map(|i| i.last).max();
+        let records = totals.inputs.values();
+        let start = records
+            .clone()
+            .filter_map(|i| i.first)
+            .chain(totals.captures.first)
+            .min();
+        let end = records.filter_map(|i| i.last).chain(totals.captures.last).max();
         Self {
             totals,
+            connections: connections::of(&totals.captures, &calls, &names),
             calls,
             hops,
             names,

@@ -1,8 +1,11 @@
-//! Which pod has which address, and what a service's other names stand for, by the majority of rows.
+//! Which pod has which address, and what a service's other names stand for, by the majority of rows; and what the
+//! addresses in captures are called, by the logs first and then by what packets tell themselves.
 
-use crate::aggregate::Totals;
-use crate::aggregate::address;
+use crate::aggregate::bounded::Bounded;
 use crate::aggregate::class::{GroupKey, Reporter};
+use crate::aggregate::totals::Votes;
+use crate::aggregate::{Merge, Totals, address};
+use crate::decode::packet::{Address, Endpoint};
 use std::collections::BTreeMap;
 
 /// The names of an incident.
@@ -10,6 +13,10 @@ use std::collections::BTreeMap;
 pub struct Names {
     pods: BTreeMap<String, String>,
     services: BTreeMap<String, String>,
+    /// What is called at `ip:port`.
+    endpoints: BTreeMap<String, String>,
+    /// What is at an address whose pod's log was not read.
+    hosts: BTreeMap<String, String>,
 }
 
 /// The name of a proxy whose pod is not known starts with this; the rest is the input's path.
@@ -18,13 +25,73 @@ pub const UNNAMED: &str = "input:";
 impl Names {
     /// Settles the votes of `totals`.
     pub fn of(totals: &Totals) -> Self {
-        let settle = |(key, votes): (&String, &crate::aggregate::totals::Votes)| {
-            votes.winner().map(|winner| (key.clone(), winner.to_owned()))
+        let mut names = Self {
+            pods: settled(&totals.addresses),
+            services: settled(&totals.aliases),
+            ..Self::default()
         };
-        Self {
-            pods: totals.addresses.iter().filter_map(settle).collect(),
-            services: totals.aliases.iter().filter_map(settle).collect(),
+        if !totals.captures.is_empty() {
+            names.name_captured(totals);
         }
+        names
+    }
+
+    /// What later sources say counts only where earlier ones say nothing: logs, mesh TLS, certificates, what
+    /// clients call a server, DNS.
+    fn name_captured(&mut self, totals: &Totals) {
+        let packets = &totals.captures.names;
+        self.endpoints = called_in_logs(totals);
+        let mut hosts: BTreeMap<String, Votes> = BTreeMap::new();
+        for (endpoint, votes) in packets.mesh_services.iter() {
+            let Some(service) = votes.winner() else { continue };
+            let service = self.service(service).to_owned();
+            if let Some(ip) = address::ip(endpoint.as_bytes()).and_then(|ip| std::str::from_utf8(ip).ok()) {
+                let name = address::short_service(&service).to_owned();
+                hosts
+                    .entry(ip.to_owned())
+                    .or_default()
+                    .merge(Votes(BTreeMap::from([(name, votes.0.values().sum())])));
+            }
+            self.endpoints.entry(endpoint.clone()).or_insert(service);
+        }
+        for (endpoint, name) in settled(&packets.hosts) {
+            let name = self.service(&name).to_owned();
+            self.endpoints.entry(endpoint).or_insert(name);
+        }
+        for (ip, votes) in hosts {
+            if let Some(name) = votes.winner() {
+                self.hosts.insert(ip, name.to_owned());
+            }
+        }
+        for (ip, identity) in settled(&packets.identities) {
+            if let Some(account) = service_account(&identity) {
+                self.hosts.entry(ip).or_insert_with(|| account.to_owned());
+            }
+        }
+        for (ip, name) in settled(&packets.dns) {
+            let name = address::short_service(&name).to_owned();
+            self.hosts.entry(ip).or_insert(name);
+        }
+    }
+
+    /// What an address of a capture is called: the workload of its pod where a log of it was read, else what
+    /// packets tell; `None` where nothing tells.
+    pub fn host(&self, address: Address) -> Option<&str> {
+        if address.is_loopback() {
+            return None;
+        }
+        let ip = address.to_string();
+        let pod = self.pods.get(&ip).map(|pod| proxy_name(pod));
+        pod.or_else(|| self.hosts.get(&ip).map(String::as_str))
+    }
+
+    /// What a server of a capture is called, with a port: the service that is called there, else the host.
+    pub fn server(&self, server: Endpoint) -> Option<String> {
+        if let Some(service) = self.endpoints.get(&server.to_string()) {
+            return Some(service.clone());
+        }
+        self.host(server.address)
+            .map(|host| format!("{host}:{}", server.port))
     }
 
     /// The pod at `ip` or `ip:port`, if a log of it was read.
@@ -58,6 +125,43 @@ impl Names {
     }
 }
 
+fn settled(votes: &Bounded<String, Votes>) -> BTreeMap<String, String> {
+    votes
+        .iter()
+        .filter_map(|(key, votes)| Some((key.clone(), votes.winner()?.to_owned())))
+        .collect()
+}
+
+/// The services that callers' rows name for the upstream hosts that they chose.
+fn called_in_logs(totals: &Totals) -> BTreeMap<String, String> {
+    let services: BTreeMap<&String, &str> = totals
+        .aliases
+        .iter()
+        .filter_map(|(alias, votes)| Some((alias, votes.winner()?)))
+        .collect();
+    let mut votes: BTreeMap<&str, Votes> = BTreeMap::new();
+    for (key, group) in totals.groups.iter() {
+        let service = services
+            .get(&key.destination)
+            .map_or(key.destination.as_str(), |service| *service);
+        // Traffic that is passed through is named after the address itself.
+        if key.reporter == Reporter::Source && address::port(&key.host).is_some() && service != key.host {
+            let vote = Votes(BTreeMap::from([(service.to_owned(), group.count)]));
+            votes.entry(&key.host).or_default().merge(vote);
+        }
+    }
+    votes
+        .into_iter()
+        .filter_map(|(host, votes)| Some((host.to_owned(), votes.winner()?.to_owned())))
+        .collect()
+}
+
+/// The service account of a SPIFFE id: `spiffe://<trust domain>/ns/<namespace>/sa/<account>`.
+fn service_account(identity: &str) -> Option<&str> {
+    let (_, account) = identity.split_once("/sa/")?;
+    Some(account.split('/').next().unwrap_or(account)).filter(|account| !account.is_empty())
+}
+
 fn unnamed_address(ip: &str) -> String {
     if ip.is_empty() {
         "unknown".to_owned()
@@ -77,7 +181,8 @@ pub fn proxy_name(proxy: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::aggregate::totals::Votes;
+    use crate::aggregate::captures::samples::{endpoint, question, record};
+    use crate::streams::{CertificateFacts, DnsOutcome, HttpFacts, Side, TlsFacts};
 
     fn names() -> Names {
         let mut totals = Totals::default();
@@ -119,5 +224,84 @@ mod tests {
         assert_eq!(names.source_name("ip:10.0.0.3"), "10.0.0.3");
         assert_eq!(names.source_name("ip:"), "unknown");
         assert_eq!(names.source_name("input:logs/a.log"), "logs/a.log");
+    }
+
+    #[test]
+    fn packets_name_what_logs_do_not() {
+        let mut totals = Totals::default();
+        let mut asks = |server: &str, port: u16, sni: Option<&str>, host: Option<&str>| {
+            let mut record = record(1);
+            record.server = endpoint(server, port);
+            record.application.tls = sni.map(|sni| {
+                Box::new(TlsFacts {
+                    sni: Some(sni.to_owned()),
+                    certificates: vec![(
+                        Side::Client,
+                        CertificateFacts {
+                            subject: String::new(),
+                            issuer: String::new(),
+                            san: vec!["spiffe://cluster.local/ns/prod/sa/bookinfo-web".to_owned()],
+                            not_before_s: 0,
+                            not_after_s: 1,
+                            leaf: true,
+                            at: record.first,
+                        },
+                    )],
+                    ..TlsFacts::default()
+                })
+            });
+            record.application.http = host.map(|host| {
+                Box::new(HttpFacts {
+                    host: Some(host.to_owned()),
+                    ..HttpFacts::default()
+                })
+            });
+            totals.captures.stream(&record);
+        };
+        asks(
+            "10.0.0.2",
+            9080,
+            Some("outbound_.9080_._.ratings.prod.svc.cluster.local"),
+            None,
+        );
+        asks("10.0.0.3", 8080, None, Some("reviews"));
+        asks("10.0.0.3", 15_001, None, Some("anything"));
+        asks("127.0.0.1", 9080, None, Some("ratings"));
+        totals.captures.dns(&question(
+            "details.prod.svc.cluster.local",
+            1,
+            DnsOutcome::Answered(0),
+        ));
+        let vote = |name: &str| Votes(BTreeMap::from([(name.to_owned(), 1)]));
+        totals
+            .addresses
+            .add("10.0.0.3".to_owned(), vote("reviews-v1-5d4f8c7b6d-x2x4k"));
+        let names = Names::of(&totals);
+        let server = |ip, port| names.server(endpoint(ip, port));
+        assert_eq!(
+            server("10.0.0.2", 9080).as_deref(),
+            Some("ratings.prod.svc.cluster.local:9080")
+        );
+        assert_eq!(
+            server("10.0.0.2", 9081).as_deref(),
+            Some("ratings:9081"),
+            "the host alone"
+        );
+        assert_eq!(server("10.0.0.3", 8080).as_deref(), Some("reviews:8080"));
+        assert_eq!(
+            server("10.0.0.3", 15_001).as_deref(),
+            Some("reviews-v1:15001"),
+            "what is called through a proxy does not name it"
+        );
+        assert_eq!(server("127.0.0.1", 9080), None, "loopback is in every pod");
+        let host = |ip| names.host(endpoint(ip, 0).address);
+        assert_eq!(
+            host("10.0.0.1"),
+            Some("bookinfo-web"),
+            "the account in its certificate"
+        );
+        assert_eq!(host("10.0.0.3"), Some("reviews-v1"), "the log before all others");
+        assert_eq!(host("10.1.2.3"), Some("details"));
+        assert_eq!(host("10.9.9.9"), None);
     }
 }

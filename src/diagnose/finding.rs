@@ -1,5 +1,6 @@
 //! What a diagnosis says, before it is put into the report's words.
 
+use crate::decode::packet::FrameRef;
 use crate::diagnose::answer::{EvidenceKind, Fix, Missing, Role, Severity, State};
 use crate::units::{Place, Timestamp};
 
@@ -16,6 +17,8 @@ pub struct Evidence {
     pub strength: f64,
     /// Where, first places first.
     pub places: Vec<Place>,
+    /// Where in captures, first frames first.
+    pub frames: Vec<FrameRef>,
 }
 
 /// A look-alike that was ruled out.

@@ -227,7 +227,7 @@ fn scope(suspect: &Suspect<'_>, facts: &Facts<'_>, all: &[usize]) -> Scope {
         source: if control_plane {
             line_source
         } else {
-            most(&sources)
+            most(&sources).or_else(|| suspect.source.clone())
         },
         destination: Some(suspect.destination.clone()),
         cluster: if control_plane {
@@ -291,7 +291,8 @@ fn impact(
     start: Timestamp,
     end: Timestamp,
 ) -> (u64, u64) {
-    let destinations: BTreeSet<&str> = if suspect.destination == "*" || suspect.own_calls().next().is_none() {
+    let of_lines = suspect.own_calls().next().is_none() && suspect.window.is_none();
+    let destinations: BTreeSet<&str> = if suspect.destination == "*" || of_lines {
         facts.calls(all).map(|c| c.destination.as_str()).collect()
     } else {
         BTreeSet::from([suspect.destination.as_str()])
@@ -312,7 +313,11 @@ fn impact(
         .filter(|c| c.outcome() != Outcome::Ok || c.key.code >= 400)
         .map(|c| rows_between(c, start.secs(), end.secs()))
         .sum();
-    (requests, failed)
+    match suspect.connections {
+        // Without rows, connections stand for requests; the evidence says what was counted.
+        Some(connections) if requests == 0 => connections,
+        _ => (requests, failed),
+    }
 }
 
 fn confidence(suspect: &Suspect<'_>, count: u64) -> f64 {
@@ -389,6 +394,7 @@ fn rows_evidence(
         text: format!("{text}: {count} rows with {statuses}"),
         count,
         strength: rule.map_or(0.8, |r| r.confidence),
+        frames: Vec::new(),
         places: first_places(facts.calls(calls), REFS),
     }
 }
@@ -451,6 +457,7 @@ fn line_evidence(suspect: &Suspect<'_>, facts: &Facts<'_>) -> Vec<Evidence> {
             ),
             count,
             strength: rule.map_or(0.8, |r| r.confidence),
+            frames: Vec::new(),
             places: places.into_iter().take(REFS).collect(),
         })
         .collect()
@@ -462,6 +469,7 @@ fn measured_evidence(measured: &Measured) -> Evidence {
         text: measured.text.clone(),
         count: measured.count,
         strength: measured.strength,
+        frames: measured.frames.iter().take(REFS).copied().collect(),
         places: measured.places.iter().take(REFS).copied().collect(),
     }
 }
@@ -478,6 +486,7 @@ fn carried_evidence(suspect: &Suspect<'_>, facts: &Facts<'_>) -> Option<Evidence
         ),
         count,
         strength: 0.7,
+        frames: Vec::new(),
         places: first_places(facts.calls(&calls), REFS),
     })
 }
@@ -524,6 +533,7 @@ fn statistic(text: String, count: u64, strength: f64) -> Evidence {
         text,
         count,
         strength,
+        frames: Vec::new(),
         places: Vec::new(),
     }
 }
@@ -560,21 +570,30 @@ fn look_alikes(
 }
 
 fn because(facts: &Facts<'_>, cause: &str, destination: &str, rows: u64) -> Option<String> {
-    let absent = facts.rules.absent(cause);
-    if absent.is_empty() {
-        return None;
-    }
-    let text = absent
-        .iter()
-        .take(2)
-        .copied()
-        .collect::<Vec<_>>()
-        .join("; ")
-        .replace("{proxies}", &facts.proxies.to_string());
+    let connections = facts.connections_to(destination);
+    let in_captures = facts.rules.absent_in_captures(cause);
+    let (absent, in_captures) = (
+        if rows > 0 || connections == 0 {
+            facts.rules.absent(cause)
+        } else {
+            Vec::new()
+        },
+        if connections > 0 { in_captures } else { Vec::new() },
+    );
+    let said = |absent: &[&str]| absent.iter().take(2).copied().collect::<Vec<_>>().join("; ");
+    let text = said(&absent).replace("{proxies}", &facts.proxies.to_string());
     let whom = if destination == "*" {
         "all destinations"
     } else {
         destination
     };
-    Some(format!("{text} ({rows} rows to {whom} read)"))
+    let of_rows = (!absent.is_empty()).then(|| format!("{text} ({rows} rows to {whom} read)"));
+    let of_packets = (!in_captures.is_empty()).then(|| {
+        format!(
+            "{} ({connections} connections to {whom} seen)",
+            said(&in_captures)
+        )
+    });
+    let reasons: Vec<String> = of_rows.into_iter().chain(of_packets).collect();
+    (!reasons.is_empty()).then(|| reasons.join("; "))
 }

@@ -35,6 +35,9 @@ pub fn suspect<'f>(suspects: &mut Suspects<'f>, facts: &'f Facts<'f>) {
         return;
     }
     for slow in slow {
+        if explained_by_packets(suspects, facts, &slow) {
+            continue;
+        }
         let faulty = suspects.list.iter().any(|((_, destination), s)| {
             *destination == slow.destination && s.count(facts) >= facts.thresholds().min_failures
         });
@@ -42,6 +45,24 @@ pub fn suspect<'f>(suspects: &mut Suspects<'f>, facts: &'f Facts<'f>) {
             suspects.add(slow_upstream(facts, &slow));
         }
     }
+}
+
+/// Packets show why it is slow (loss, a closed window): the slow rows bear that out.
+fn explained_by_packets(suspects: &mut Suspects<'_>, facts: &Facts<'_>, slow: &Slow) -> bool {
+    let Some((from, to)) = span(slow) else {
+        return false;
+    };
+    let explains = |s: &&mut Suspect<'_>| {
+        let of_packets = s.connections.is_some() && !s.remark && s.destination == slow.destination;
+        of_packets && s.window.is_some_and(|(first, last)| first <= to && last >= from)
+    };
+    let mut explained = false;
+    for suspect in suspects.list.values_mut().filter(explains) {
+        suspect.added_latency_ms = Some(slow.mean_ms - slow.usual_ms);
+        suspect.measured.push(slower(facts, slow));
+        explained = true;
+    }
+    explained
 }
 
 fn good_series(facts: &Facts<'_>, destination: &str, reporter: Reporter) -> Series<Moment> {
@@ -148,6 +169,7 @@ fn slow_upstream<'f>(facts: &Facts<'_>, slow: &Slow) -> Suspect<'f> {
         text,
         count: inside.upstream_count,
         strength: confidence,
+        frames: Vec::new(),
         places: slowest_places(facts, &slow.destination, Reporter::Destination),
     });
     suspect.pods = facts
@@ -168,6 +190,7 @@ fn slower(facts: &Facts<'_>, slow: &Slow) -> Measured {
         ),
         count: slow.rows,
         strength: 0.8,
+        frames: Vec::new(),
         places: slowest_places(facts, &slow.destination, slow.reporter),
     }
 }
@@ -269,6 +292,7 @@ fn pushes(facts: &Facts<'_>, proxy: &str, slow: &[&Slow]) -> Option<Measured> {
         ),
         count,
         strength: 0.8,
+        frames: Vec::new(),
         places,
     })
 }

@@ -12,6 +12,7 @@ use crate::aggregate::signatures::Hits;
 use crate::aggregate::totals::HopMoment;
 use crate::catalog::Catalog;
 use crate::correlate::{Call, Hop, Incident};
+use crate::decode::packet::FrameRef;
 use crate::diagnose::answer::EvidenceKind;
 use crate::units::{Place, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
@@ -61,6 +62,8 @@ pub struct Measured {
     pub strength: f64,
     /// Where.
     pub places: Vec<Place>,
+    /// Where in captures.
+    pub frames: Vec<FrameRef>,
 }
 
 impl<'i> Facts<'i> {
@@ -153,6 +156,18 @@ impl<'i> Facts<'i> {
         self.calls_to(destination).map(Call::count).sum()
     }
 
+    /// Connections seen in captures to a destination, `*` for all.
+    pub fn connections_to(&self, destination: &str) -> u64 {
+        let all = self
+            .incident
+            .connections
+            .iter()
+            .filter(|c| c.key.class.is_primary());
+        all.filter(|c| destination == "*" || c.destination == destination)
+            .map(|c| c.group.count)
+            .sum()
+    }
+
     /// Proxies with the lines by which they say that they took in new configuration.
     pub fn config_applied(&self) -> impl Iterator<Item = (&String, &Hits)> {
         let hits = self.incident.totals.hits.iter();
@@ -206,6 +221,7 @@ impl<'i> Facts<'i> {
             ),
             count: called.iter().map(|c| c.count()).sum(),
             strength: 0.6,
+            frames: Vec::new(),
             places: called
                 .iter()
                 .flat_map(|c| c.group.places.keys().take(1))
@@ -251,6 +267,7 @@ impl<'i> Facts<'i> {
             ),
             count: variants.len() as u64,
             strength: 0.95,
+            frames: Vec::new(),
             places: Vec::new(),
         })
     }
@@ -278,6 +295,7 @@ impl<'i> Facts<'i> {
             text: format!("{recent} errors came from hosts of {destination} in the {lookback} s before the first call without a host"),
             count: recent,
             strength: 0.85,
+            frames: Vec::new(),
             places: first_places(errors.iter().copied(), 3),
         })
     }
@@ -295,6 +313,7 @@ impl<'i> Facts<'i> {
             text: format!("{count} calls to {destination} were good before the first failure"),
             count,
             strength: 0.3,
+            frames: Vec::new(),
             places: Vec::new(),
         })
     }
@@ -312,6 +331,7 @@ impl<'i> Facts<'i> {
             ),
             count: call.count(),
             strength: 0.7,
+            frames: Vec::new(),
             places: call.group.places.keys().take(1).copied().collect(),
         })
     }
@@ -355,6 +375,7 @@ impl<'i> Facts<'i> {
             ),
             count: stats.reset_idle_ms.len() as u64,
             strength: 0.85,
+            frames: Vec::new(),
             places: first_places(self.calls(calls), 3),
         })
     }
@@ -373,6 +394,7 @@ impl<'i> Facts<'i> {
             ),
             count: stats.fresh_resets,
             strength: 0.6,
+            frames: Vec::new(),
             places: first_places(self.calls(calls), 3),
         })
     }
@@ -391,6 +413,7 @@ fn external_name(destination: &str) -> Option<Measured> {
         ),
         count: 1,
         strength: 0.5,
+        frames: Vec::new(),
         places: Vec::new(),
     })
 }

@@ -12,6 +12,7 @@ pub mod finding;
 pub mod findings;
 pub mod latency;
 pub mod measure;
+pub mod packets;
 pub mod resets;
 pub mod rules;
 pub mod suspects;
@@ -33,6 +34,7 @@ pub fn diagnose(incident: &Incident<'_>, catalog: &Catalog) -> Result<Diagnosis,
     let facts = measure::Facts::of(incident, catalog, &rules);
     let mut suspects = Suspects::gather(&facts);
     consequences::settle(&mut suspects, &facts);
+    packets::suspect(&mut suspects, &facts);
     latency::suspect(&mut suspects, &facts);
     let findings = findings::write(&suspects, &facts);
     Ok(verdict::conclude(findings, &suspects, &facts))

@@ -18,6 +18,10 @@ pub struct Rules {
     pub rule: Vec<Rule>,
     /// What component lines show.
     pub line: Vec<LineRule>,
+    /// What connections in captures show.
+    pub packet: Vec<PacketRule>,
+    /// What failed names in captures show.
+    pub name: NameRule,
     /// Causes that measurements across rows show.
     pub measured: Vec<MeasuredCause>,
     /// Causes on the caller's rows that the called proxy's rows explain.
@@ -156,6 +160,60 @@ pub struct LineRule {
     pub absent: String,
 }
 
+/// Connections that show a cause; the keys are explained in the file.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PacketRule {
+    /// Its name.
+    pub id: String,
+    /// The cause.
+    pub cause: String,
+    /// Classes of connections, one of which it must be.
+    pub trouble: Vec<String>,
+    /// Alerts, one of which it must be; empty for any.
+    #[serde(default)]
+    pub alerts: Vec<String>,
+    /// Whose packet showed it: `client` or `server`.
+    pub by: Option<String>,
+    /// What the client's first bytes are: `tls`, `plaintext` or `nothing`.
+    pub client_spoke: Option<String>,
+    /// What the server's first bytes are.
+    pub server_spoke: Option<String>,
+    /// Legs on which it counts; empty for all but probes and the way from an application to its own proxy.
+    #[serde(default)]
+    pub hops: Vec<String>,
+    /// How sure it is by itself, 0..1.
+    pub confidence: f64,
+    /// True if it accuses even where rows show no fault.
+    #[serde(default)]
+    pub alone: bool,
+    /// Fewer are noise.
+    pub min: u64,
+    /// A smaller share is noise.
+    #[serde(default)]
+    pub min_share: f64,
+    /// What the connections say.
+    pub says: String,
+    /// What is said when there is none; empty to say nothing.
+    pub absent: String,
+}
+
+/// Names that did not resolve, as captures show them.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NameRule {
+    /// The cause.
+    pub cause: String,
+    /// How sure it is by itself, 0..1.
+    pub confidence: f64,
+    /// Fewer failed questions are noise.
+    pub min: u64,
+    /// What is said.
+    pub says: String,
+    /// What is said when there is none.
+    pub absent: String,
+}
+
 /// See [`Rules::measured`].
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -193,7 +251,17 @@ impl Rules {
         toml::from_str(BUILT_IN).map_err(|e| Error::BuiltIn(format!("rules.toml: {e}")))
     }
 
-    /// What is said where nothing shows a cause; empty for a cause that leaves no trace in logs.
+    /// What is said where no connection in a capture shows a cause.
+    pub fn absent_in_captures(&self, cause: &str) -> Vec<&str> {
+        let connections = self.packet.iter().map(|p| (&p.cause, &p.absent));
+        connections
+            .chain([(&self.name.cause, &self.name.absent)])
+            .filter(|(of, absent)| *of == cause && !absent.is_empty())
+            .map(|(_, absent)| absent.as_str())
+            .collect()
+    }
+
+    /// What is said where nothing in logs shows a cause; empty for a cause that leaves no trace there.
     pub fn absent(&self, cause: &str) -> Vec<&str> {
         let rows = self.rule.iter().map(|r| (&r.cause, &r.absent));
         let lines = self.line.iter().map(|l| (&l.cause, &l.absent));
@@ -209,6 +277,7 @@ impl Rules {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::aggregate::captures::StreamClass;
     use crate::catalog::Catalog;
 
     #[test]
@@ -220,7 +289,9 @@ mod tests {
             .iter()
             .map(|r| &r.cause)
             .chain(rules.line.iter().map(|l| &l.cause))
-            .chain(rules.measured.iter().map(|m| &m.cause));
+            .chain(rules.measured.iter().map(|m| &m.cause))
+            .chain(rules.packet.iter().map(|p| &p.cause))
+            .chain([&rules.name.cause]);
         for cause in causes.chain(
             rules
                 .consequence
@@ -244,10 +315,19 @@ mod tests {
                 "measure {name}"
             );
         }
-        let mut ids: Vec<&str> = rules.rule.iter().map(|r| r.id.as_str()).collect();
+        let ids = rules.rule.iter().map(|r| r.id.as_str());
+        let mut ids: Vec<&str> = ids.chain(rules.packet.iter().map(|p| p.id.as_str())).collect();
         ids.sort_unstable();
         ids.dedup();
-        assert_eq!(ids.len(), rules.rule.len(), "ids are unique");
+        assert_eq!(ids.len(), rules.rule.len() + rules.packet.len(), "ids are unique");
+        for rule in &rules.packet {
+            for trouble in &rule.trouble {
+                assert!(
+                    StreamClass::NAMES.contains(&trouble.as_str()),
+                    "trouble {trouble}"
+                );
+            }
+        }
     }
 
     #[test]

@@ -48,6 +48,10 @@ pub struct Suspect<'f> {
     pub window: Option<(Timestamp, Timestamp)>,
     /// True where it stays a remark whatever its size.
     pub remark: bool,
+    /// Connections (or packets, questions) in all and affected, where packets and not rows show it.
+    pub connections: Option<(u64, u64)>,
+    /// The caller, where packets and not rows tell it.
+    pub source: Option<String>,
 }
 
 /// All suspects, by cause and destination.
@@ -79,6 +83,8 @@ impl Suspect<'_> {
             added_latency_ms: None,
             window: None,
             remark: false,
+            connections: None,
+            source: None,
         }
     }
 

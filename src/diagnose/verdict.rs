@@ -24,7 +24,7 @@ pub fn conclude(findings: Vec<Finding>, suspects: &Suspects<'_>, facts: &Facts<'
     let slow = findings.iter().any(|f| f.added_latency_ms.is_some());
     let state = if accused {
         State::CauseFound
-    } else if facts.incident.totals.rows < facts.thresholds().enough_rows {
+    } else if facts.incident.totals.rows + facts.connections_to("*") < facts.thresholds().enough_rows {
         State::NotEnough
     } else if unexplained >= facts.thresholds().min_failures || suspected || slow {
         State::SymptomsOnly
@@ -48,7 +48,12 @@ fn headline(state: State, findings: &[Finding], unexplained: u64, facts: &Facts<
         (State::SymptomsOnly, None) => {
             format!("{unexplained} rows failed in ways that these inputs do not explain")
         }
+        (State::NotEnough, _) if facts.connections_to("*") > 0 => format!(
+            "Too little to judge: {rows} access-log rows and {} connections were read",
+            facts.connections_to("*")
+        ),
         (State::NotEnough, _) => format!("Too little to judge: {rows} access-log rows were read"),
+        _ if rows == 0 => "Nothing is wrong with the connections in these captures".to_owned(),
         _ => {
             let app: u64 = facts
                 .incident

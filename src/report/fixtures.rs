@@ -1,11 +1,13 @@
 //! Hand-made reports that the renderers are tested with: one for each state of the verdict, and a hostile one.
 
 use crate::report::model::{
-    Breakdown, Captures, CatalogInfo, ChangePoint, Correlation, Counts, Event, Evidence, EvidenceKind,
+    Breakdown, CaptureAlert, CaptureCertificate, CaptureClient, CaptureDns, CaptureFailedName,
+    CaptureHonesty, CaptureHttp, CapturePoint, CaptureServer, CaptureStreams, CaptureTcp, CaptureTls,
+    CaptureTrouble, Captures, CatalogInfo, ChangePoint, Correlation, Counts, Event, Evidence, EvidenceKind,
     Example, Filters, Finding, Fix, Gap, HistogramBucket, Impact, Input, InputProblem, Latency, LatencyScope,
     Limit, Missing, Next, Ref, RejectedSample, Report, ReporterCounts, Requests, Retries, Role, RuledOut,
     Run, SCHEMA, Scope, Severity, SignatureHits, SlowRequest, State, Step, TimeBucket, TimeQuality, Timeline,
-    Tool, Topology, TopologyEdge, TopologyNode, ValidFor, Verdict, Window,
+    Times, Tool, Topology, TopologyEdge, TopologyNode, ValidFor, Verdict, Window,
 };
 use crate::units::{InputId, Timestamp};
 
@@ -71,6 +73,7 @@ pub(crate) fn empty() -> Report {
         signatures: vec![],
         timeline: Timeline::default(),
         captures: Captures::default(),
+        streams: None,
         correlation: Correlation::default(),
         topology: Topology::default(),
         limits: vec![],
@@ -176,6 +179,8 @@ fn buckets(failed_from: u64) -> Vec<TimeBucket> {
                 p99_ms: Some(11.0 + if minute % 9 == 0 { 3.0 } else { 0.0 }),
                 flags: Counts::new(),
                 signatures: Counts::new(),
+                connections: 0,
+                failed_connections: 0,
                 resets: 0,
                 retransmissions: 0,
             }
@@ -802,4 +807,364 @@ fn put_in_figures(report: &mut Report, text: &str) {
         change.metric = text.into();
         change.scope = text.into();
     }
+}
+
+fn frame(input: u32, frame: u64) -> Ref {
+    Ref {
+        input: InputId(input),
+        line: None,
+        frame: Some(frame),
+        offset_bytes: None,
+    }
+}
+
+fn times(count: u64, p50: f64, p99: f64) -> Times {
+    Times {
+        count,
+        min: p50 / 2.0,
+        p50,
+        p90: p99 / 2.0,
+        p99,
+        max: p99 * 2.0,
+    }
+}
+
+fn capture(id: u32, path: &str, packets: u64) -> Input {
+    Input {
+        kind: "capture".into(),
+        records_by_kind: counts([("capture", packets)]),
+        format: Some("pcap (µs, little-endian)".into()),
+        format_confidence: None,
+        pod: Some("productpage-v1-675fc69cf".into()),
+        bytes: packets * 160,
+        records: packets,
+        time: TimeQuality {
+            resolution_us: 1,
+            order: "sorted".into(),
+            ..input(0, "", "", 212).time
+        },
+        ..input(id, path, "", 212)
+    }
+}
+
+fn trouble(kind: &str, text: &str, connections: u64, refs: Vec<Ref>) -> CaptureTrouble {
+    CaptureTrouble {
+        kind: kind.into(),
+        text: text.into(),
+        by: Some("server".into()),
+        point: 0,
+        server: "10.244.2.31:9080".into(),
+        name: Some("ratings.prod.svc.cluster.local:9080".into()),
+        hop: "proxy-to-proxy".into(),
+        clients: vec![
+            CaptureClient {
+                address: "10.244.1.11".into(),
+                name: Some("productpage-v1".into()),
+            },
+            CaptureClient {
+                address: "10.244.1.12".into(),
+                name: None,
+            },
+        ],
+        client_count: 2,
+        connections,
+        of: 1_204,
+        first: Some(at(3, 2, 11)),
+        last: Some(at(3, 28, 55)),
+        retransmissions: 0,
+        data_packets: 0,
+        zero_window_ms: 0.0,
+        longest_zero_window_ms: 0.0,
+        server_errors: 0,
+        refs,
+    }
+}
+
+fn troubles() -> Vec<CaptureTrouble> {
+    vec![
+        trouble(
+            "refused",
+            "SYN answered by RST",
+            211,
+            vec![frame(0, 88_123), frame(0, 88_201), frame(1, 1_204)],
+        ),
+        CaptureTrouble {
+            connections: 4,
+            name: None,
+            server: "[2001:db8::31]:443".into(),
+            clients: vec![],
+            client_count: 0,
+            last: Some(at(3, 2, 11)),
+            ..trouble(
+                "tls-alert",
+                "TLS alert certificate_expired by the server: the other's certificate is not valid at this time",
+                4,
+                vec![frame(0, 90_001)],
+            )
+        },
+        CaptureTrouble {
+            zero_window_ms: 31_400.0,
+            longest_zero_window_ms: 2_130.5,
+            ..trouble("zero-window", "zero window by the server", 17, vec![frame(1, 7)])
+        },
+        CaptureTrouble {
+            retransmissions: 120,
+            data_packets: 5_004,
+            client_count: 9,
+            ..trouble("loss", "loss of what the client sent", 63, vec![frame(1, 12)])
+        },
+    ]
+}
+
+fn servers() -> Vec<CaptureServer> {
+    let server = |point, name: Option<&str>, connections, failed, rtt: f64| CaptureServer {
+        point,
+        server: "10.244.2.31:9080".into(),
+        name: name.map(str::to_owned),
+        hop: "proxy-to-proxy".into(),
+        connections,
+        failed,
+        retransmissions: 123,
+        handshake_rtt_us: times(connections, rtt, rtt * 7.0),
+        tls_handshake_ms: times(connections, 1.9, 11.2),
+        response_time_ms: times(0, 0.0, 0.0),
+    };
+    vec![
+        server(0, Some("ratings.prod.svc.cluster.local:9080"), 1_204, 211, 351.0),
+        server(1, Some("ratings.prod.svc.cluster.local:9080"), 993, 0, 42.0),
+        CaptureServer {
+            server: "127.0.0.1:15001".into(),
+            handshake_rtt_us: times(14, 31.0, 77.0),
+            tls_handshake_ms: Times::default(),
+            response_time_ms: times(1_811, 3.2, 1_204.0),
+            ..server(0, None, 14, 0, 31.0)
+        },
+    ]
+}
+
+fn captures() -> Captures {
+    Captures {
+        packets: 412_907,
+        bytes: 66_065_120,
+        truncated_packets: 12,
+        dropped_reported: 31,
+        duplicates: 0,
+        link_types: counts([("EN10MB", 412_907)]),
+        streams: CaptureStreams {
+            tcp: 2_211,
+            udp: 812,
+            other: 0,
+            truncated: false,
+        },
+        tcp: CaptureTcp {
+            handshakes: 1_988,
+            failed: 215,
+            refused: 211,
+            midstream: 12,
+            resets: 230,
+            closes: counts([
+                ("fin", 1_900),
+                ("not-opened", 211),
+                ("open", 88),
+                ("reset-idle", 12),
+            ]),
+            ..CaptureTcp::default()
+        },
+        tls: CaptureTls {
+            connections: 1_900,
+            versions: counts([("TLS 1.2", 31), ("TLS 1.3", 1_869)]),
+            alerts: vec![CaptureAlert {
+                level: "fatal".into(),
+                code: 45,
+                description: "certificate_expired".into(),
+                by: "server".into(),
+                count: 4,
+                refs: vec![frame(0, 90_001)],
+            }],
+            certificates: vec![CaptureCertificate {
+                subject: String::new(),
+                san: strings(["spiffe://cluster.local/ns/prod/sa/ratings"]),
+                not_before: Some("2026-11-01T00:00:00Z".into()),
+                not_after: Some("2026-11-02T00:00:00Z".into()),
+                issuer: "O=cluster.local".into(),
+                leaf: true,
+                by: "server".into(),
+                count: 4,
+                refs: vec![frame(0, 90_000)],
+            }],
+            ..CaptureTls::default()
+        },
+        http: CaptureHttp {
+            requests: 1_811,
+            responses_by_code: counts([("200", 1_600), ("503", 211)]),
+            ..CaptureHttp::default()
+        },
+        dns: CaptureDns {
+            queries: 1_012,
+            retries: 7,
+            unanswered: 3,
+            responses_by_rcode: counts([("NOERROR", 600), ("NXDOMAIN", 409)]),
+            failed_names: vec![CaptureFailedName {
+                name: "payments.partner.example.prod.svc.cluster.local".into(),
+                rcode: Some("NXDOMAIN".into()),
+                count: 204,
+                retries: 0,
+                clients: strings(["productpage-v1"]),
+                servers: strings(["10.96.0.10:53"]),
+                first: Some(at(2, 41, 9)),
+                last: Some(at(3, 28, 1)),
+                refs: vec![frame(0, 14)],
+            }],
+            ..CaptureDns::default()
+        },
+        icmp: counts([("destination-unreachable/port", 3)]),
+        hops: counts([("app-to-proxy", 14), ("other", 0), ("proxy-to-proxy", 2_197)]),
+        points: vec![
+            CapturePoint {
+                point: 0,
+                inputs: vec![InputId(0)],
+                packets: 211_004,
+                bytes: 33_000_000,
+                start: Some(at(2, 41, 7)),
+                end: Some(at(3, 28, 55)),
+            },
+            CapturePoint {
+                point: 1,
+                inputs: vec![InputId(1), InputId(2)],
+                packets: 201_903,
+                bytes: 33_065_120,
+                start: Some(at(2, 41, 8)),
+                end: Some(at(3, 28, 54)),
+            },
+        ],
+        servers: servers(),
+        troubles: troubles(),
+        honesty: CaptureHonesty {
+            one_sided_streams: 2,
+            cut_packets: 12,
+            reported_drops: Some(31),
+            acked_unseen: 4,
+            tls_1_3_streams: 1_869,
+            ..CaptureHonesty::default()
+        },
+    }
+}
+
+/// Captures alone: a port on which nobody listens, an expired certificate, a closed window, loss.
+pub(crate) fn captured() -> Report {
+    let mut report = refused();
+    report.inputs = vec![
+        capture(0, "prod_productpage-v1-675fc69cf.eth0.pcap.gz", 211_004),
+        capture(1, "prod_ratings-v1-6484c4d9bb.eth0.pcap0", 100_000),
+        capture(2, "prod_ratings-v1-6484c4d9bb.eth0.pcap1", 101_903),
+    ];
+    report.inputs[0].problems = vec![InputProblem {
+        offset_bytes: 33_760_640,
+        line: None,
+        frame: Some(211_005),
+        what: "cut short inside a packet; what came before is used".into(),
+    }];
+    report.captures = captures();
+    report.requests = Requests::default();
+    report.latency.clear();
+    report.slowest.clear();
+    report.signatures.clear();
+    report.limits.clear();
+    report.topology = Topology::default();
+    report.missing.clear();
+    report.timeline.events.clear();
+    report.timeline.change_points.clear();
+    report.timeline.gaps.clear();
+    for bucket in &mut report.timeline.buckets {
+        bucket.connections = std::mem::take(&mut bucket.requests) / 250;
+        bucket.failed_connections = std::mem::take(&mut bucket.failed) / 80;
+        bucket.resets = bucket.failed_connections + 1;
+        bucket.retransmissions = bucket.failed_connections / 3;
+        (bucket.p50_ms, bucket.p99_ms) = (None, None);
+    }
+    report.findings.truncate(1);
+    let finding = &mut report.findings[0];
+    finding.impact = Impact {
+        requests: 1_204,
+        failed: 211,
+        share: 211.0 / 1_204.0,
+        added_latency_ms: None,
+    };
+    finding.ruled_out.clear();
+    finding.would_overturn = None;
+    finding.evidence = vec![evidence(
+        EvidenceKind::Packet,
+        "10.244.2.31:9080 answers SYN by RST",
+        211,
+        vec![frame(0, 88_123), frame(0, 88_201), frame(1, 1_204)],
+    )];
+    report
+}
+
+/// The captures of [`captured`] when nothing went wrong and nothing is missing.
+pub(crate) fn captured_healthy() -> Report {
+    let mut report = healthy();
+    let captured = captured();
+    report.captures = captured.captures;
+    report.inputs.extend(captured.inputs);
+    for (id, input) in (0..).zip(&mut report.inputs) {
+        input.id = InputId(id);
+        input.problems.clear();
+    }
+    for point in &mut report.captures.points {
+        for input in &mut point.inputs {
+            input.0 += 3;
+        }
+    }
+    report.captures.points.truncate(1);
+    report.captures.troubles.clear();
+    report.captures.dns = CaptureDns::default();
+    report.captures.icmp.clear();
+    report.captures.honesty = CaptureHonesty::default();
+    report.captures.servers.truncate(1);
+    report
+}
+
+/// [`captured`] with `text` wherever text of a capture can stand.
+pub(crate) fn captured_with_text(text: &str) -> Report {
+    let mut report = captured();
+    put_in_inputs(&mut report, text);
+    let captures = &mut report.captures;
+    for counts in [
+        &mut captures.hops,
+        &mut captures.icmp,
+        &mut captures.link_types,
+        &mut captures.tcp.closes,
+        &mut captures.tls.versions,
+        &mut captures.tls.sni,
+        &mut captures.http.responses_by_code,
+        &mut captures.http.grpc_by_status,
+        &mut captures.dns.responses_by_rcode,
+    ] {
+        counts.insert(text.into(), u64::MAX / 4);
+    }
+    for trouble in &mut captures.troubles {
+        trouble.kind = text.into();
+        trouble.text = text.into();
+        trouble.server = text.into();
+        trouble.name = Some(text.into());
+        for client in &mut trouble.clients {
+            client.name = Some(text.into());
+        }
+    }
+    for server in &mut captures.servers {
+        server.server = text.into();
+        server.name = Some(text.into());
+        server.hop = text.into();
+    }
+    for name in &mut captures.dns.failed_names {
+        name.name = text.into();
+        name.rcode = Some(text.into());
+        name.clients = vec![text.into(); 3];
+    }
+    for certificate in &mut captures.tls.certificates {
+        certificate.san = vec![text.into()];
+        certificate.not_after = Some(text.into());
+    }
+    report
 }

@@ -49,8 +49,11 @@ pub struct Report {
     pub signatures: Vec<SignatureHits>,
     /// Counts over time.
     pub timeline: Timeline,
-    /// Packet captures; empty until captures are read.
+    /// Packet captures; empty where none was read.
     pub captures: Captures,
+    /// TCP connections in order of their first packet; only where they were asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub streams: Option<Vec<Stream>>,
     /// Log rows joined to connections.
     pub correlation: Correlation,
     /// Who called whom.
@@ -579,9 +582,13 @@ pub struct TimeBucket {
     pub flags: Counts,
     /// By signature.
     pub signatures: Counts,
-    /// Resets (captures).
+    /// TCP connections that began in it (captures).
+    pub connections: u64,
+    /// TCP connections that showed in it that they went wrong (captures).
+    pub failed_connections: u64,
+    /// Packets with RST (captures).
     pub resets: u64,
-    /// Retransmissions (captures).
+    /// Segments sent again, of any sort (captures).
     pub retransmissions: u64,
 }
 
@@ -625,46 +632,589 @@ pub struct Gap {
     pub end: Timestamp,
 }
 
-/// Packet captures. Present and empty until captures are read.
+/// Packet captures; empty where none was read. Sums are over all captures: a connection that was captured at both
+/// its ends is two of them.
 #[derive(Clone, Debug, Default, Serialize, JsonSchema)]
 pub struct Captures {
     /// Packets.
     pub packets: u64,
-    /// Bytes.
+    /// Bytes of the packets on the wire.
     pub bytes: u64,
-    /// Cut by snaplen.
+    /// Packets cut by the snaplen.
     pub truncated_packets: u64,
-    /// Drops that the capture reports.
+    /// Packets that the captures say they dropped.
     pub dropped_reported: u64,
-    /// Seen twice.
+    /// Packets of TCP connections seen before on another interface, left out of the analysis of loss.
     pub duplicates: u64,
-    /// By link type.
+    /// Packets by link type.
     pub link_types: Counts,
-    /// Streams by transport.
+    /// Connections and flows by transport.
     pub streams: CaptureStreams,
-    /// TCP figures.
-    pub tcp: Counts,
-    /// TLS figures.
-    pub tls: Counts,
-    /// HTTP figures.
-    pub http: Counts,
-    /// DNS figures.
-    pub dns: Counts,
-    /// ICMP figures.
+    /// TCP.
+    pub tcp: CaptureTcp,
+    /// TLS, as far as it is in clear.
+    pub tls: CaptureTls,
+    /// HTTP in clear.
+    pub http: CaptureHttp,
+    /// DNS.
+    pub dns: CaptureDns,
+    /// ICMP messages by type and code.
     pub icmp: Counts,
-    /// Streams by hop.
+    /// TCP connections by hop: app-to-proxy, proxy-to-app, proxy-to-proxy, control-plane, hbone, probe, other.
     pub hops: Counts,
+    /// Where packets were captured.
+    pub points: Vec<CapturePoint>,
+    /// By server and capture point: the most connections first, at most 256.
+    pub servers: Vec<CaptureServer>,
+    /// What went wrong, by kind, server and capture point: the most telling first, at most 200.
+    pub troubles: Vec<CaptureTrouble>,
+    /// What the captures do not show.
+    pub honesty: CaptureHonesty,
+}
+
+/// A place where packets were captured: the files of a rotated set are of one.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct CapturePoint {
+    /// Its number.
+    pub point: u64,
+    /// Inputs of it, in their order.
+    pub inputs: Vec<InputId>,
+    /// Packets.
+    pub packets: u64,
+    /// Bytes on the wire.
+    pub bytes: u64,
+    /// Earliest packet.
+    pub start: Option<Timestamp>,
+    /// Latest packet.
+    pub end: Option<Timestamp>,
 }
 
 /// Streams by transport.
 #[derive(Clone, Debug, Default, Serialize, JsonSchema)]
 pub struct CaptureStreams {
-    /// TCP.
+    /// TCP connections.
     pub tcp: u64,
-    /// UDP.
+    /// UDP flows.
     pub udp: u64,
-    /// Other.
+    /// Flows of other protocols over IP.
     pub other: u64,
+    /// True if UDP or other flows are estimated.
+    pub truncated: bool,
+}
+
+/// Times; all zero without any.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, JsonSchema)]
+pub struct Times {
+    /// Samples.
+    pub count: u64,
+    /// Least.
+    pub min: f64,
+    /// Median.
+    pub p50: f64,
+    /// 90th percentile.
+    pub p90: f64,
+    /// 99th percentile.
+    pub p99: f64,
+    /// Greatest.
+    pub max: f64,
+}
+
+/// TCP of all captures.
+#[derive(Clone, Debug, Default, Serialize, JsonSchema)]
+pub struct CaptureTcp {
+    /// Connections with SYN, SYN-ACK and what completed the handshake.
+    pub handshakes: u64,
+    /// Connections that went wrong: not opened, reset or closed with something under way, or at odds over TLS.
+    pub failed: u64,
+    /// Connections whose SYN was answered by RST.
+    pub refused: u64,
+    /// Connections whose SYN was answered by an ICMP error.
+    pub rejected: u64,
+    /// Connections whose SYNs had no answer.
+    pub unanswered_syn: u64,
+    /// Packets with RST.
+    pub resets: u64,
+    /// Connections reset after the handshake and before any payload.
+    pub resets_before_data: u64,
+    /// Segments sent again, without the two sorts below.
+    pub retransmissions: u64,
+    /// Segments sent again after duplicate acknowledgments.
+    pub fast_retransmissions: u64,
+    /// Segments sent again although acknowledged before.
+    pub spurious_retransmissions: u64,
+    /// Segments out of order.
+    pub out_of_order: u64,
+    /// Acknowledgments that only repeat the last one.
+    pub duplicate_acks: u64,
+    /// Packets that offer a window of 0 (without SYN, FIN and RST).
+    pub zero_windows: u64,
+    /// Time in which a window was 0, in all connections together.
+    pub zero_window_ms: f64,
+    /// Gaps before a segment.
+    pub lost_segments: u64,
+    /// Connections with SYN and SYN-ACK and nothing further from the client.
+    pub half_open: u64,
+    /// Connections that began before the capture.
+    pub midstream: u64,
+    /// Keep-alive probes.
+    pub keep_alives: u64,
+    /// Connections on ports that an earlier one had.
+    pub reused_ports: u64,
+    /// Connections by how they began: established, refused, rejected, unanswered, half-open, midstream.
+    pub openings: Counts,
+    /// Connections by how they ended: open, fin, fin-then-reset, reset-before-data, reset-mid-exchange, reset-idle,
+    /// not-opened.
+    pub closes: Counts,
+    /// From the last SYN to the ACK that completed the handshake, as seen where it was captured.
+    pub handshake_rtt_us: Times,
+}
+
+/// TLS of all captures, as far as it is in clear.
+#[derive(Clone, Debug, Default, Serialize, JsonSchema)]
+pub struct CaptureTls {
+    /// Connections with TLS.
+    pub connections: u64,
+    /// Of these, with data in both directions.
+    pub established: u64,
+    /// Sessions that were resumed, as far as can be seen.
+    pub resumed: u64,
+    /// Client hellos.
+    pub client_hellos: u64,
+    /// Server hellos.
+    pub server_hellos: u64,
+    /// Alerts in clear.
+    pub alerts: Vec<CaptureAlert>,
+    /// Records that are surely encrypted alerts (TLS 1.2).
+    pub encrypted_alerts: u64,
+    /// Connections by version chosen.
+    pub versions: Counts,
+    /// Connections by server name asked for.
+    pub sni: Counts,
+    /// Connections by protocol chosen, where it is visible (TLS 1.2).
+    pub alpn: Counts,
+    /// Connections by protocol offered.
+    pub alpn_offered: Counts,
+    /// Certificates in clear (TLS 1.2), each once.
+    pub certificates: Vec<CaptureCertificate>,
+    /// Times of handshakes.
+    pub handshake_ms: Times,
+    /// True if a bound left some names, alerts or certificates out.
+    pub truncated: bool,
+}
+
+/// TLS alerts of one sort, in clear.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct CaptureAlert {
+    /// warning, fatal, or its number.
+    pub level: String,
+    /// Number of the description.
+    pub code: u64,
+    /// Name of the description, RFC 8446 section 6.
+    pub description: String,
+    /// client or server: who sent it.
+    pub by: String,
+    /// Alerts.
+    pub count: u64,
+    /// First places.
+    pub refs: Vec<Ref>,
+}
+
+/// A certificate in clear.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct CaptureCertificate {
+    /// Subject, RFC 4514.
+    pub subject: String,
+    /// Subject alternative names.
+    pub san: Vec<String>,
+    /// Not valid before: RFC 3339, null for a date that has no such form.
+    pub not_before: Option<String>,
+    /// Not valid after.
+    pub not_after: Option<String>,
+    /// Issuer.
+    pub issuer: String,
+    /// True if it was its sender's own, false for those that vouch for it.
+    pub leaf: bool,
+    /// client or server: who sent it.
+    pub by: String,
+    /// Times it was sent.
+    pub count: u64,
+    /// First places.
+    pub refs: Vec<Ref>,
+}
+
+/// HTTP in clear of all captures.
+#[derive(Clone, Debug, Default, Serialize, JsonSchema)]
+pub struct CaptureHttp {
+    /// Connections with HTTP.
+    pub connections: u64,
+    /// Requests.
+    pub requests: u64,
+    /// Requests without an answer when their connection ended.
+    pub unanswered: u64,
+    /// Answers by status.
+    pub responses_by_code: Counts,
+    /// Answers by gRPC status.
+    pub grpc_by_status: Counts,
+    /// Requests by method.
+    pub methods: Counts,
+    /// `RST_STREAM` by error code.
+    pub rst_stream: Counts,
+    /// GOAWAY by error code.
+    pub goaway: Counts,
+    /// From the request to the first byte of its answer.
+    pub response_time_ms: Times,
+}
+
+/// DNS of all captures.
+#[derive(Clone, Debug, Default, Serialize, JsonSchema)]
+pub struct CaptureDns {
+    /// Questions; one that is sent again counts again.
+    pub queries: u64,
+    /// Questions sent again before an answer.
+    pub retries: u64,
+    /// Questions without an answer in the captures.
+    pub unanswered: u64,
+    /// Answers by response code: NOERROR, NXDOMAIN, SERVFAIL, ...
+    pub responses_by_rcode: Counts,
+    /// Answers that were cut.
+    pub truncated_answers: u64,
+    /// Names asked for in vain, the most frequent first.
+    pub failed_names: Vec<CaptureFailedName>,
+    /// From the question to its answer.
+    pub response_time_ms: Times,
+    /// True if a bound left some failed names out.
+    pub truncated: bool,
+}
+
+/// A name that was asked for in vain.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct CaptureFailedName {
+    /// The name.
+    pub name: String,
+    /// Response code, null without an answer.
+    pub rcode: Option<String>,
+    /// Questions.
+    pub count: u64,
+    /// Times they were sent again.
+    pub retries: u64,
+    /// Who asked, at most 8.
+    pub clients: Vec<String>,
+    /// Who was asked, at most 8.
+    pub servers: Vec<String>,
+    /// First.
+    pub first: Option<Timestamp>,
+    /// Last.
+    pub last: Option<Timestamp>,
+    /// First places.
+    pub refs: Vec<Ref>,
+}
+
+/// Connections to one server, as one capture point sees them.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct CaptureServer {
+    /// Capture point.
+    pub point: u64,
+    /// Address and port.
+    pub server: String,
+    /// What it is called, or null.
+    pub name: Option<String>,
+    /// Hop of most connections to it.
+    pub hop: String,
+    /// Connections.
+    pub connections: u64,
+    /// Connections that went wrong.
+    pub failed: u64,
+    /// Segments sent again in either direction, of any sort.
+    pub retransmissions: u64,
+    /// From the last SYN to the ACK that completed the handshake.
+    pub handshake_rtt_us: Times,
+    /// Times of TLS handshakes.
+    pub tls_handshake_ms: Times,
+    /// From the request to the first byte of its answer.
+    pub response_time_ms: Times,
+}
+
+/// Connections that went wrong in one way.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct CaptureTrouble {
+    /// refused, rejected, unanswered, half-open, plaintext-to-tls, tls-to-plaintext, tls-alert,
+    /// encrypted-alert-then-close, keepalive-race, reset-mid-exchange, reset-before-data, closed-without-answer,
+    /// zero-window, loss or server-errors.
+    pub kind: String,
+    /// In words, with who did it.
+    pub text: String,
+    /// client or server: whose packets show it, where it is one of them.
+    pub by: Option<String>,
+    /// Capture point.
+    pub point: u64,
+    /// Address and port of the server.
+    pub server: String,
+    /// What it is called, or null.
+    pub name: Option<String>,
+    /// Hop of most connections to it.
+    pub hop: String,
+    /// Addresses of clients, with what they are called; at most 8.
+    pub clients: Vec<CaptureClient>,
+    /// Clients, the ones that are not listed among them.
+    pub client_count: u64,
+    /// Connections.
+    pub connections: u64,
+    /// Connections to that server.
+    pub of: u64,
+    /// First time.
+    pub first: Option<Timestamp>,
+    /// Last time.
+    pub last: Option<Timestamp>,
+    /// Segments that the side sent again (of any sort but needlessly), in kind loss.
+    pub retransmissions: u64,
+    /// Packets with payload of that side.
+    pub data_packets: u64,
+    /// Time in which windows of that side were 0, in all connections together, in kind zero-window.
+    pub zero_window_ms: f64,
+    /// The longest of one connection.
+    pub longest_zero_window_ms: f64,
+    /// Answers with status 500 or more, in kind server-errors.
+    pub server_errors: u64,
+    /// First places.
+    pub refs: Vec<Ref>,
+}
+
+/// A client of a server.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
+pub struct CaptureClient {
+    /// Address.
+    pub address: String,
+    /// What it is called, or null.
+    pub name: Option<String>,
+}
+
+/// What the captures do not show; figures that depend on it are to be read with care.
+#[derive(Clone, Debug, Default, Serialize, JsonSchema)]
+pub struct CaptureHonesty {
+    /// Connections of which one side's packets are missing.
+    pub one_sided_streams: u64,
+    /// Packets cut by the snaplen.
+    pub cut_packets: u64,
+    /// Packets that the captures say they dropped; null where none says anything.
+    pub reported_drops: Option<u64>,
+    /// Acknowledgments of data that is not in the capture: lost by the capture, not by the network.
+    pub acked_unseen: u64,
+    /// Bytes of connections that are missing for good.
+    pub missing_bytes: u64,
+    /// Connections that a limit cut short.
+    pub truncated_streams: u64,
+    /// Connections with TLS 1.3, which hides certificates and, after the hellos, alerts.
+    pub tls_1_3_streams: u64,
+}
+
+/// One TCP connection.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent facts of a capture, each named"
+)]
+pub struct Stream {
+    /// Input of its first packet.
+    pub input: InputId,
+    /// Capture point.
+    pub point: u64,
+    /// Address and port of the client.
+    pub client: String,
+    /// Address and port of the server.
+    pub server: String,
+    /// What the client is called, or null.
+    pub client_name: Option<String>,
+    /// What the server is called, or null.
+    pub server_name: Option<String>,
+    /// True if a SYN or SYN-ACK tells who is who.
+    pub roles_seen: bool,
+    /// First packet.
+    pub first_frame: u64,
+    /// Last packet.
+    pub last_frame: u64,
+    /// Time of the first packet.
+    pub start: Option<Timestamp>,
+    /// Time of the last packet.
+    pub end: Option<Timestamp>,
+    /// Packets.
+    pub packets: u64,
+    /// Bytes of their frames on the wire.
+    pub bytes: u64,
+    /// Packets with SYN and without ACK.
+    pub syn: u64,
+    /// Packets with SYN and ACK.
+    pub syn_ack: u64,
+    /// Packets with RST.
+    pub rst: u64,
+    /// Packets with FIN.
+    pub fin: u64,
+    /// From the last SYN to the ACK that completed the handshake.
+    pub handshake_rtt_us: Option<f64>,
+    /// Segments sent again, without the two sorts below.
+    pub retransmissions: u64,
+    /// Sent again after duplicate acknowledgments.
+    pub fast_retransmissions: u64,
+    /// Sent again although acknowledged before.
+    pub spurious_retransmissions: u64,
+    /// Segments out of order.
+    pub out_of_order: u64,
+    /// Acknowledgments that only repeat the last one.
+    pub duplicate_acks: u64,
+    /// Packets that offer a window of 0.
+    pub zero_windows: u64,
+    /// Hop.
+    pub hop: String,
+    /// How it went, as in `captures.troubles[].kind`; good or midstream where nothing went wrong.
+    pub outcome: String,
+    /// How it began: established, refused, rejected, unanswered, half-open, midstream.
+    pub opening: String,
+    /// How it ended.
+    pub close: StreamClose,
+    /// TLS, or null.
+    pub tls: Option<StreamTls>,
+    /// HTTP in clear, or null.
+    pub http: Option<StreamHttp>,
+    /// What the client sent.
+    pub client_sent: StreamSide,
+    /// What the server sent.
+    pub server_sent: StreamSide,
+    /// ICMP error that quotes it, or null.
+    pub icmp_error: Option<String>,
+    /// Longest silence.
+    pub longest_idle_ms: f64,
+    /// Packets seen before on another interface.
+    pub duplicates: u64,
+    /// Packets cut by the snaplen.
+    pub cut_packets: u64,
+    /// True if one side's packets are missing.
+    pub one_sided: bool,
+    /// True if an earlier connection had its ports.
+    pub reused_ports: bool,
+    /// True if a limit cut it short.
+    pub truncated: bool,
+}
+
+/// How a connection ended.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct StreamClose {
+    /// open, fin, fin-then-reset, reset-before-data, reset-mid-exchange, reset-idle or not-opened.
+    pub kind: String,
+    /// client or server: whose FIN or RST came first.
+    pub by: Option<String>,
+    /// When.
+    pub at: Option<Timestamp>,
+    /// Where.
+    pub frame: Option<u64>,
+    /// Silence before it.
+    pub idle_before_ms: Option<f64>,
+}
+
+/// TLS of one connection.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct StreamTls {
+    /// Version chosen, else null.
+    pub version: Option<String>,
+    /// Server name asked for.
+    pub sni: Option<String>,
+    /// Protocol chosen, where it is visible (TLS 1.2).
+    pub alpn: Option<String>,
+    /// Protocols offered.
+    pub alpn_offered: Vec<String>,
+    /// The most telling alert in clear, or null.
+    pub alert: Option<StreamAlert>,
+    /// Cipher suite, as four hexadecimal digits.
+    pub cipher_suite: Option<String>,
+    /// True if the session was resumed, as far as can be seen.
+    pub resumed: bool,
+    /// True if data went both ways.
+    pub established: bool,
+    /// Time of the handshake.
+    pub handshake_ms: Option<f64>,
+}
+
+/// A TLS alert of one connection.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct StreamAlert {
+    /// warning, fatal, or its number.
+    pub level: String,
+    /// Number of the description.
+    pub code: u64,
+    /// Its name.
+    pub description: String,
+    /// client or server.
+    pub by: String,
+    /// Where.
+    pub frame: u64,
+}
+
+/// HTTP in clear of one connection.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct StreamHttp {
+    /// Requests.
+    pub requests: u64,
+    /// Requests without an answer.
+    pub unanswered: u64,
+    /// Answers by status.
+    pub responses_by_code: Counts,
+    /// Answers by gRPC status.
+    pub grpc_by_status: Counts,
+    /// Host of the first request.
+    pub host: Option<String>,
+    /// User agent of the first request.
+    pub user_agent: Option<String>,
+}
+
+/// What one side of a connection sent.
+#[derive(Clone, Debug, Default, Serialize, JsonSchema)]
+pub struct StreamSide {
+    /// Packets.
+    pub packets: u64,
+    /// Bytes of their frames on the wire.
+    pub frame_bytes: u64,
+    /// Payload bytes on the wire, as sent.
+    pub payload_bytes: u64,
+    /// Packets with payload.
+    pub data_packets: u64,
+    /// Packets with SYN and without ACK.
+    pub syn: u64,
+    /// Packets with SYN and ACK.
+    pub syn_ack: u64,
+    /// Packets with FIN.
+    pub fin: u64,
+    /// Packets with RST and without ACK.
+    pub rst: u64,
+    /// Packets with RST and ACK.
+    pub rst_ack: u64,
+    /// Packets that offer a window of 0.
+    pub zero_window_packets: u64,
+    /// Time in which it offered a window of 0.
+    pub zero_window_ms: f64,
+    /// Segments sent again, without the two sorts below.
+    pub retransmissions: u64,
+    /// Sent again after duplicate acknowledgments.
+    pub fast_retransmissions: u64,
+    /// Sent again although acknowledged before.
+    pub spurious_retransmissions: u64,
+    /// Segments out of order.
+    pub out_of_order: u64,
+    /// Acknowledgments that only repeat the last one.
+    pub duplicate_acks: u64,
+    /// Gaps before a segment of this side.
+    pub lost_segments: u64,
+    /// Acknowledgments by this side of data that is not in the capture.
+    pub acked_unseen: u64,
+    /// Keep-alive probes.
+    pub keep_alives: u64,
+    /// Answers to keep-alive probes.
+    pub keep_alive_acks: u64,
+    /// Probes of a zero window.
+    pub zero_window_probes: u64,
+    /// Segments that filled the other side's window.
+    pub window_full: u64,
+    /// Acknowledgments that only open the window.
+    pub window_updates: u64,
+    /// Bytes missing from the capture for good.
+    pub missing_bytes: u64,
 }
 
 /// Log rows joined to connections. Present and empty until captures are read.

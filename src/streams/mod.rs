@@ -22,7 +22,7 @@ mod twice;
 
 pub use record::{
     Application, CertificateFacts, Close, CloseKind, DnsExchange, DnsOutcome, Exchange, HttpFacts, Opening,
-    Protocol, Side, SideFacts, StreamEvent, StreamEventKind, StreamRecord, TlsAlert, TlsFacts,
+    Protocol, Side, SideFacts, StreamEvent, StreamEventKind, StreamMoment, StreamRecord, TlsAlert, TlsFacts,
 };
 pub use shard::{LeftOut, Shard, ShardSummary, StreamLimits, StreamSink, shard_of};
 

@@ -3,6 +3,7 @@
 //! A shard depends on the order of its own packets only. What a limit ends is the oldest of its kind in that order, and
 //! is counted.
 
+use super::application::DnsPairing;
 use super::embryo::Embryo;
 use super::reassembly::{Budget, MAX_HELD_BYTES, MAX_HELD_BYTES_OF_SHARD};
 use super::receiver::Receiver;
@@ -153,6 +154,7 @@ pub struct Shard<R> {
     sights: Sights,
     latest: Option<(FlowKey, u64, u32)>,
     udp: HashTable<u64>,
+    dns: Option<Box<DnsPairing>>,
     packets: u64,
     /// Time of the latest packet that has one.
     now: Option<i64>,
@@ -182,6 +184,7 @@ impl<R: Receiver> Shard<R> {
             sights: Sights::default(),
             latest: None,
             udp: HashTable::new(),
+            dns: None,
             packets: 0,
             now: None,
             summary: ShardSummary::default(),
@@ -196,7 +199,7 @@ impl<R: Receiver> Shard<R> {
         }
         match &packet.transport {
             Transport::Tcp(segment) => self.tcp(packet, segment, payload, sink),
-            Transport::Udp => self.udp(packet),
+            Transport::Udp => self.udp(packet, payload, sink),
             Transport::Icmp(message) => self.icmp(packet, message, sink),
             Transport::Fragment | Transport::Other(_) | Transport::NotIp => self.summary.other_packets += 1,
         }
@@ -215,6 +218,9 @@ impl<R: Receiver> Shard<R> {
                 Handle::Embryo(slot) => self.hand_out_embryo(slot, false, sink),
                 Handle::Stream(slot) => self.hand_out(slot, false, sink),
             }
+        }
+        if let Some(dns) = self.dns {
+            dns.finish(|exchange| sink.dns(exchange));
         }
         self.summary.left_out.gaps_given_up = self.shared.budget.given_up;
         self.summary.udp_flows = self.udp.len() as u64;
@@ -440,8 +446,12 @@ impl<R: Receiver> Shard<R> {
         sink.stream(stream.record(&mut self.shared, cut_short));
     }
 
-    fn udp(&mut self, packet: &Packet) {
+    fn udp(&mut self, packet: &Packet, payload: &[u8], sink: &mut impl StreamSink) {
         self.summary.udp_packets += 1;
+        let point = self.shared.point;
+        self.dns
+            .get_or_insert_with(|| Box::new(DnsPairing::new(point)))
+            .udp(packet, payload, |exchange| sink.dns(exchange));
         let hash = hash_of(&FlowKey::of(packet.source, packet.destination));
         if self.udp.find(hash, |known| *known == hash).is_some() {
             return;

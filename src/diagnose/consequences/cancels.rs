@@ -75,6 +75,7 @@ fn cancels_changed(facts: &Facts<'_>, destination: &str, calls: &[usize]) -> Opt
         text: format!("callers of {destination} began to hang up after about {mid:.0} ms (middle half {low:.0} to {high:.0} ms): {count} times from {first} on, never before"),
         count,
         strength: 0.8,
+        frames: Vec::new(),
         places: first_places(facts.calls(calls), 3),
     })
 }

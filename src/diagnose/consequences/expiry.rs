@@ -51,6 +51,7 @@ fn staggered(facts: &Facts<'_>, calls: &[usize]) -> Option<Measured> {
         ),
         count: hosts as u64,
         strength: 0.9,
+        frames: Vec::new(),
         places: first_places(facts.calls(calls), 3),
     })
 }

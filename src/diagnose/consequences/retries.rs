@@ -56,6 +56,7 @@ fn absence(facts: &Facts<'_>, destination: &str) -> Measured {
         text: text.to_owned(),
         count: 0,
         strength: 0.4,
+        frames: Vec::new(),
         places: Vec::new(),
     }
 }
@@ -72,6 +73,7 @@ fn attempts(facts: &Facts<'_>, calls: &[usize], called: &[usize]) -> Measured {
         ),
         count: rows,
         strength: 0.9,
+        frames: Vec::new(),
         places: first_places(facts.calls(called), 3),
     }
 }

@@ -1,6 +1,6 @@
 //! Findings, the documented steps and signature hits in the report's words.
 
-use super::requests::reference;
+use super::requests::{frame_reference, reference};
 use crate::aggregate::Merge;
 use crate::aggregate::signatures::Hits;
 use crate::catalog::Catalog;
@@ -26,7 +26,12 @@ fn convert(incident: &Incident<'_>, finding: &diagnose::Finding, rank: u64) -> F
         text: e.text.clone(),
         count: e.count,
         strength: e.strength,
-        refs: e.places.iter().map(|place| reference(incident, *place)).collect(),
+        refs: e
+            .places
+            .iter()
+            .map(|place| reference(incident, *place))
+            .chain(e.frames.iter().copied().map(frame_reference))
+            .collect(),
     });
     let ruled_out = finding.ruled_out.iter().map(|r| RuledOut {
         cause: r.cause.clone(),

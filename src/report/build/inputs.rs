@@ -1,9 +1,10 @@
 //! What was read, input by input.
 
-use super::{InputRead, not_read};
+use super::{InputRead, captures, not_read};
 use crate::aggregate::inputs::InputStats;
 use crate::correlate::Incident;
 use crate::decode::log::{AccessFormat, Reject};
+use crate::decode::packet::CaptureSummary;
 use crate::input::{Compression, Source, SourceKind, Unreadable};
 use crate::report::model::{Counts, Input, InputProblem, Missing, RejectedSample, TimeQuality};
 use crate::units::InputId;
@@ -68,8 +69,12 @@ fn input(incident: &Incident<'_>, source: &Source, read: &InputRead, stats: &Inp
     if let Some(what) = &read.failure {
         return unopened(source.id, &source.display_path, what);
     }
-    let counts = records_by_kind(stats);
-    let (format, format_confidence) = format(stats);
+    let capture = read.capture.as_ref().map(|capture| &capture.summary);
+    let counts = records_by_kind(stats, capture);
+    let (format, format_confidence) = match capture {
+        Some(summary) => (captures::input::format(summary), None),
+        None => format(stats),
+    };
     let only_pod = || {
         stats
             .pods
@@ -96,17 +101,18 @@ fn input(incident: &Incident<'_>, source: &Source, read: &InputRead, stats: &Inp
         bytes: read.summary.as_ref().map_or(0, |s| s.bytes),
         rejected: stats.rejected(),
         skipped: stats.skipped,
-        start: stats.first,
-        end: stats.last,
-        time: time_quality(stats),
+        start: capture.and_then(|summary| summary.earliest).or(stats.first),
+        end: capture.and_then(|summary| summary.latest).or(stats.last),
+        time: capture.map_or_else(|| time_quality(stats), captures::input::time_quality),
         opened: true,
         problems: problems(read, stats),
         rejected_samples: samples(incident, stats),
     }
 }
 
-fn records_by_kind(stats: &InputStats) -> Counts {
+fn records_by_kind(stats: &InputStats, capture: Option<&CaptureSummary>) -> Counts {
     [
+        ("capture", capture.map_or(0, |summary| summary.packets)),
         ("access-log", stats.access()),
         ("envoy-log", stats.envoy),
         ("agent-log", stats.agent),
@@ -198,6 +204,11 @@ fn problems(read: &InputRead, stats: &InputStats) -> Vec<InputProblem> {
             what: p.what.clone(),
         })
         .collect();
+    list.extend(
+        read.capture
+            .iter()
+            .flat_map(|capture| captures::input::problems(&capture.summary)),
+    );
     if stats.undated > 0 {
         let what = format!(
             "{} access rows have no usable start time; they are counted, but in no time line",
@@ -224,7 +235,10 @@ fn samples(incident: &Incident<'_>, stats: &InputStats) -> Vec<RejectedSample> {
 
 /// Kinds of files that were there but are not read yet.
 pub(super) fn unread_kinds(reads: &[InputRead]) -> Vec<Missing> {
-    let any = |test: fn(&SourceKind) -> bool| reads.iter().filter_map(|r| r.kind.as_ref()).any(test);
+    let any = |test: fn(&SourceKind) -> bool| {
+        let unread = reads.iter().filter(|read| read.capture.is_none());
+        unread.filter_map(|read| read.kind.as_ref()).any(test)
+    };
     let mut list = Vec::new();
     if any(|k| *k == SourceKind::Capture) {
         list.push(not_read(

@@ -1,23 +1,24 @@
 //! Totals, names and findings to the report document.
 
+mod captures;
 mod figures;
 mod findings;
 mod inputs;
 mod requests;
 mod timeline;
 
-use super::model::{
-    Captures, CatalogInfo, Correlation, Limit, Missing, Report, SCHEMA, Tool, Verdict, Window,
-};
+use super::model::{CatalogInfo, Correlation, Limit, Missing, Report, SCHEMA, Tool, Verdict, Window};
 use crate::aggregate::Merge;
 use crate::aggregate::bounded::{Bounded, Key};
 use crate::aggregate::sampled::Sampled;
 use crate::aggregate::totals::Figures;
 use crate::catalog::Catalog;
 use crate::correlate::Incident;
+use crate::decode::packet::CaptureSummary;
 use crate::diagnose::Diagnosis;
 use crate::input::{Compression, ReadSummary, Source, SourceKind, Unreadable};
 use crate::report::model::State;
+use crate::streams::CapturePoint;
 
 /// What became of one source.
 #[derive(Clone, Debug)]
@@ -30,8 +31,19 @@ pub struct InputRead {
     pub summary: Option<ReadSummary>,
     /// Why it could not be opened.
     pub failure: Option<String>,
+    /// What was read of it, if it is a capture.
+    pub capture: Option<CaptureRead>,
     /// True if the selection left it out whole.
     pub left_out: bool,
+}
+
+/// A capture that was read.
+#[derive(Clone, Debug)]
+pub struct CaptureRead {
+    /// Where it was captured: the files of a rotated set have one.
+    pub point: CapturePoint,
+    /// What it says of itself.
+    pub summary: CaptureSummary,
 }
 
 impl InputRead {
@@ -42,6 +54,7 @@ impl InputRead {
             compression: None,
             summary: None,
             failure: Some(why),
+            capture: None,
             left_out: false,
         }
     }
@@ -53,6 +66,7 @@ impl InputRead {
             compression: None,
             summary: None,
             failure: None,
+            capture: None,
             left_out: true,
         }
     }
@@ -100,6 +114,7 @@ pub fn assemble(assembly: Assembly<'_>) -> Report {
         start: incident.start,
         end: incident.end,
     };
+    let captures = captures::captures(incident, sources, reads);
     let (requests, latency) = (requests::requests(incident), figures::latency(incident));
     Report {
         schema: SCHEMA.to_owned(),
@@ -125,7 +140,8 @@ pub fn assemble(assembly: Assembly<'_>) -> Report {
         slowest: requests::slowest(incident),
         signatures: findings::signatures(incident, catalog),
         timeline: timeline::timeline(incident, catalog, &diagnosis.findings),
-        captures: Captures::default(),
+        captures,
+        streams: captures::streams(incident),
         correlation: Correlation::default(),
         topology: requests::topology(incident),
         limits: limits(incident),
@@ -200,7 +216,13 @@ fn limits(incident: &Incident<'_>) -> Vec<Limit> {
             &totals.connections,
         ),
     ];
-    let mut list: Vec<Limit> = tokens.chain(figures).chain(others).flatten().collect();
+    let captures = captures::limits(&totals.captures);
+    let mut list: Vec<Limit> = tokens
+        .chain(figures)
+        .chain(others)
+        .chain(captures)
+        .flatten()
+        .collect();
     list.sort();
     list
 }

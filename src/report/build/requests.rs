@@ -187,6 +187,16 @@ pub(super) fn reference(incident: &Incident<'_>, place: crate::units::Place) -> 
     }
 }
 
+/// A frame of a capture.
+pub(super) fn frame_reference(at: crate::decode::packet::FrameRef) -> Ref {
+    Ref {
+        input: at.input,
+        line: None,
+        frame: Some(at.frame),
+        offset_bytes: None,
+    }
+}
+
 /// Calls between workloads and services, of the rows that count as requests.
 pub(super) fn topology(incident: &Incident<'_>) -> Topology {
     let mut edges: BTreeMap<(&str, &str), (u64, u64)> = BTreeMap::new();

@@ -3,6 +3,7 @@
 use super::figures::as_f64;
 use super::requests::reference;
 use crate::aggregate::Merge;
+use crate::aggregate::captures::PacketMoment;
 use crate::aggregate::flags::Outcome;
 use crate::aggregate::samples::Samples;
 use crate::aggregate::series::Series;
@@ -25,6 +26,10 @@ struct Bucket {
     denied: u64,
     flags: Counts,
     signatures: Counts,
+    connections: u64,
+    failed_connections: u64,
+    resets: u64,
+    retransmissions: u64,
 }
 
 impl Bucket {
@@ -44,7 +49,17 @@ impl Bucket {
             failed: only(Outcome::Failed),
             denied: only(Outcome::Denied),
             flags: call.key.flag_tokens().map(|f| (f.to_owned(), rows)).collect(),
-            signatures: Counts::new(),
+            ..Self::default()
+        }
+    }
+
+    fn of_packets(moment: &PacketMoment) -> Self {
+        Self {
+            connections: moment.connections,
+            failed_connections: moment.failed,
+            resets: moment.resets,
+            retransmissions: moment.retransmissions,
+            ..Self::default()
         }
     }
 
@@ -67,6 +82,10 @@ impl Merge for Bucket {
         for (signature, count) in other.signatures {
             *self.signatures.entry(signature).or_default() += count;
         }
+        self.connections += other.connections;
+        self.failed_connections += other.failed_connections;
+        self.resets += other.resets;
+        self.retransmissions += other.retransmissions;
     }
 }
 
@@ -100,6 +119,7 @@ fn counts_over_time(incident: &Incident<'_>, catalog: &Catalog) -> Series<Bucket
     let totals = incident.totals;
     let widths = totals.hits.iter().map(|(_, hits)| hits.series.width_log2());
     let mut series: Series<Bucket> = Series::default();
+    let widths = widths.chain([totals.captures.series.width_log2()]);
     series.widen_to(widths.fold(totals.row_series.width_log2(), u32::max));
     for hop in incident.hops.iter().filter(|hop| hop.counted) {
         for (second, moment) in hop.series.iter() {
@@ -110,6 +130,9 @@ fn counts_over_time(incident: &Incident<'_>, catalog: &Catalog) -> Series<Bucket
         for (second, moment) in call.group.series.iter() {
             series.add(second, Bucket::of_rows(call, moment.count));
         }
+    }
+    for (second, moment) in totals.captures.series.iter() {
+        series.add(second, Bucket::of_packets(moment));
     }
     for (key, hits) in totals.hits.iter() {
         if let Some(signature) = catalog.signatures.get(usize::from(key.signature)) {
@@ -131,8 +154,10 @@ fn time_bucket(start: i64, bucket: &Bucket, quantiles: Option<&(f64, f64)>) -> T
         p99_ms: quantiles.map(|q| q.1),
         flags: bucket.flags.clone(),
         signatures: bucket.signatures.clone(),
-        resets: 0,
-        retransmissions: 0,
+        connections: bucket.connections,
+        failed_connections: bucket.failed_connections,
+        resets: bucket.resets,
+        retransmissions: bucket.retransmissions,
     }
 }
 

@@ -13,6 +13,7 @@ mod failed;
 mod inputs;
 mod next;
 mod number;
+mod packets;
 mod page;
 mod place;
 mod signatures;
@@ -96,7 +97,7 @@ fn lead(report: &Report) -> Option<&Finding> {
 }
 
 /// The sections in their order; each writes nothing where there is nothing to say.
-const SECTIONS: [fn(&Report, &mut Page); 13] = [
+const SECTIONS: [fn(&Report, &mut Page); 14] = [
     verdict::title,
     verdict::verdict,
     evidence::evidence,
@@ -106,6 +107,7 @@ const SECTIONS: [fn(&Report, &mut Page); 13] = [
     also::also_found,
     failed::failed,
     slow::slow,
+    packets::packets,
     signatures::signatures,
     next::what_now,
     next::missing,

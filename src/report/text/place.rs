@@ -1,4 +1,4 @@
-//! Places in inputs as people write them: `reviews-v1.log:20411`.
+//! Places in inputs as people write them: `reviews-v1.log:20411`, `reviews-v1.pcap frame 88123`.
 
 use super::number::group;
 use super::page::Page;
@@ -35,7 +35,7 @@ pub(super) fn place(inputs: &[Input], place: &Ref) -> String {
     let name = name_by_id(inputs, place.input);
     match (place.line, place.frame, place.offset_bytes) {
         (Some(line), _, _) => format!("{name}:{line}"),
-        (_, Some(frame), _) => format!("{name}#{frame}"),
+        (_, Some(frame), _) => format!("{name} frame {frame}"),
         (_, _, Some(offset)) => format!("{name} (byte {})", group(offset)),
         _ => name,
     }

@@ -19,7 +19,7 @@ const MOST_COLUMNS_A_BUCKET: usize = 4;
 /// Lines of events, changes and gaps, each.
 const EVENTS: usize = 6;
 /// A bucket at an end of the time line that is further from the next than this share of the whole span,
-/// and holds less than a hundredth of the requests, is a stray (a wrong clock) and is not drawn.
+/// and holds less than a hundredth of the requests and connections, is a stray (a wrong clock) and is not drawn.
 const STRAY_GAP_SHARE: f64 = 0.5;
 
 /// The time line.
@@ -35,34 +35,73 @@ pub(super) fn since(report: &Report, page: &mut Page) {
         "OVER TIME"
     };
     page.heading(title, &format!("each {}, peak at the right", scale.column_span()));
-    series(
-        page,
-        "failed",
-        Role::FailedBar,
-        &scale,
-        &sums(drawn, &scale, |b| b.failed),
-    );
-    let denied = sums(drawn, &scale, |b| b.denied);
-    if denied.iter().any(|&count| count > 0.0) {
-        series(page, "denied", Role::FailedBar, &scale, &denied);
+    let logs = drawn
+        .iter()
+        .any(|b| b.requests > 0 || b.failed > 0 || b.denied > 0);
+    let captures = drawn.iter().any(|b| b.connections > 0);
+    if logs || !captures {
+        requests(drawn, &scale, page);
+    } else {
+        connections(drawn, &scale, page);
     }
-    series(
-        page,
-        "requests",
-        Role::Bar,
-        &scale,
-        &sums(drawn, &scale, |b| b.requests),
-    );
-    let p99 = maxima(drawn, &scale, |b| b.p99_ms);
-    if p99.iter().any(|&ms| ms > 0.0) {
-        series(page, "p99 ms", Role::Bar, &scale, &p99);
-    }
+    packets(drawn, &scale, page);
     axis(report, finding, &scale, page);
     if strays > 0 {
         let text = format!("{} far from all others in time not drawn", group(strays));
         page.wrapped(COLUMN, Role::Faint, &text);
     }
     around(report, page);
+}
+
+/// What log rows tell.
+fn requests(drawn: &[TimeBucket], scale: &Scale, page: &mut Page) {
+    series(
+        page,
+        "failed",
+        Role::FailedBar,
+        scale,
+        &sums(drawn, scale, |b| b.failed),
+    );
+    let denied = sums(drawn, scale, |b| b.denied);
+    if denied.iter().any(|&count| count > 0.0) {
+        series(page, "denied", Role::FailedBar, scale, &denied);
+    }
+    series(
+        page,
+        "requests",
+        Role::Bar,
+        scale,
+        &sums(drawn, scale, |b| b.requests),
+    );
+    let p99 = maxima(drawn, scale, |b| b.p99_ms);
+    if p99.iter().any(|&ms| ms > 0.0) {
+        series(page, "p99 ms", Role::Bar, scale, &p99);
+    }
+}
+
+/// What captures tell where there are no log rows.
+fn connections(drawn: &[TimeBucket], scale: &Scale, page: &mut Page) {
+    let failed = sums(drawn, scale, |b| b.failed_connections);
+    series(page, "failed", Role::FailedBar, scale, &failed);
+    series(
+        page,
+        "opened",
+        Role::Bar,
+        scale,
+        &sums(drawn, scale, |b| b.connections),
+    );
+}
+
+/// What captures tell beside.
+fn packets(drawn: &[TimeBucket], scale: &Scale, page: &mut Page) {
+    for (name, values) in [
+        ("resets", sums(drawn, scale, |b| b.resets)),
+        ("resent", sums(drawn, scale, |b| b.retransmissions)),
+    ] {
+        if values.iter().any(|&count| count > 0.0) {
+            series(page, name, Role::FailedBar, scale, &values);
+        }
+    }
 }
 
 fn chart_width(page: &Page) -> usize {
@@ -144,9 +183,14 @@ impl Scale {
     }
 }
 
-/// The buckets without strays at the ends, and the requests of the strays.
+/// What a bucket weighs: requests of logs and connections of captures.
+fn weight(bucket: &TimeBucket) -> u64 {
+    bucket.requests.saturating_add(bucket.connections)
+}
+
+/// The buckets without strays at the ends, and the weight of the strays.
 fn without_strays(buckets: &[TimeBucket]) -> (&[TimeBucket], u64) {
-    let total = buckets.iter().map(|b| b.requests).fold(0, u64::saturating_add);
+    let total = buckets.iter().map(weight).fold(0, u64::saturating_add);
     let (mut drawn, mut left_out) = (buckets, 0_u64);
     while let Some((stray, rest)) = stray_end(drawn) {
         if left_out.saturating_add(stray).saturating_mul(100) >= total {
@@ -158,7 +202,7 @@ fn without_strays(buckets: &[TimeBucket]) -> (&[TimeBucket], u64) {
     (drawn, left_out)
 }
 
-/// The requests of a bucket at an end that is further from its neighbour than all others are from each other.
+/// The weight of a bucket at an end that is further from its neighbour than all others are from each other.
 fn stray_end(buckets: &[TimeBucket]) -> Option<(u64, &[TimeBucket])> {
     let (first, after) = buckets.split_first()?;
     let (last, before) = buckets.split_last()?;
@@ -170,12 +214,12 @@ fn stray_end(buckets: &[TimeBucket]) -> Option<(u64, &[TimeBucket])> {
         return None;
     }
     if after.first().is_some_and(|next| far(next, first)) {
-        return Some((first.requests, after));
+        return Some((weight(first), after));
     }
     before
         .last()
         .filter(|previous| far(last, previous))
-        .map(|_| (last.requests, before))
+        .map(|_| (weight(last), before))
 }
 
 #[expect(

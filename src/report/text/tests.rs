@@ -9,14 +9,20 @@ use unicode_width::UnicodeWidthStr;
 
 const WIDTHS: [usize; 5] = [40, 60, 80, 100, 160];
 
-fn fixtures() -> [(&'static str, Report); 6] {
-    [
+fn fixtures() -> Vec<(&'static str, Report)> {
+    vec![
         ("refused", fixtures::refused()),
         ("healthy", fixtures::healthy()),
         ("symptoms-only", fixtures::symptoms_only()),
         ("not-enough", fixtures::not_enough()),
         ("empty", fixtures::empty()),
         ("hostile", fixtures::with_text(fixtures::HOSTILE)),
+        ("captured", fixtures::captured()),
+        ("captured-healthy", fixtures::captured_healthy()),
+        (
+            "captured-hostile",
+            fixtures::captured_with_text(fixtures::HOSTILE),
+        ),
     ]
 }
 
@@ -119,6 +125,7 @@ fn the_look_of_inspect_and_of_ascii() {
         ..TextStyle::default()
     };
     insta::assert_snapshot!("refused-80-ascii", render(&report, &ascii));
+    insta::assert_snapshot!("captured-80-ascii", render(&fixtures::captured(), &ascii));
 }
 
 #[test]
@@ -137,7 +144,7 @@ fn the_verdict_fits_in_the_first_lines() {
         let first: String = text.lines().take(3).collect();
         let start: String = report.verdict.headline.chars().take(20).collect();
         assert!(
-            name == "hostile" || text.lines().take(9).any(|line| line.contains(&start)),
+            name.ends_with("hostile") || text.lines().take(9).any(|line| line.contains(&start)),
             "{first}"
         );
         let verdict: Vec<_> = text.split("\n\n").nth(1).unwrap().lines().collect();
@@ -244,6 +251,54 @@ fn numbers_at_their_limits_keep_the_promises() {
     }
 }
 
+#[test]
+fn captures_at_their_limits_keep_the_promises() {
+    let mut report = fixtures::captured();
+    let captures = &mut report.captures;
+    captures.packets = u64::MAX;
+    captures.bytes = u64::MAX;
+    captures.streams.tcp = u64::MAX;
+    captures.streams.udp = u64::MAX;
+    captures.streams.truncated = true;
+    captures.tcp.handshakes = u64::MAX;
+    captures.tcp.refused = u64::MAX / 8;
+    captures.dns.queries = u64::MAX;
+    for trouble in &mut captures.troubles {
+        trouble.connections = u64::MAX;
+        trouble.of = u64::MAX;
+        trouble.client_count = u64::MAX;
+        trouble.zero_window_ms = f64::MAX;
+        trouble.longest_zero_window_ms = f64::NAN;
+        trouble.first = Some(crate::units::Timestamp(i64::MIN));
+    }
+    for server in &mut captures.servers {
+        server.connections = u64::MAX;
+        server.handshake_rtt_us.p50 = f64::NAN;
+        server.response_time_ms.count = u64::MAX;
+        server.response_time_ms.p99 = f64::MAX;
+    }
+    captures.honesty.acked_unseen = u64::MAX;
+    for style in styles() {
+        keeps_its_promises(&report, &style);
+    }
+}
+
+#[test]
+fn frames_are_cited_by_file_and_number() {
+    let style = TextStyle {
+        width: 160,
+        ..TextStyle::default()
+    };
+    let text = render(&fixtures::captured(), &style);
+    for place in [
+        "prod_productpage-v1-675fc69cf.eth0.pcap.gz frame 88123  88201  \
+         prod_ratings-v1-6484c4d9bb.eth0.pcap0 frame 1204  … 208 more",
+        "frame 211,005, byte 33,760,640: cut short inside a packet",
+    ] {
+        assert!(text.contains(place), "{place}: {text}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
@@ -254,6 +309,8 @@ proptest! {
         unicode in any::<bool>(),
         terminal in any::<bool>(),
     ) {
-        keeps_its_promises(&fixtures::with_text(&text), &TextStyle { width, color: false, unicode, terminal });
+        let style = TextStyle { width, color: false, unicode, terminal };
+        keeps_its_promises(&fixtures::with_text(&text), &style);
+        keeps_its_promises(&fixtures::captured_with_text(&text), &style);
     }
 }

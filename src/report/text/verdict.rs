@@ -8,6 +8,9 @@ use super::wrap::{cut_end, width_of, wrap};
 use crate::report::model::{Finding, Impact, Input, Report, Requests, Scope, Severity, State};
 use crate::units::Timestamp;
 
+/// The kind of inputs whose records are packets.
+const CAPTURE: &str = "capture";
+
 /// The verdict's sentence takes at most this many lines.
 const HEADLINE_LINES: usize = 3;
 
@@ -27,21 +30,28 @@ pub(super) fn title(report: &Report, page: &mut Page) {
     }
 }
 
-/// How much was read: `14 inputs  3.1 GiB  9,812,440 lines`.
+/// How much was read: `14 inputs  3.1 GiB  9,812,440 lines  412,907 packets`.
 pub(super) fn read(inputs: &[Input]) -> String {
     let sum = |of: fn(&Input) -> u64| inputs.iter().map(of).fold(0, u64::saturating_add);
     let lines = sum(|input| {
+        if input.kind == CAPTURE {
+            return 0;
+        }
         input
             .records
             .saturating_add(input.rejected)
             .saturating_add(input.skipped)
     });
+    let packets = sum(|input| if input.kind == CAPTURE { input.records } else { 0 });
     let count = counted(u64::try_from(inputs.len()).unwrap_or(u64::MAX), "input");
-    format!(
-        "{count}  {}  {}",
-        bytes(sum(|input| input.bytes)),
-        counted(lines, "line")
-    )
+    let mut parts = vec![count, bytes(sum(|input| input.bytes))];
+    if lines > 0 || packets == 0 {
+        parts.push(counted(lines, "line"));
+    }
+    if packets > 0 {
+        parts.push(counted(packets, "packet"));
+    }
+    parts.join("  ")
 }
 
 /// The answer, in at most six lines.
@@ -60,7 +70,7 @@ pub(super) fn verdict(report: &Report, page: &mut Page) {
     }
     match finding {
         Some(finding) => cause(report, finding, column, page),
-        None => page.wrapped(column, Role::Plain, &totals(&report.requests)),
+        None => page.wrapped(column, Role::Plain, &totals(report)),
     }
 }
 
@@ -177,9 +187,18 @@ pub(super) fn impact(impact: &Impact, requests: &Requests) -> String {
     }
 }
 
-fn totals(requests: &Requests) -> String {
+fn totals(report: &Report) -> String {
+    let requests = &report.requests;
     if requests.total == 0 && requests.tcp_connections == 0 {
-        return "no request was read".to_owned();
+        return match report.captures.streams.tcp {
+            0 => "no request was read".to_owned(),
+            tcp => format!(
+                "{} captured: {} went wrong ({})",
+                counted(tcp, "TCP connection"),
+                group(report.captures.tcp.failed),
+                share(report.captures.tcp.failed, tcp)
+            ),
+        };
     }
     let text = format!(
         "{}: {} failed ({}), {} denied, {} canceled by the caller",

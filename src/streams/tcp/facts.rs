@@ -3,7 +3,9 @@
 use super::analysis::Signs;
 use crate::decode::packet::{FrameRef, Packet, TcpFlags, TcpSegment};
 use crate::streams::mark::Mark;
-use crate::streams::record::{MAX_EVENTS, Side, SideFacts, StreamEvent, StreamEventKind};
+use crate::streams::record::{
+    MAX_EVENTS, MAX_MOMENTS, Side, SideFacts, StreamEvent, StreamEventKind, StreamMoment,
+};
 use crate::units::Timestamp;
 
 /// What one side sent, as far as every packet counts.
@@ -77,6 +79,7 @@ impl Sent {
 pub(in crate::streams) struct Rare {
     sides: [SideFacts; 2],
     events: Vec<(usize, StreamEventKind, Mark)>,
+    moments: Vec<StreamMoment>,
     pub(in crate::streams) icmp: Option<((bool, u8, u8), Timestamp, FrameRef)>,
     pub(in crate::streams) cut_packets: u64,
     pub(in crate::streams) duplicates: u64,
@@ -85,11 +88,51 @@ pub(in crate::streams) struct Rare {
 }
 
 impl Rare {
-    /// Notes an event, if there are not enough of its kind.
+    /// Notes an event: of each kind and direction the first ones, and the last one in place of the last noted.
     pub(in crate::streams) fn event(&mut self, direction: usize, kind: StreamEventKind, mark: Mark) {
-        if self.events.iter().filter(|event| event.1 == kind).count() < MAX_EVENTS {
-            self.events.push((direction, kind, mark));
+        let event = (direction, kind, mark);
+        let same = |other: &&(usize, StreamEventKind, Mark)| (other.0, other.1) == (direction, kind);
+        if self.events.iter().filter(same).count() < MAX_EVENTS {
+            self.events.push(event);
+        } else if let Some(at) = self.events.iter().rposition(|other| same(&other)) {
+            self.events[at] = event;
         }
+    }
+
+    /// Counts in the second of `mark`; beyond [`MAX_MOMENTS`] seconds, in the last one noted.
+    fn moment(&mut self, mark: Mark, count: impl FnOnce(&mut StreamMoment)) {
+        let Some(second) = mark.time().map(Timestamp::secs) else {
+            return;
+        };
+        let full = self.moments.len() >= MAX_MOMENTS;
+        let known = self
+            .moments
+            .iter_mut()
+            .rev()
+            .find(|moment| moment.second == second);
+        match known {
+            Some(moment) => count(moment),
+            None if full => {
+                if let Some(last) = self.moments.last_mut() {
+                    count(last);
+                }
+            }
+            None => {
+                let mut moment = StreamMoment {
+                    second,
+                    ..StreamMoment::default()
+                };
+                count(&mut moment);
+                self.moments.push(moment);
+            }
+        }
+    }
+
+    /// What was counted by second, in order of time.
+    pub(in crate::streams) fn moments(&self) -> Vec<StreamMoment> {
+        let mut moments = self.moments.clone();
+        moments.sort_by_key(|moment| moment.second);
+        moments
     }
 
     /// True if an event of this kind was noted.
@@ -134,6 +177,7 @@ impl Rare {
                 StreamEventKind::Retransmission
             };
             self.event(direction, kind, mark);
+            self.moment(mark, |moment| moment.retransmissions += 1);
         }
         if signs.any(Signs::LOST_SEGMENT) {
             self.event(direction, StreamEventKind::LostSegment, mark);
@@ -147,6 +191,7 @@ impl Rare {
         if since.is_none() {
             *since = mark;
             self.event(direction, StreamEventKind::ZeroWindow, mark);
+            self.moment(mark, |moment| moment.zero_windows += 1);
         }
     }
 

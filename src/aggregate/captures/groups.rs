@@ -1,0 +1,204 @@
+//! Connections of one kind between the same parties: what the diagnosis weighs, as it weighs groups of log rows.
+
+use super::class::{StreamClass, seconds, server_errors};
+use super::hop::StreamHop;
+use super::sums::add_side;
+use super::times::CoarseTimes;
+use crate::aggregate::bounded::{Bounded, Key};
+use crate::aggregate::series::Series;
+use crate::aggregate::signatures::earliest;
+use crate::aggregate::{Merge, stable_hash_with};
+use crate::decode::packet::{Address, Endpoint, FrameRef};
+use crate::streams::{CapturePoint, Protocol, Side, SideFacts, StreamRecord};
+use crate::units::Timestamp;
+use std::collections::BTreeSet;
+
+/// Groups kept.
+pub const MAX_GROUPS: usize = 2048;
+
+/// First places kept of one group.
+pub const MAX_PLACES: usize = 16;
+
+/// What the connections of a group have in common.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StreamGroupKey {
+    /// Where they were captured.
+    pub point: CapturePoint,
+    /// Their part of the way.
+    pub hop: StreamHop,
+    /// Who opened them, without the port.
+    pub client: Address,
+    /// Who was called.
+    pub server: Endpoint,
+    /// How they went. A connection is in one group with a primary class, and in one more for each of its facts.
+    pub class: StreamClass,
+    /// What the first bytes of client and server look like.
+    pub speak: [Protocol; 2],
+}
+
+impl Key for StreamGroupKey {
+    type Lump = (StreamHop, StreamClass);
+
+    fn key_hash(&self) -> u64 {
+        // Protocols and hops have few values; parties and classes tell groups apart.
+        let (kind, detail) = self.class.code();
+        let few = u64::from(self.point.0) << 32
+            | (self.hop as u64) << 24
+            | u64::from(kind) << 16
+            | u64::from(detail);
+        let [client, server] = self.speak;
+        let few = few.rotate_left(8) ^ (client as u64) << 4 ^ server as u64;
+        let hash = stable_hash_with(few, &self.client.0);
+        stable_hash_with(hash ^ u64::from(self.server.port), &self.server.address.0)
+    }
+
+    fn lump(&self) -> Self::Lump {
+        (self.hop, self.class.without_detail())
+    }
+}
+
+/// Sums over the connections of a group.
+#[derive(Clone, Debug, Default)]
+pub struct StreamGroup {
+    /// Connections.
+    pub count: u64,
+    /// First time that one showed the class (see [`StreamClass::shown_at`]).
+    pub first: Option<Timestamp>,
+    /// Last time.
+    pub last: Option<Timestamp>,
+    /// How often it was shown, over time, in seconds.
+    pub series: Series<u64>,
+    /// The first frames that show it, at most [`MAX_PLACES`].
+    pub places: BTreeSet<FrameRef>,
+    /// What each side sent, in all: client, server.
+    pub sides: [SideFacts; 2],
+    /// Longest time in which a side of one connection offered a window of 0.
+    pub longest_zero_window_ns: u64,
+    /// Requests in clear.
+    pub requests: u64,
+    /// Answers with status 500 or more in clear.
+    pub server_errors: u64,
+    /// Times from request to the first byte of the answer.
+    pub response: CoarseTimes,
+    /// Handshake round trips.
+    pub handshake_rtt: CoarseTimes,
+    /// Silence before the close.
+    pub idle_before_close: CoarseTimes,
+    /// Connections of which one side's packets are missing.
+    pub one_sided: u64,
+    /// Packets cut by the snaplen.
+    pub cut_packets: u64,
+}
+
+impl StreamGroup {
+    /// What one side sent, in all.
+    pub fn side(&self, side: Side) -> &SideFacts {
+        let [client, server] = &self.sides;
+        match side {
+            Side::Client => client,
+            Side::Server => server,
+        }
+    }
+
+    fn add(&mut self, record: &StreamRecord, class: StreamClass) {
+        let (time, place) = class.shown_at(record);
+        self.count += 1;
+        self.first = earliest(self.first, time);
+        self.last = self.last.max(class.shown_until(record));
+        for (second, count) in seconds(class, record) {
+            self.series.add(second, count);
+        }
+        if self.places.len() < MAX_PLACES || self.places.last().is_some_and(|last| place < *last) {
+            self.places.insert(place);
+            self.trim();
+        }
+        for (sum, facts) in self.sides.iter_mut().zip(&record.sides) {
+            add_side(sum, facts);
+            self.longest_zero_window_ns = self.longest_zero_window_ns.max(facts.zero_window_ns);
+        }
+        self.requests += record.application.http.as_ref().map_or(0, |http| http.requests);
+        self.server_errors += server_errors(record);
+        for &ns in &record.application.response_times_ns {
+            self.response.record_ns(ns);
+        }
+        if let Some(ns) = record.handshake_rtt_ns {
+            self.handshake_rtt.record_ns(ns);
+        }
+        if let Some(ns) = record.close.idle_before_ns {
+            self.idle_before_close.record_ns(ns);
+        }
+        self.one_sided += u64::from(record.one_sided);
+        self.cut_packets += record.cut_packets;
+    }
+
+    fn trim(&mut self) {
+        while self.places.len() > MAX_PLACES {
+            self.places.pop_last();
+        }
+    }
+}
+
+impl Merge for StreamGroup {
+    fn merge(&mut self, other: Self) {
+        self.count += other.count;
+        self.first = earliest(self.first, other.first);
+        self.last = self.last.max(other.last);
+        self.series.merge(other.series);
+        self.places.extend(other.places);
+        self.trim();
+        for (mine, theirs) in self.sides.iter_mut().zip(&other.sides) {
+            add_side(mine, theirs);
+        }
+        self.longest_zero_window_ns = self.longest_zero_window_ns.max(other.longest_zero_window_ns);
+        self.requests += other.requests;
+        self.server_errors += other.server_errors;
+        self.response.merge(other.response);
+        self.handshake_rtt.merge(other.handshake_rtt);
+        self.idle_before_close.merge(other.idle_before_close);
+        self.one_sided += other.one_sided;
+        self.cut_packets += other.cut_packets;
+    }
+}
+
+/// All groups, at most [`MAX_GROUPS`]; of the others the sums by hop and class remain.
+#[derive(Clone, Debug)]
+pub struct StreamGroups(Bounded<StreamGroupKey, StreamGroup>);
+
+impl Default for StreamGroups {
+    fn default() -> Self {
+        Self(Bounded::new(MAX_GROUPS))
+    }
+}
+
+impl StreamGroups {
+    /// Adds a connection with these classes.
+    pub fn add(&mut self, record: &StreamRecord, hop: StreamHop, classes: &[StreamClass]) {
+        for &class in classes {
+            let key = StreamGroupKey {
+                point: record.point,
+                hop,
+                client: record.client.address,
+                server: record.server,
+                class,
+                speak: record.application.first_bytes,
+            };
+            self.0.change(key, |group| group.add(record, class));
+        }
+    }
+
+    /// Groups in a fixed order.
+    pub fn iter(&self) -> impl Iterator<Item = (&StreamGroupKey, &StreamGroup)> {
+        self.0.iter()
+    }
+
+    /// The table.
+    pub fn table(&self) -> &Bounded<StreamGroupKey, StreamGroup> {
+        &self.0
+    }
+}
+
+impl Merge for StreamGroups {
+    fn merge(&mut self, other: Self) {
+        self.0.absorb(other.0);
+    }
+}

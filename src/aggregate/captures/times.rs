@@ -1,0 +1,216 @@
+//! Times of packets in microseconds: a short list while there are few, a histogram after that, and the least and
+//! the greatest exactly. What is read out does not depend on which of the two holds them, nor on the order of merging.
+
+use crate::aggregate::Merge;
+use hdrhistogram::Histogram;
+
+/// Times above this (one hour) count as this.
+pub const MAX_US: u64 = 3_600_000_000;
+
+/// Times kept as a list (256 B); a histogram of two digits starts at 2 KiB, one of three at 16 KiB.
+const COLD_LIMIT: usize = 64;
+
+/// Times with `DIGITS` significant digits.
+#[derive(Clone, Debug)]
+pub struct Times<const DIGITS: u8> {
+    store: Store,
+    min_us: u64,
+    max_us: u64,
+}
+
+/// Times of all that was captured: three digits, a few such tables.
+pub type FineTimes = Times<3>;
+
+/// Times of one of many keys: two digits (at most 1 % off) in an eighth of the memory.
+pub type CoarseTimes = Times<2>;
+
+#[derive(Clone, Debug)]
+enum Store {
+    Cold(Vec<u32>),
+    Hot(Box<Histogram<u64>>),
+}
+
+/// What is told of some times.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TimeFigures {
+    /// Times.
+    pub count: u64,
+    /// Least.
+    pub min_us: u64,
+    /// Median.
+    pub p50_us: u64,
+    /// 90th percentile.
+    pub p90_us: u64,
+    /// 99th percentile.
+    pub p99_us: u64,
+    /// Greatest.
+    pub max_us: u64,
+}
+
+impl<const DIGITS: u8> Default for Times<DIGITS> {
+    fn default() -> Self {
+        Self {
+            store: Store::Cold(Vec::new()),
+            min_us: u64::MAX,
+            max_us: 0,
+        }
+    }
+}
+
+impl<const DIGITS: u8> Times<DIGITS> {
+    /// Adds a time in nanoseconds, rounded to the nearest microsecond.
+    pub fn record_ns(&mut self, ns: u64) {
+        self.record_us(ns.saturating_add(500) / 1000);
+    }
+
+    /// Adds a time in microseconds.
+    pub fn record_us(&mut self, us: u64) {
+        let us = us.min(MAX_US);
+        self.min_us = self.min_us.min(us);
+        self.max_us = self.max_us.max(us);
+        if let Store::Cold(list) = &mut self.store {
+            if list.len() < COLD_LIMIT {
+                list.push(u32::try_from(us).unwrap_or(u32::MAX));
+                return;
+            }
+            self.heat();
+        }
+        if let Store::Hot(histogram) = &mut self.store {
+            record_in(histogram, us);
+        }
+    }
+
+    /// How many.
+    pub fn count(&self) -> u64 {
+        match &self.store {
+            Store::Cold(list) => list.len() as u64,
+            Store::Hot(histogram) => histogram.len(),
+        }
+    }
+
+    /// True without any.
+    pub fn is_empty(&self) -> bool {
+        self.count() == 0
+    }
+
+    /// Percentiles; `None` without any times.
+    pub fn figures(&self) -> Option<TimeFigures> {
+        let mut histogram = self.histogram()?;
+        self.add_to(&mut histogram);
+        if histogram.is_empty() {
+            return None;
+        }
+        let at = |quantile| {
+            histogram
+                .value_at_quantile(quantile)
+                .clamp(self.min_us, self.max_us)
+        };
+        Some(TimeFigures {
+            count: histogram.len(),
+            min_us: self.min_us,
+            p50_us: at(0.5),
+            p90_us: at(0.9),
+            p99_us: at(0.99),
+            max_us: self.max_us,
+        })
+    }
+
+    /// Adds the times of `other`.
+    pub fn merge_ref(&mut self, other: &Self) {
+        self.min_us = self.min_us.min(other.min_us);
+        self.max_us = self.max_us.max(other.max_us);
+        if let (Store::Cold(mine), Store::Cold(theirs)) = (&mut self.store, &other.store)
+            && mine.len() + theirs.len() <= COLD_LIMIT
+        {
+            mine.extend_from_slice(theirs);
+            return;
+        }
+        self.heat();
+        if let Store::Hot(histogram) = &mut self.store {
+            other.add_to(histogram);
+        }
+    }
+
+    fn histogram(&self) -> Option<Histogram<u64>> {
+        // Fails only for more than five digits or an empty range.
+        let mut histogram = Histogram::new_with_max(self.max_us.max(2), DIGITS).ok()?;
+        histogram.auto(true);
+        Some(histogram)
+    }
+
+    fn heat(&mut self) {
+        if let Store::Cold(_) = &self.store
+            && let Some(mut histogram) = self.histogram()
+        {
+            self.add_to(&mut histogram);
+            self.store = Store::Hot(Box::new(histogram));
+        }
+    }
+
+    fn add_to(&self, histogram: &mut Histogram<u64>) {
+        match &self.store {
+            Store::Cold(list) => list.iter().for_each(|&us| record_in(histogram, u64::from(us))),
+            // Fails only if `histogram` cannot grow to hold the other's values; it resizes by itself.
+            Store::Hot(other) => drop(histogram.add(&**other)),
+        }
+    }
+}
+
+/// Fails only if the histogram cannot grow, which resizes by itself.
+fn record_in(histogram: &mut Histogram<u64>, us: u64) {
+    histogram.record(us).unwrap_or(());
+}
+
+impl<const DIGITS: u8> Merge for Times<DIGITS> {
+    fn merge(&mut self, other: Self) {
+        if self.is_empty() {
+            *self = other;
+        } else {
+            self.merge_ref(&other);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn of(values: &[u64]) -> FineTimes {
+        let mut times = Times::default();
+        for &us in values {
+            times.record_us(us);
+        }
+        times
+    }
+
+    #[test]
+    fn nothing_has_no_figures_and_one_is_all_of_them() {
+        assert_eq!(FineTimes::default().figures(), None);
+        let figures = of(&[351]).figures().unwrap();
+        assert_eq!((figures.min_us, figures.p99_us, figures.max_us), (351, 351, 351));
+        let mut times = CoarseTimes::default();
+        times.record_ns(1_499);
+        times.record_ns(u64::MAX);
+        let figures = times.figures().unwrap();
+        assert_eq!((figures.min_us, figures.max_us), (1, MAX_US));
+    }
+
+    proptest! {
+        #[test]
+        fn any_split_gives_the_same_figures(values in prop::collection::vec(0u64..5_000_000_000, 1..300), cut in 0usize..300) {
+            let whole = of(&values);
+            let (left, right) = values.split_at(cut.min(values.len()));
+            let (mut ab, mut ba) = (of(left), of(right));
+            ab.merge(of(right));
+            ba.merge(of(left));
+            prop_assert_eq!(whole.figures(), ab.figures());
+            prop_assert_eq!(whole.figures(), ba.figures());
+            let figures = whole.figures().unwrap();
+            let mut sorted: Vec<u64> = values.iter().map(|&us| us.min(MAX_US)).collect();
+            sorted.sort_unstable();
+            let median = sorted[(sorted.len() - 1) / 2];
+            prop_assert!(figures.p50_us.abs_diff(median) <= median / 500 + 1, "{} is not {median}", figures.p50_us);
+        }
+    }
+}

@@ -1,0 +1,377 @@
+//! What connections in captures show: causes that no log row tells, and packets that bear out what rows tell.
+//!
+//! Which class of connections shows which cause is data (`[[packet]]` in `data/rules.toml`). A class bears out a
+//! suspect of the same cause and destination that rows found. By itself it accuses where no row of that destination
+//! was read, or where rows cannot show it (loss, a closed window). Where rows of the destination were read and are
+//! good, or show something else, it is a remark at most: retries hide a fault from rows, but a few resets are no
+//! incident.
+
+use super::measure::{Facts, Measured};
+use super::resets::ratio;
+use super::rules::PacketRule;
+use super::suspects::{Suspect, Suspects};
+use crate::aggregate::captures::sums::FailedQuestions;
+use crate::aggregate::captures::words::{alert_name, icmp_name, rcode_name, side_name};
+use crate::aggregate::captures::{StreamClass, StreamHop};
+use crate::correlate::Connections;
+use crate::decode::packet::FrameRef;
+use crate::diagnose::answer::EvidenceKind;
+use crate::streams::{Protocol, Side};
+use crate::units::Timestamp;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Frames cited for one piece of evidence.
+const FRAMES: usize = 5;
+
+/// Connections that one rule is about, of all callers to one destination.
+#[derive(Debug)]
+struct Seen<'f> {
+    groups: Vec<&'f Connections<'f>>,
+    /// What the rule counts.
+    count: u64,
+    /// Of how many.
+    of: u64,
+}
+
+/// Puts what captures show to the suspects.
+pub fn suspect<'f>(suspects: &mut Suspects<'f>, facts: &'f Facts<'f>) {
+    for rule in &facts.rules.packet {
+        let mut by_destination: BTreeMap<&str, Vec<&Connections<'_>>> = BTreeMap::new();
+        for connections in facts.incident.connections.iter().filter(|c| fits(rule, c)) {
+            by_destination
+                .entry(about(rule, connections))
+                .or_default()
+                .push(connections);
+        }
+        for (destination, groups) in by_destination {
+            let seen = weigh(facts, groups);
+            if seen.count >= rule.min && ratio(seen.count, seen.of) >= rule.min_share {
+                bear_out(suspects, facts, rule, destination, &seen);
+            }
+        }
+    }
+    suspect_names(suspects, facts);
+}
+
+/// Names that did not resolve.
+fn suspect_names<'f>(suspects: &mut Suspects<'f>, facts: &'f Facts<'f>) {
+    let rule = &facts.rules.name;
+    let mut by_name: BTreeMap<&str, Vec<(Option<u8>, &FailedQuestions)>> = BTreeMap::new();
+    for (key, questions) in facts.incident.totals.captures.dns.failed_names.iter() {
+        by_name.entry(&key.name).or_default().push((key.rcode, questions));
+    }
+    let resolved: BTreeSet<&str> = facts
+        .incident
+        .totals
+        .captures
+        .names
+        .dns
+        .iter()
+        .flat_map(|(_, votes)| votes.0.keys().map(String::as_str))
+        .collect();
+    let asked = |name: &str| by_name.contains_key(name) || resolved.contains(name);
+    for (name, failures) in &by_name {
+        let count: u64 = failures.iter().map(|(_, q)| q.count).sum();
+        if count < rule.min || extends_another(name, asked) {
+            continue;
+        }
+        let destination = named_destination(facts, name);
+        let measured = failed_name(facts, name, failures, count);
+        let key = (rule.cause.clone(), destination.clone());
+        if let Some(suspect) = suspects.list.get_mut(&key) {
+            suspect.measured.push(measured);
+            continue;
+        }
+        let mut suspect = Suspect::new(&rule.cause, &destination, rule.confidence);
+        suspect.measured.push(measured);
+        let first = failures.iter().filter_map(|(_, q)| q.first).min();
+        let last = failures.iter().filter_map(|(_, q)| q.last).max();
+        suspect.window = first.zip(last).map(|span| widened(span, count));
+        suspect.connections = Some((count, count));
+        suspect.remark = facts.rows_to(&destination) > 0 || facts.incident.totals.rows > 0;
+        suspects.add(suspect);
+    }
+}
+
+/// True for a name that only appends a search domain to another name that was asked for.
+fn extends_another(name: &str, asked: impl Fn(&str) -> bool) -> bool {
+    let mut dots = name.match_indices('.');
+    dots.any(|(at, _)| {
+        name.get(..at)
+            .is_some_and(|short| short.contains('.') && asked(short))
+    })
+}
+
+fn named_destination(facts: &Facts<'_>, name: &str) -> String {
+    let with_port = facts
+        .destinations()
+        .map(|(destination, _)| destination)
+        .find(|destination| destination.rsplit_once(':').is_some_and(|(host, _)| host == name));
+    with_port.unwrap_or(name).to_owned()
+}
+
+fn failed_name(
+    facts: &Facts<'_>,
+    name: &str,
+    failures: &[(Option<u8>, &FailedQuestions)],
+    count: u64,
+) -> Measured {
+    let clients: BTreeSet<String> = failures
+        .iter()
+        .flat_map(|(_, questions)| &questions.clients)
+        .map(|client| facts.incident.names.source_name(&format!("ip:{client}")))
+        .collect();
+    let how: Vec<String> = failures
+        .iter()
+        .map(|(rcode, questions)| format!("{} {}", answer_name(*rcode), questions.count))
+        .collect();
+    let frames: BTreeSet<FrameRef> = failures
+        .iter()
+        .flat_map(|(_, questions)| questions.places.iter().copied())
+        .collect();
+    let rule = &facts.rules.name;
+    let text = rule
+        .says
+        .replace("{count}", &count.to_string())
+        .replace("{how}", &how.join(", "))
+        .replace(
+            "{source}",
+            &super::measure::some(&clients.into_iter().collect::<Vec<_>>(), 2),
+        )
+        .replace("{name}", name);
+    Measured {
+        name: "packets",
+        kind: EvidenceKind::Packet,
+        text,
+        count,
+        strength: rule.confidence,
+        places: Vec::new(),
+        frames: frames.into_iter().take(FRAMES).collect(),
+    }
+}
+
+fn answer_name(rcode: Option<u8>) -> String {
+    rcode.map_or_else(|| "no answer".to_owned(), rcode_name)
+}
+
+fn fits(rule: &PacketRule, connections: &Connections<'_>) -> bool {
+    let class = connections.key.class;
+    let spoken = |wanted: &Option<String>, spoke: Protocol| {
+        wanted
+            .as_deref()
+            .is_none_or(|wanted| wanted == spoken_name(spoke))
+    };
+    let [client, server] = connections.key.speak;
+    rule.trouble.iter().any(|name| name == class.name())
+        && (rule.alerts.is_empty() || alert_of(class).is_some_and(|name| rule.alerts.contains(&name)))
+        && rule
+            .by
+            .as_deref()
+            .is_none_or(|by| class.by().is_some_and(|side| side_name(side) == by))
+        && (rule.hops.is_empty() || rule.hops.iter().any(|hop| hop == connections.hop.name()))
+        && !(connections.hop == StreamHop::Probe || connections.hop == StreamHop::AppToProxy)
+        && spoken(&rule.client_spoke, client)
+        && spoken(&rule.server_spoke, server)
+}
+
+fn alert_of(class: StreamClass) -> Option<String> {
+    match class {
+        StreamClass::TlsAlert { description, .. } => Some(alert_name(description)),
+        _ => None,
+    }
+}
+
+fn icmp_of(class: StreamClass) -> Option<String> {
+    match class {
+        StreamClass::Rejected { v6, icmp_type, code } => Some(icmp_name((v6, icmp_type, code))),
+        _ => None,
+    }
+}
+
+fn spoken_name(protocol: Protocol) -> &'static str {
+    match protocol {
+        Protocol::None => "nothing",
+        Protocol::Tls => "tls",
+        _ => "plaintext",
+    }
+}
+
+/// Whom it accuses: the called service, or the caller where that side stopped reading.
+fn about<'c>(rule: &PacketRule, connections: &'c Connections<'_>) -> &'c str {
+    match connections.key.class {
+        StreamClass::ZeroWindow { by: Side::Client } if rule.alone => &connections.source,
+        _ => &connections.destination,
+    }
+}
+
+fn weigh<'f>(facts: &'f Facts<'f>, groups: Vec<&'f Connections<'f>>) -> Seen<'f> {
+    let parties: BTreeSet<_> = groups
+        .iter()
+        .map(|c| (c.key.point, c.key.client, c.key.server))
+        .collect();
+    let (count, of) = match groups.first().map(|c| c.key.class) {
+        Some(StreamClass::Lossy { .. }) => (
+            groups.iter().map(|c| sent_again(c)).sum(),
+            groups.iter().map(|c| data_packets(c)).sum(),
+        ),
+        Some(StreamClass::ZeroWindow { .. }) => {
+            let closed = groups.iter().map(|c| zero_windows(c)).sum();
+            (closed, closed)
+        }
+        _ => {
+            let all = facts.incident.connections.iter().filter(|c| {
+                c.key.class.is_primary() && parties.contains(&(c.key.point, c.key.client, c.key.server))
+            });
+            (
+                groups.iter().map(|c| c.group.count).sum(),
+                all.map(|c| c.group.count).sum(),
+            )
+        }
+    };
+    Seen { groups, count, of }
+}
+
+fn of_side(connections: &Connections<'_>) -> Option<crate::streams::SideFacts> {
+    connections
+        .key
+        .class
+        .by()
+        .map(|side| *connections.group.side(side))
+}
+
+fn sent_again(connections: &Connections<'_>) -> u64 {
+    of_side(connections).map_or(0, |s| {
+        s.retransmissions + s.fast_retransmissions + s.lost_segments
+    })
+}
+
+fn data_packets(connections: &Connections<'_>) -> u64 {
+    of_side(connections).map_or(0, |s| s.data_packets)
+}
+
+fn zero_windows(connections: &Connections<'_>) -> u64 {
+    of_side(connections).map_or(0, |s| s.zero_window_packets)
+}
+
+fn bear_out<'f>(
+    suspects: &mut Suspects<'f>,
+    facts: &'f Facts<'f>,
+    rule: &'f PacketRule,
+    destination: &str,
+    seen: &Seen<'f>,
+) {
+    let measured = measured(rule, destination, seen);
+    let key = (rule.cause.clone(), destination.to_owned());
+    if let Some(suspect) = suspects.list.get_mut(&key) {
+        suspect.measured.push(measured);
+        return;
+    }
+    let span = span(seen);
+    if rule.alone && hidden_by_other(suspects, facts, destination, span) {
+        return;
+    }
+    let rows = facts.rows_to(destination);
+    let mut suspect = Suspect::new(&rule.cause, destination, rule.confidence);
+    suspect.measured.push(measured);
+    suspect.window = span.map(|span| widened(span, seen.count));
+    suspect.connections = Some((seen.of, seen.count));
+    suspect.pods = seen
+        .groups
+        .iter()
+        .filter_map(|c| c.destination_pod.clone())
+        .collect();
+    suspect.source = most_seen(seen);
+    suspect.remark = !rule.alone && rows > 0;
+    suspects.add(suspect);
+}
+
+/// A fault that stopped all traffic makes senders send again too: it is not loss.
+fn hidden_by_other(
+    suspects: &Suspects<'_>,
+    facts: &Facts<'_>,
+    destination: &str,
+    span: Option<(Timestamp, Timestamp)>,
+) -> bool {
+    const STOPS: [&str; 3] = [
+        "upstream-connect-timeout",
+        "network-policy-reject",
+        "listener-bind-failure",
+    ];
+    let Some((first, last)) = span else { return false };
+    suspects.list.values().any(|other| {
+        STOPS.contains(&other.cause.as_str())
+            && other.destination == destination
+            && other
+                .span(facts)
+                .is_some_and(|(from, to)| from <= last && to >= first)
+    })
+}
+
+fn span(seen: &Seen<'_>) -> Option<(Timestamp, Timestamp)> {
+    let first = seen.groups.iter().filter_map(|c| c.group.first).min()?;
+    let last = seen.groups.iter().filter_map(|c| c.group.last).max()?;
+    Some((first, last))
+}
+
+/// What happens now and then began and ended about one mean gap before and after what was seen of it.
+fn widened((first, last): (Timestamp, Timestamp), count: u64) -> (Timestamp, Timestamp) {
+    let gaps = i64::try_from(count.saturating_sub(1)).unwrap_or(i64::MAX).max(1);
+    let gap_ns = last.0.saturating_sub(first.0) / gaps;
+    (
+        Timestamp(first.0.saturating_sub(gap_ns)),
+        Timestamp(last.0.saturating_add(gap_ns)),
+    )
+}
+
+fn most_seen(seen: &Seen<'_>) -> Option<String> {
+    let mut sources: BTreeMap<&str, u64> = BTreeMap::new();
+    for connections in &seen.groups {
+        *sources.entry(&connections.source).or_default() += connections.group.count;
+    }
+    let most = sources
+        .into_iter()
+        .max_by(|a, b| a.1.cmp(&b.1).then(b.0.cmp(a.0)));
+    most.map(|(name, _)| name.to_owned())
+}
+
+fn measured(rule: &PacketRule, destination: &str, seen: &Seen<'_>) -> Measured {
+    let sources: BTreeSet<&str> = seen.groups.iter().map(|c| c.source.as_str()).collect();
+    let source = super::measure::some(&sources.into_iter().map(str::to_owned).collect::<Vec<_>>(), 2);
+    let connections: u64 = seen.groups.iter().map(|c| c.group.count).sum();
+    let class = seen.groups.first().map(|c| c.key.class);
+    let by = class.and_then(StreamClass::by).map_or("", side_name);
+    let zero_ns: u64 = seen
+        .groups
+        .iter()
+        .filter_map(|c| of_side(c))
+        .map(|side| side.zero_window_ns)
+        .sum();
+    let text = rule
+        .says
+        .replace("{count}", &seen.count.to_string())
+        .replace("{of}", &seen.of.to_string())
+        .replace("{connections}", &connections.to_string())
+        .replace(
+            "{seconds}",
+            &format!("{}.{}", zero_ns / 1_000_000_000, zero_ns / 100_000_000 % 10),
+        )
+        .replace("{alert}", &class.and_then(alert_of).unwrap_or_default())
+        .replace("{icmp}", &class.and_then(icmp_of).unwrap_or_default())
+        .replace("{by}", by)
+        .replace("{window_of}", if by == "client" { &source } else { destination })
+        .replace("{source}", &source)
+        .replace("{destination}", destination);
+    let mut frames: BTreeSet<FrameRef> = BTreeSet::new();
+    for connections in &seen.groups {
+        frames.extend(&connections.group.places);
+    }
+    Measured {
+        name: "packets",
+        kind: EvidenceKind::Packet,
+        text,
+        count: seen.count,
+        strength: rule.confidence,
+        places: Vec::new(),
+        frames: frames.into_iter().take(FRAMES).collect(),
+    }
+}

@@ -1,0 +1,111 @@
+//! What went wrong on connections, by kind and server: the most telling first.
+
+use super::{ms, refs};
+use crate::aggregate::captures::kept::Sort;
+use crate::aggregate::captures::{CaptureTotals, ServerKey, StreamClass, StreamGroup, words};
+use crate::aggregate::signatures::earliest;
+use crate::correlate::Names;
+use crate::decode::packet::{Address, Endpoint, FrameRef};
+use crate::report::model::{CaptureClient, CaptureTrouble};
+use crate::streams::{CapturePoint, SideFacts};
+use crate::units::Timestamp;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Kinds of trouble with a server that are listed.
+const MAX_TROUBLES: usize = 200;
+/// Clients listed of each.
+const MAX_CLIENTS: usize = 8;
+/// Places listed of each.
+const MAX_REFS: usize = 16;
+
+/// Groups of all clients.
+#[derive(Default)]
+struct Trouble {
+    connections: u64,
+    clients: BTreeSet<Address>,
+    first: Option<Timestamp>,
+    last: Option<Timestamp>,
+    places: BTreeSet<FrameRef>,
+    sent: SideFacts,
+    longest_zero_window_ns: u64,
+    server_errors: u64,
+}
+
+impl Trouble {
+    fn add(&mut self, client: Address, class: StreamClass, group: &StreamGroup) {
+        self.connections += group.count;
+        self.clients.insert(client);
+        self.first = earliest(self.first, group.first);
+        self.last = self.last.max(group.last);
+        self.places.extend(&group.places);
+        if let Some(by) = class.by() {
+            crate::aggregate::captures::sums::add_side(&mut self.sent, group.side(by));
+        }
+        self.longest_zero_window_ns = self.longest_zero_window_ns.max(group.longest_zero_window_ns);
+        self.server_errors += group.server_errors;
+    }
+}
+
+/// All that went wrong.
+pub(super) fn troubles(totals: &CaptureTotals, names: &Names) -> Vec<CaptureTrouble> {
+    let mut by_server: BTreeMap<(StreamClass, CapturePoint, Endpoint), Trouble> = BTreeMap::new();
+    for (key, group) in totals.groups.iter().filter(|(key, _)| !key.class.is_good()) {
+        by_server
+            .entry((key.class, key.point, key.server))
+            .or_default()
+            .add(key.client, key.class, group);
+    }
+    let mut list: Vec<_> = by_server.into_iter().collect();
+    list.sort_by_key(|((class, point, server), trouble)| {
+        let most = std::cmp::Reverse(trouble.connections);
+        (Sort::of(&[*class]), most, *class, *point, *server)
+    });
+    list.truncate(MAX_TROUBLES);
+    list.into_iter()
+        .map(|((class, point, server), trouble)| of_server(totals, names, class, (point, server), &trouble))
+        .collect()
+}
+
+fn of_server(
+    totals: &CaptureTotals,
+    names: &Names,
+    class: StreamClass,
+    (point, server): (CapturePoint, Endpoint),
+    trouble: &Trouble,
+) -> CaptureTrouble {
+    let all = totals.servers.get(&ServerKey { point, server });
+    let lossy = matches!(class, StreamClass::Lossy { .. });
+    let zero = matches!(class, StreamClass::ZeroWindow { .. });
+    let only = |is: bool, count: u64| if is { count } else { 0 };
+    let sent = &trouble.sent;
+    let again = sent.retransmissions + sent.fast_retransmissions;
+    CaptureTrouble {
+        kind: class.name().to_owned(),
+        text: class.text(),
+        by: class.by().map(|by| words::side_name(by).to_owned()),
+        point: u64::from(point.0),
+        server: server.to_string(),
+        name: names.server(server),
+        hop: totals.usual_hop(point, server).name().to_owned(),
+        clients: trouble
+            .clients
+            .iter()
+            .take(MAX_CLIENTS)
+            .map(|client| CaptureClient {
+                address: client.to_string(),
+                name: names.host(*client).map(str::to_owned),
+            })
+            .collect(),
+        client_count: trouble.clients.len() as u64,
+        connections: trouble.connections,
+        of: all.map_or(trouble.connections, |all| all.connections),
+        first: trouble.first,
+        last: trouble.last,
+        retransmissions: only(lossy, again),
+        data_packets: only(lossy, sent.data_packets),
+        zero_window_ms: ms(only(zero, sent.zero_window_ns)),
+        longest_zero_window_ms: ms(only(zero, trouble.longest_zero_window_ns)),
+        server_errors: only(class == StreamClass::ServerErrors, trouble.server_errors),
+        refs: refs(trouble.places.iter().take(MAX_REFS)),
+    }
+}
