@@ -407,6 +407,7 @@ mod tests {
             by: Some(by),
             at: Some(at(7)),
             idle_before_ns: None,
+            asked_after_idle_ns: None,
         }
     }
 
