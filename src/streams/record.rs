@@ -159,6 +159,8 @@ pub struct SideFacts {
     pub fast_retransmissions: u64,
     /// Sent again although acknowledged before.
     pub spurious_retransmissions: u64,
+    /// Segments with payload among the retransmissions and fast retransmissions: FINs and probes are not lost data.
+    pub data_sent_again: u64,
     /// Arrived out of order.
     pub out_of_order: u64,
     /// Acknowledgments that only repeat the last one.

@@ -202,7 +202,8 @@ impl<R: Receiver> Stream<R> {
             self.handshake.first_rtt_ns(),
         );
         if signs != Signs::default() {
-            self.rare().tally(direction, signs, segment, mark);
+            self.rare()
+                .tally(direction, signs, segment, packet.payload_wire_bytes, mark);
         }
         let ends_window = segment.flags.has(TcpFlags::SYN | TcpFlags::FIN | TcpFlags::RST);
         if segment.window == 0 && !ends_window {
