@@ -1,6 +1,6 @@
 //! Bytes of a file to records: pcap (draft-ietf-opsawg-pcap) and pcapng (draft-ietf-opsawg-pcapng).
 //!
-//! A [`Container`] is given what bytes there are and takes one step: a packet, something else of known length, or a
+//! A `Container` is given what bytes there are and takes one step: a packet, something else of known length, or a
 //! wish for more bytes. It trusts no length. What a container says besides packets (interfaces, comments, names,
 //! drops) goes into the summary.
 
