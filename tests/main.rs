@@ -2,6 +2,8 @@
 
 #![cfg(test)]
 
+/// What connections of captures that others made say, against what tshark reads there.
+mod app_agreement;
 /// Inputs that are damaged or hostile: what can be read is reported, the rest is named.
 mod bad_input;
 /// Captures that others made agree with what tshark says of them, where there are such.

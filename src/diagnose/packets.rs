@@ -209,24 +209,25 @@ fn weigh<'f>(facts: &'f Facts<'f>, groups: Vec<&'f Connections<'f>>) -> Seen<'f>
         .iter()
         .map(|c| (c.key.point, c.key.client, c.key.server))
         .collect();
+    let all =
+        facts.incident.connections.iter().filter(|c| {
+            c.key.class.is_primary() && parties.contains(&(c.key.point, c.key.client, c.key.server))
+        });
     let (count, of) = match groups.first().map(|c| c.key.class) {
         Some(StreamClass::Lossy { .. }) => (
             groups.iter().map(|c| sent_again(c)).sum(),
-            groups.iter().map(|c| data_packets(c)).sum(),
+            all.flat_map(|c| &c.group.sides)
+                .map(|side| side.data_packets)
+                .sum(),
         ),
         Some(StreamClass::ZeroWindow { .. }) => {
             let closed = groups.iter().map(|c| zero_windows(c)).sum();
             (closed, closed)
         }
-        _ => {
-            let all = facts.incident.connections.iter().filter(|c| {
-                c.key.class.is_primary() && parties.contains(&(c.key.point, c.key.client, c.key.server))
-            });
-            (
-                groups.iter().map(|c| c.group.count).sum(),
-                all.map(|c| c.group.count).sum(),
-            )
-        }
+        _ => (
+            groups.iter().map(|c| c.group.count).sum(),
+            all.map(|c| c.group.count).sum(),
+        ),
     };
     Seen { groups, count, of }
 }
@@ -240,13 +241,7 @@ fn of_side(connections: &Connections<'_>) -> Option<crate::streams::SideFacts> {
 }
 
 fn sent_again(connections: &Connections<'_>) -> u64 {
-    of_side(connections).map_or(0, |s| {
-        s.retransmissions + s.fast_retransmissions + s.lost_segments
-    })
-}
-
-fn data_packets(connections: &Connections<'_>) -> u64 {
-    of_side(connections).map_or(0, |s| s.data_packets)
+    of_side(connections).map_or(0, |s| s.data_sent_again + s.lost_segments)
 }
 
 fn zero_windows(connections: &Connections<'_>) -> u64 {

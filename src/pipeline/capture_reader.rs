@@ -4,7 +4,36 @@
 //! and of the longest record that is looked into, whatever the capture claims.
 
 use crate::decode::packet::{CaptureDecoder, CaptureSummary, PacketBlock};
-use crate::input::{ByteReader, OpenError, ReadSummary, Source};
+use crate::input::{ByteReader, OpenError, ReadSummary, Source, SourceKind};
+use crate::units::Timestamp;
+
+/// Blocks in which [`first_packet_time`] looks for a packet with a time.
+const FIRST_BLOCKS_MAX: usize = 16;
+
+/// Bytes of such a block.
+const FIRST_BLOCK_BYTES: usize = 8 << 10;
+
+/// Time of the first packet of a regular file that has one among its first packets.
+pub fn first_packet_time(source: &Source) -> Option<Timestamp> {
+    // A pipe can be read only once.
+    if !std::fs::metadata(&source.open_path).is_ok_and(|metadata| metadata.is_file()) {
+        return None;
+    }
+    let bytes = ByteReader::open(source).ok()?;
+    if bytes.kind() != SourceKind::Capture {
+        return None;
+    }
+    let mut reader = CaptureReader::new(bytes, FIRST_BLOCK_BYTES);
+    let mut block = PacketBlock::default();
+    for _ in 0..FIRST_BLOCKS_MAX {
+        block = reader.next_block(block)?;
+        let first = block.packets.iter().find_map(|packet| packet.time);
+        if first.is_some() {
+            return first;
+        }
+    }
+    None
+}
 
 /// Reads one capture.
 #[derive(Debug)]
@@ -105,5 +134,101 @@ impl CaptureReader {
             data.truncate(self.block_bytes);
             data.shrink_to(self.block_bytes);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::units::InputId;
+    use std::io::{self, Read, Write};
+
+    /// A pcap file of frames of these lengths, one second apart.
+    fn pcap(lengths: &[u32]) -> Vec<u8> {
+        let mut file = 0xa1b2_c3d4_u32.to_le_bytes().to_vec();
+        file.extend([2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 16, 0, 1, 0, 0, 0]);
+        for (length, second) in lengths.iter().zip(100_u32..) {
+            for field in [second, 0, *length, *length] {
+                file.extend(field.to_le_bytes());
+            }
+            file.resize(file.len() + *length as usize, 0);
+        }
+        file
+    }
+
+    /// Gives a few bytes at a time, as pipes do.
+    struct Trickle(io::Cursor<Vec<u8>>);
+
+    impl Read for Trickle {
+        fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+            let most = out.len().min(700);
+            self.0.read(&mut out[..most])
+        }
+    }
+
+    fn read(stored: Vec<u8>, block_bytes: usize) -> (Vec<u32>, ReadSummary, CaptureSummary) {
+        let stream = Box::new(Trickle(io::Cursor::new(stored)));
+        let bytes = ByteReader::from_stream(InputId(3), stream, None).unwrap();
+        let mut reader = CaptureReader::new(bytes, block_bytes);
+        let mut block = PacketBlock::default();
+        let mut lengths = Vec::new();
+        while let Some(next) = reader.next_block(block) {
+            lengths.extend(next.packets.iter().map(|packet| packet.captured_bytes));
+            block = next;
+        }
+        let (read, capture) = reader.finish();
+        (lengths, read, capture)
+    }
+
+    #[test]
+    fn blocks_of_any_size_give_the_same_packets() {
+        let lengths = [60, 1514, 0, 200_000, 60, 1, 9000];
+        let file = pcap(&lengths);
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        gzip.write_all(&file).unwrap();
+        for stored in [
+            file.clone(),
+            gzip.finish().unwrap(),
+            zstd::encode_all(&file[..], 1).unwrap(),
+        ] {
+            for block_bytes in [0, 1, 16, 1000, 8192, 1 << 20] {
+                let (found, read, capture) = read(stored.clone(), block_bytes);
+                assert_eq!(found, lengths, "blocks of {block_bytes}");
+                assert_eq!((read.bytes, capture.packets), (file.len() as u64, 7));
+                assert_eq!((read.problems, capture.problems), (vec![], vec![]));
+            }
+        }
+    }
+
+    #[test]
+    fn a_record_that_is_not_all_there() {
+        let mut file = pcap(&[60, 60]);
+        // Just within what a record may have, and far more than there is.
+        for field in [1_u32, 0, 1 << 20, 1 << 20] {
+            file.extend(field.to_le_bytes());
+        }
+        file.extend([0; 3000]);
+        let (found, _, capture) = read(file, 4096);
+        assert_eq!(found, [60, 60]);
+        assert!(
+            capture.problems[0].what.contains("cut off"),
+            "{:?}",
+            capture.problems
+        );
+    }
+
+    #[test]
+    fn the_time_of_the_first_packet() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("x.pcap");
+        std::fs::write(&path, pcap(&[60, 60])).unwrap();
+        let source = crate::input::discover(std::slice::from_ref(&path))
+            .sources
+            .remove(0);
+        assert_eq!(first_packet_time(&source), Some(Timestamp::from_secs(100)));
+        std::fs::write(&path, "no capture").unwrap();
+        assert_eq!(first_packet_time(&source), None);
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(first_packet_time(&source), None);
     }
 }

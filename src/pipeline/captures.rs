@@ -185,7 +185,7 @@ impl CaptureRun<'_> {
             let Some(source) = self.sources.get(capture.source) else {
                 continue;
             };
-            let read = match self.open(capture, source) {
+            let read = match open(capture, source) {
                 Ok(bytes) => {
                     let compression = bytes.compression();
                     let mut reader = CaptureReader::new(bytes, self.block_bytes);
@@ -219,15 +219,6 @@ impl CaptureRun<'_> {
         reads
     }
 
-    fn open(&self, capture: &Capture, source: &Source) -> Result<ByteReader, String> {
-        // Each capture is read once, by one thread.
-        let open = capture.open.lock().unwrap_or_else(PoisonError::into_inner).take();
-        match open {
-            Some(bytes) => Ok(bytes),
-            None => ByteReader::open(source).map_err(|error| error.to_string()),
-        }
-    }
-
     /// Leaves out packets outside the selected time.
     fn select(&self, packets: &mut Vec<Packet>) {
         if self.since.is_some() || self.until.is_some() {
@@ -238,6 +229,15 @@ impl CaptureRun<'_> {
                 })
             });
         }
+    }
+}
+
+fn open(capture: &Capture, source: &Source) -> Result<ByteReader, String> {
+    // Each capture is read once, by one thread.
+    let open = capture.open.lock().unwrap_or_else(PoisonError::into_inner).take();
+    match open {
+        Some(bytes) => Ok(bytes),
+        None => ByteReader::open(source).map_err(|error| error.to_string()),
     }
 }
 

@@ -120,13 +120,71 @@ enum End {
 pub(super) struct Reassembly {
     /// Number of the next byte to pass on; `None` before any is known.
     next: Option<u32>,
-    /// What the other side acknowledged, and when that first went beyond `next`.
+    end: End,
+    /// Only there while something is missing.
+    trouble: Option<Box<Trouble>>,
+}
+
+/// What is known beyond the next byte.
+#[derive(Debug, Default)]
+struct Trouble {
+    /// What the other side acknowledged beyond it, and when it first did.
     acknowledged: Option<u32>,
     unseen_since: Mark,
-    end: End,
-    /// By sequence, without overlap, all after `next`.
+    /// By sequence, without overlap, all after the next byte.
     held: VecDeque<Held>,
     held_bytes: usize,
+}
+
+impl Trouble {
+    /// True if the receiver has all before `to`, and that long ago that it is not the capture's order.
+    fn gap_is_lost(&self, to: u32, now: Mark) -> bool {
+        self.acknowledged
+            .is_some_and(|acknowledged| !after(to, acknowledged))
+            && now.since(self.unseen_since).is_none_or(|ns| ns >= LATE_BY_NS)
+    }
+
+    /// Keeps a copy of what none of the waiting segments has; false if that is too much.
+    fn hold(&mut self, data: Data<'_>, budget: &mut Budget) -> bool {
+        let worst = data.bytes.len() + 2 * HELD_OVERHEAD_BYTES;
+        if self.held_bytes + worst > budget.direction || budget.held + worst > budget.shard {
+            return false;
+        }
+        let mut place = self
+            .held
+            .partition_point(|held| !after(held.end(), data.sequence));
+        let mut rest = data;
+        while rest.length > 0 {
+            let mut piece = rest;
+            let mut taken = rest.length;
+            if let Some(held) = self.held.get(place) {
+                if after(held.sequence, rest.sequence) {
+                    taken = held.sequence.wrapping_sub(rest.sequence).min(rest.length);
+                    piece = rest.first(taken);
+                } else {
+                    rest = rest.without(held.end().wrapping_sub(rest.sequence).min(rest.length));
+                    place += 1;
+                    continue;
+                }
+            }
+            self.insert(place, piece, budget);
+            place += 1;
+            rest = rest.without(taken);
+        }
+        true
+    }
+
+    fn insert(&mut self, place: usize, piece: Data<'_>, budget: &mut Budget) {
+        let held = Held {
+            sequence: piece.sequence,
+            bytes: piece.bytes.into(),
+            length: piece.length,
+            mark: piece.mark,
+        };
+        self.held_bytes += held.cost();
+        budget.held += held.cost();
+        self.held.insert(place, held);
+    }
 }
 
 impl Reassembly {
@@ -140,7 +198,7 @@ impl Reassembly {
     /// A segment with payload. In order, it is passed on at once.
     #[inline]
     pub(super) fn data(&mut self, data: &Data<'_>, budget: &mut Budget, out: &mut impl Output) {
-        if self.next == Some(data.sequence) && self.held.is_empty() {
+        if self.next == Some(data.sequence) && self.trouble.is_none() {
             self.pass(*data, out);
             self.try_end(out);
             return;
@@ -156,11 +214,12 @@ impl Reassembly {
                 if data.sequence.wrapping_sub(next) > MAX_DISTANCE {
                     return;
                 }
-                if self.gap_is_lost(data.sequence, data.mark) {
+                let trouble = self.trouble.get_or_insert_default();
+                if trouble.gap_is_lost(data.sequence, data.mark) {
                     self.give_up(data.sequence, budget, out);
                     continue;
                 }
-                if self.hold(data, budget) {
+                if trouble.hold(data, budget) {
                     return;
                 }
                 budget.given_up += 1;
@@ -173,7 +232,7 @@ impl Reassembly {
             }
             data = data.without(old);
             // Bytes that wait came first: they count where both have them.
-            if let Some(held) = self.held.front()
+            if let Some(held) = self.front()
                 && after(data.end(), held.sequence)
             {
                 let rest = data.without(held.end().wrapping_sub(data.sequence).min(data.length));
@@ -217,10 +276,15 @@ impl Reassembly {
         if matches!(self.end, End::At(end) if self.next == Some(end)) || self.end == End::Told {
             return;
         }
-        self.acknowledged = Some(self.acknowledged.map_or(number, |so_far| later(so_far, number)));
-        self.unseen_since = self.unseen_since.or(mark);
-        if let Some(held) = self.held.front()
-            && self.gap_is_lost(held.sequence, mark)
+        let trouble = self.trouble.get_or_insert_default();
+        trouble.acknowledged = Some(
+            trouble
+                .acknowledged
+                .map_or(number, |so_far| later(so_far, number)),
+        );
+        trouble.unseen_since = trouble.unseen_since.or(mark);
+        if let Some(held) = trouble.held.front()
+            && trouble.gap_is_lost(held.sequence, mark)
         {
             let to = held.sequence;
             self.give_up(to, budget, out);
@@ -241,12 +305,13 @@ impl Reassembly {
 
     /// Nothing more will come: what waits is passed on, and what is known to be missing is told.
     pub(super) fn finish(&mut self, budget: &mut Budget, out: &mut impl Output) {
-        while let Some(held) = self.held.front() {
+        while let Some(held) = self.front() {
             let to = held.sequence;
             self.give_up(to, budget, out);
         }
         self.try_end(out);
-        let (Some(next), Some(acknowledged)) = (self.next, self.acknowledged) else {
+        let acknowledged = self.trouble.take().and_then(|trouble| trouble.acknowledged);
+        let (Some(next), Some(acknowledged)) = (self.next, acknowledged) else {
             return;
         };
         let sent_to = match self.end {
@@ -263,29 +328,17 @@ impl Reassembly {
         }
     }
 
-    /// Frees what waits, without passing it on.
-    pub(super) fn abandon(&mut self, budget: &mut Budget) {
-        budget.held = budget.held.saturating_sub(self.held_bytes);
-        self.held_bytes = 0;
-        self.held = VecDeque::new();
-    }
-
-    /// True if the receiver has all before `to`, and that long ago that it is not the capture's order.
-    fn gap_is_lost(&self, to: u32, now: Mark) -> bool {
-        self.acknowledged
-            .is_some_and(|acknowledged| !after(to, acknowledged))
-            && now.since(self.unseen_since).is_none_or(|ns| ns >= LATE_BY_NS)
+    /// The first segment that waits.
+    fn front(&self) -> Option<&Held> {
+        self.trouble.as_ref()?.held.front()
     }
 
     /// Goes on at `to`, or at what waits if that is earlier.
     fn give_up(&mut self, to: u32, budget: &mut Budget, out: &mut impl Output) {
-        let to = self.held.front().map_or(to, |held| {
-            if after(to, held.sequence) {
-                held.sequence
-            } else {
-                to
-            }
-        });
+        let to = match self.front() {
+            Some(held) if after(to, held.sequence) => held.sequence,
+            _ => to,
+        };
         if let Some(next) = self.next
             && after(to, next)
         {
@@ -297,13 +350,17 @@ impl Reassembly {
 
     /// Passes on what waited for nothing else. `by` is the packet that filled the gap, if one did.
     fn release(&mut self, by: Mark, budget: &mut Budget, out: &mut impl Output) {
-        while let Some(held) = self.held.front() {
-            let Some(next) = self.next else { return };
-            if after(held.sequence, next) {
-                break;
+        loop {
+            let (Some(next), Some(trouble)) = (self.next, &mut self.trouble) else {
+                return;
+            };
+            if trouble.held.front().is_none_or(|held| after(held.sequence, next)) {
+                return;
             }
-            let Some(held) = self.held.pop_front() else { return };
-            self.held_bytes = self.held_bytes.saturating_sub(held.cost());
+            let Some(held) = trouble.held.pop_front() else {
+                return;
+            };
+            trouble.held_bytes = trouble.held_bytes.saturating_sub(held.cost());
             budget.held = budget.held.saturating_sub(held.cost());
             let data = Data {
                 sequence: held.sequence,
@@ -312,9 +369,6 @@ impl Reassembly {
                 mark: by.or(held.mark),
             };
             self.pass(data.without(next.wrapping_sub(held.sequence)), out);
-        }
-        if self.held.is_empty() && self.held.capacity() > 0 {
-            self.held = VecDeque::new();
         }
     }
 
@@ -328,12 +382,17 @@ impl Reassembly {
         }
         let next = data.end();
         self.next = Some(next);
-        if self
-            .acknowledged
-            .is_some_and(|acknowledged| !after(acknowledged, next))
-        {
-            self.acknowledged = None;
-            self.unseen_since = Mark::default();
+        if let Some(trouble) = &mut self.trouble {
+            if trouble
+                .acknowledged
+                .is_some_and(|acknowledged| !after(acknowledged, next))
+            {
+                trouble.acknowledged = None;
+                trouble.unseen_since = Mark::default();
+            }
+            if trouble.held.is_empty() && trouble.acknowledged.is_none() {
+                self.trouble = None;
+            }
         }
     }
 
@@ -345,46 +404,206 @@ impl Reassembly {
             out.end();
         }
     }
+}
 
-    /// Keeps a copy of what none of the waiting segments has; false if that is too much.
-    fn hold(&mut self, data: Data<'_>, budget: &mut Budget) -> bool {
-        let worst = data.bytes.len() + 2 * HELD_OVERHEAD_BYTES;
-        if self.held_bytes + worst > budget.direction || budget.held + worst > budget.shard {
-            return false;
-        }
-        let mut place = self
-            .held
-            .partition_point(|held| !after(held.end(), data.sequence));
-        let mut rest = data;
-        while rest.length > 0 {
-            let mut piece = rest;
-            let mut taken = rest.length;
-            if let Some(held) = self.held.get(place) {
-                if after(held.sequence, rest.sequence) {
-                    taken = held.sequence.wrapping_sub(rest.sequence).min(rest.length);
-                    piece = rest.first(taken);
-                } else {
-                    rest = rest.without(held.end().wrapping_sub(rest.sequence).min(rest.length));
-                    place += 1;
-                    continue;
-                }
-            }
-            self.insert(place, piece, budget);
-            place += 1;
-            rest = rest.without(taken);
-        }
-        true
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decode::packet::FrameRef;
+    use crate::units::{InputId, Timestamp};
+    use proptest::prelude::*;
+
+    fn mark(number: u64) -> Mark {
+        let at = FrameRef {
+            input: InputId(0),
+            frame: number + 1,
+        };
+        Mark::new(Some(Timestamp(i64::try_from(number).unwrap() * 1_000)), at)
     }
 
-    fn insert(&mut self, place: usize, piece: Data<'_>, budget: &mut Budget) {
-        let held = Held {
-            sequence: piece.sequence,
-            bytes: piece.bytes.into(),
-            length: piece.length,
-            mark: piece.mark,
+    fn budget(direction: usize, shard: usize) -> Budget {
+        Budget {
+            held: 0,
+            direction,
+            shard,
+            given_up: 0,
+        }
+    }
+
+    /// Bytes, with `None` for each one that is missing.
+    #[derive(Default)]
+    struct Collected {
+        bytes: Vec<Option<u8>>,
+        ended: usize,
+    }
+
+    impl Output for Collected {
+        fn bytes(&mut self, bytes: &[u8], _: Mark) {
+            assert!(!bytes.is_empty());
+            self.bytes.extend(bytes.iter().copied().map(Some));
+        }
+
+        fn gap(&mut self, bytes: u64, _: bool) {
+            assert!(bytes > 0);
+            let gap = usize::try_from(bytes).unwrap();
+            self.bytes.extend(std::iter::repeat_n(None, gap));
+        }
+
+        fn end(&mut self) {
+            self.ended += 1;
+        }
+    }
+
+    /// A segment of the sent bytes: offset, length, and what the capture has of it.
+    #[derive(Clone, Debug)]
+    struct Sent {
+        from: usize,
+        length: usize,
+        captured: usize,
+        /// Added to its bytes, so that the same place can hold different ones.
+        version: u8,
+    }
+
+    const SENT_BYTES: usize = 200;
+
+    fn byte(place: usize, version: u8) -> u8 {
+        u8::try_from(place % 199).unwrap().wrapping_add(version)
+    }
+
+    fn payload(sent: &Sent) -> Vec<u8> {
+        (sent.from..sent.from + sent.captured.min(sent.length))
+            .map(|place| byte(place, sent.version))
+            .collect()
+    }
+
+    fn give(
+        one: &mut Reassembly,
+        isn: u32,
+        sent: &Sent,
+        number: u64,
+        budget: &mut Budget,
+        out: &mut Collected,
+    ) {
+        let bytes = payload(sent);
+        let data = Data {
+            sequence: isn.wrapping_add(u32::try_from(sent.from).unwrap()),
+            bytes: &bytes,
+            length: u32::try_from(sent.length).unwrap(),
+            mark: mark(number),
         };
-        self.held_bytes += held.cost();
-        budget.held += held.cost();
-        self.held.insert(place, held);
+        one.data(&data, budget, out);
+    }
+
+    /// The plain way: an array of places, the first to write one wins. A place that was written without its byte
+    /// (cut by the snaplen) is known to be missing.
+    fn plain(all: &[Sent]) -> Vec<Option<u8>> {
+        let mut places: Vec<Option<Option<u8>>> = vec![None; SENT_BYTES * 2];
+        for sent in all {
+            let bytes = payload(sent);
+            for at in 0..sent.length {
+                places[sent.from + at].get_or_insert(bytes.get(at).copied());
+            }
+        }
+        let length = places
+            .iter()
+            .rposition(Option::is_some)
+            .map_or(0, |last| last + 1);
+        places.into_iter().take(length).map(Option::flatten).collect()
+    }
+
+    fn segments() -> impl Strategy<Value = Vec<Sent>> {
+        let one = (0..SENT_BYTES, 1_usize..40, 0_u8..4, 0_usize..80);
+        proptest::collection::vec(one, 1..30).prop_map(|all| {
+            all.into_iter()
+                .map(|(from, length, version, captured)| Sent {
+                    from,
+                    length,
+                    // Most segments are whole.
+                    captured: if captured < 40 { length } else { captured - 40 },
+                    version,
+                })
+                .collect()
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn any_order_and_overlap_equals_the_plain_way(all in segments(), isn in any::<u32>()) {
+            let (mut one, mut out) = (Reassembly::default(), Collected::default());
+            let mut budget = budget(1 << 20, 1 << 20);
+            one.start(isn);
+            for (number, sent) in all.iter().enumerate() {
+                give(&mut one, isn, sent, number as u64, &mut budget, &mut out);
+            }
+            one.finish(&mut budget, &mut out);
+            prop_assert_eq!(out.bytes, plain(&all));
+            prop_assert_eq!(budget.held, 0);
+            prop_assert_eq!(budget.given_up, 0);
+        }
+
+        #[test]
+        fn any_cut_of_bytes_in_order_is_the_same(cuts in proptest::collection::vec(1_usize..50, 1..40), isn in any::<u32>()) {
+            let (mut one, mut out) = (Reassembly::default(), Collected::default());
+            let mut budget = budget(0, 0);
+            let mut from = 0;
+            for (number, length) in cuts.iter().enumerate() {
+                let sent = Sent { from, length: *length, captured: *length, version: 0 };
+                give(&mut one, isn, &sent, number as u64, &mut budget, &mut out);
+                from += length;
+            }
+            one.fin(isn.wrapping_add(u32::try_from(from).unwrap()), &mut out);
+            let expected: Vec<_> = (0..from).map(|place| Some(byte(place, 0))).collect();
+            prop_assert_eq!(out.bytes, expected);
+            prop_assert_eq!(out.ended, 1);
+        }
+
+        #[test]
+        fn limits_hold_and_nothing_moves(
+            all in segments(),
+            isn in any::<u32>(),
+            limit in 0_usize..2000,
+            acknowledged in proptest::collection::vec(0_u32..300, 30),
+        ) {
+            let (mut one, mut out) = (Reassembly::default(), Collected::default());
+            let mut budget = budget(limit, limit);
+            one.start(isn);
+            for (number, (sent, ack)) in all.iter().zip(acknowledged).enumerate() {
+                give(&mut one, isn, sent, number as u64, &mut budget, &mut out);
+                // A held segment can be split by those before it, each part with its overhead.
+                prop_assert!(budget.held <= limit + 30 * HELD_OVERHEAD_BYTES);
+                one.acknowledge(isn.wrapping_add(ack), mark(number as u64), &mut budget, &mut out);
+            }
+            one.finish(&mut budget, &mut out);
+            prop_assert_eq!(budget.held, 0);
+            // Whatever was given up, each byte stands at its own place and is one that was sent there.
+            for (place, got) in out.bytes.iter().enumerate() {
+                if let Some(got) = got {
+                    let sent_there = all.iter().any(|sent| {
+                        place >= sent.from
+                            && place < sent.from + sent.captured.min(sent.length)
+                            && byte(place, sent.version) == *got
+                    });
+                    prop_assert!(sent_there, "byte {got} at {place}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn numbers_far_away_are_no_part_of_it() {
+        let (mut one, mut out) = (Reassembly::default(), Collected::default());
+        let mut budget = budget(1000, 1000);
+        let data = |sequence, bytes| Data {
+            sequence,
+            bytes,
+            length: 3,
+            mark: mark(1),
+        };
+        one.data(&data(10, b"abc"), &mut budget, &mut out);
+        one.data(&data(1 << 31, b"far"), &mut budget, &mut out);
+        one.acknowledge(1 << 31, mark(2), &mut budget, &mut out);
+        one.data(&data(13, b"def"), &mut budget, &mut out);
+        one.finish(&mut budget, &mut out);
+        assert_eq!(out.bytes, b"abcdef".iter().copied().map(Some).collect::<Vec<_>>());
     }
 }

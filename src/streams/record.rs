@@ -64,6 +64,10 @@ pub struct StreamRecord {
     pub handshake_ack: Option<(Timestamp, FrameRef)>,
     /// From the last SYN to the ACK that completed the handshake; only where all three were seen in order.
     pub handshake_rtt_ns: Option<u64>,
+    /// Initial sequence numbers of client and server, as SYN, SYN-ACK or the first acknowledgment tell; one before the
+    /// first number seen where the capture began later. Where addresses are translated in between (`REDIRECT`, on `lo`),
+    /// both directions of a connection are records of their own: these numbers and the client's endpoint are the same.
+    pub initial_sequence: [Option<u32>; 2],
     /// What each side sent: client, server (see [`Side::index`]).
     pub sides: [SideFacts; 2],
     /// How it ended.
@@ -155,6 +159,8 @@ pub struct SideFacts {
     pub fast_retransmissions: u64,
     /// Sent again although acknowledged before.
     pub spurious_retransmissions: u64,
+    /// Segments with payload among the retransmissions and fast retransmissions: FINs and probes are not lost data.
+    pub data_sent_again: u64,
     /// Arrived out of order.
     pub out_of_order: u64,
     /// Acknowledgments that only repeat the last one.
@@ -188,6 +194,9 @@ pub struct Close {
     pub at: Option<(Timestamp, FrameRef)>,
     /// Silence (no payload in either direction) before it.
     pub idle_before_ns: Option<u64>,
+    /// Of a reset in mid-exchange: silence before the client's payload that had no answer, if there was any payload
+    /// before. A long one is the mark of a connection that was closed while it was idle.
+    pub asked_after_idle_ns: Option<u64>,
 }
 
 /// How a connection ended.

@@ -89,6 +89,12 @@ fn openings() {
             CloseKind::Open,
         ),
         ("C 0 S\nC 2 A seq=1 ack=1", Opening::Established, CloseKind::Open),
+        (
+            "S 1 SA ack=1\nS 2 A seq=1 ack=4 data=OK",
+            Opening::Established,
+            CloseKind::Open,
+        ),
+        ("S 1 SA ack=1", Opening::Midstream, CloseKind::Open),
         ("C 0 A seq=1 ack=1", Opening::Midstream, CloseKind::Open),
         (OPEN, Opening::Established, CloseKind::Open),
     ];
@@ -197,12 +203,37 @@ fn a_request_that_crosses_the_fin() {
         assert_eq!(races.len(), 1, "{end}");
         assert_eq!(races[0].side, Side::Client);
     }
+    // The server closes at once, because it did not like what it read: the client writes on, but there is no race.
+    let (record, _) = one(&format!(
+        "{ASKED}\nS 9.1 FA seq=3 ack=4\nC 9.2 AP seq=4 ack=4 data=more\nS 9.3 R seq=4"
+    ));
+    assert!(
+        !record
+            .events
+            .iter()
+            .any(|event| event.kind == StreamEventKind::RequestAfterFin)
+    );
     // A TLS alert after the FIN is no request.
     let alert = "\u{15}\u{3}\u{3}";
     let (record, _) = one(&format!(
         "{ASKED}\nS 5000 FA seq=3 ack=4\nC 5001 AP seq=4 ack=4 data={alert}\nS 5002 R seq=4"
     ));
     assert_eq!(record.close.kind, CloseKind::FinThenReset);
+}
+
+#[test]
+fn a_reset_tells_how_long_the_connection_was_idle_before_the_request() {
+    let (record, _) = one(&format!(
+        "{ASKED}\nC 2008 AP seq=4 ack=3 data=GET\nS 2044 RA seq=3 ack=7"
+    ));
+    assert_eq!(record.close.asked_after_idle_ns, Some(2_000_000_000));
+    assert_eq!(record.close.idle_before_ns, Some(36_000_000));
+    assert_eq!(record.initial_sequence, [Some(1000), Some(5000)]);
+    let (record, _) = one(&format!(
+        "{OPEN}\nC 2008 AP seq=1 ack=1 data=GET\nS 2044 RA seq=1 ack=4"
+    ));
+    assert_eq!(record.close.kind, CloseKind::ResetMidExchange);
+    assert_eq!(record.close.asked_after_idle_ns, None, "it was the first one");
 }
 
 /// A counter of a side.
@@ -510,4 +541,65 @@ fn results_do_not_depend_on_the_spread() {
         apart.extend(run(&own, &StreamLimits::default()).0);
     }
     assert_eq!(sorted(together), sorted(apart));
+}
+
+#[test]
+fn a_live_connection_is_small() {
+    use super::receiver::Ignore;
+    // With its place in the tables, about 0.8 KiB: 128 Ki of them are 100 MiB.
+    assert!(
+        size_of::<super::tcp::Stream<Ignore>>() <= 768,
+        "{}",
+        size_of::<super::tcp::Stream<Ignore>>()
+    );
+    assert!(
+        size_of::<super::embryo::Embryo>() <= 96,
+        "{}",
+        size_of::<super::embryo::Embryo>()
+    );
+}
+
+/// Takes a minute where it is not optimised: `cargo test --release -- --ignored ten_million`.
+#[test]
+#[ignore = "long"]
+fn ten_million_syns_end_within_memory() {
+    use super::receiver::Ignore;
+    use super::testing::made;
+    use super::{CapturePoint, SHARDS, Shard, shard_of};
+
+    #[derive(Default)]
+    struct Count(u64);
+    impl super::StreamSink for Count {
+        fn stream(&mut self, _: StreamRecord) {
+            self.0 += 1;
+        }
+        fn dns(&mut self, _: super::DnsExchange) {}
+    }
+
+    const SYNS: u32 = 10_000_000;
+    let point = CapturePoint(0);
+    let mut shards: Vec<Shard<Ignore>> = (0..SHARDS)
+        .map(|_| Shard::new(point, &StreamLimits::default()))
+        .collect();
+    let mut count = Count::default();
+    let mut syn = made(1, "C 0 S");
+    for number in 0..SYNS {
+        syn.packet.at.frame = u64::from(number) + 1;
+        let address = &mut syn.packet.source.address.0;
+        address[12..].copy_from_slice(&number.to_be_bytes());
+        shards[shard_of(point, &syn.packet.flow())].packet(&syn.packet, &[], &mut count);
+    }
+    for shard in shards {
+        let _ = shard.finish(&mut count);
+    }
+    assert_eq!(count.0, u64::from(SYNS));
+    if let Ok(status) = std::fs::read_to_string("/proc/self/status") {
+        let peak = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmHWM:"))
+            .unwrap_or("");
+        eprintln!("peak {}", peak.trim());
+        let kib: u64 = peak.trim().trim_end_matches(" kB").parse().unwrap_or(0);
+        assert!(kib < 300 << 10, "{kib} KiB");
+    }
 }

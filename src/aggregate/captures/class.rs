@@ -294,10 +294,12 @@ pub fn server_errors(record: &StreamRecord) -> u64 {
 }
 
 /// SYNs that nobody answers are sent again, too: that is no loss, and has classes of its own.
+/// Data that was sent again or is missing, on the way to a receiver that had room for it: one without room drops
+/// what it gets, and that is not loss.
 fn lost(record: &StreamRecord, side: Side) -> bool {
-    let opened = matches!(record.opening, Opening::Established | Opening::Midstream);
     let facts = side_of(record, side);
-    opened && facts.retransmissions + facts.fast_retransmissions + facts.lost_segments > 0
+    let receiver_had_room = side_of(record, side.other()).zero_window_packets == 0;
+    receiver_had_room && facts.data_sent_again + facts.lost_segments > 0
 }
 
 fn not_opened(record: &StreamRecord) -> Option<StreamClass> {
@@ -407,6 +409,7 @@ mod tests {
             by: Some(by),
             at: Some(at(7)),
             idle_before_ns: None,
+            asked_after_idle_ns: None,
         }
     }
 

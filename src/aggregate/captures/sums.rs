@@ -43,6 +43,7 @@ pub fn add_side(sum: &mut SideFacts, side: &SideFacts) {
         (&mut sum.zero_window_ns, side.zero_window_ns),
         (&mut sum.retransmissions, side.retransmissions),
         (&mut sum.fast_retransmissions, side.fast_retransmissions),
+        (&mut sum.data_sent_again, side.data_sent_again),
         (&mut sum.spurious_retransmissions, side.spurious_retransmissions),
         (&mut sum.out_of_order, side.out_of_order),
         (&mut sum.duplicate_acks, side.duplicate_acks),

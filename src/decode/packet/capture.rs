@@ -74,8 +74,7 @@ impl CaptureDecoder {
             }
             match self.container.step(rest, &mut self.facts) {
                 Step::Packet(record) => {
-                    let packet = self.packet(&record, rest, at);
-                    block.packets.push(packet);
+                    self.packet(&record, rest, at, &mut block.packets);
                     self.pass_bytes = record.total_bytes as u64;
                 }
                 Step::Frame(bytes) => {
@@ -127,13 +126,13 @@ impl CaptureDecoder {
     }
 
     #[inline]
-    fn packet(&mut self, record: &Record, bytes: &[u8], at: usize) -> Packet {
+    fn packet(&mut self, record: &Record, bytes: &[u8], at: usize, packets: &mut Vec<Packet>) {
         let facts = &mut self.facts;
         facts.summary.frames = facts.summary.frames.saturating_add(1);
         facts.packet(record.time, record.captured_bytes, record.wire_bytes);
         facts.packet_of_interface(record.listed);
         facts.packet_of_link_type(record.link_type);
-        let mut packet = Packet {
+        packets.push(Packet {
             at: FrameRef {
                 input: self.input,
                 frame: facts.summary.frames,
@@ -150,13 +149,15 @@ impl CaptureDecoder {
             transport: Transport::NotIp,
             payload: PayloadRange::default(),
             payload_wire_bytes: 0,
-        };
+        });
         let end = record.frame_at.saturating_add(record.captured_bytes as usize);
         let frame = bytes.get(record.frame_at..end).unwrap_or_default();
         let start = at.saturating_add(record.frame_at);
-        self.layers
-            .decode(record.link_type, record.fcs_bytes, frame, start, &mut packet);
-        packet
+        // Filled in where it lies: a packet is too large to be copied about for each of millions.
+        if let Some(packet) = packets.last_mut() {
+            self.layers
+                .decode(record.link_type, record.fcs_bytes, frame, start, packet);
+        }
     }
 }
 

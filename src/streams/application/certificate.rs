@@ -3,7 +3,7 @@
 use crate::decode::packet::{Address, FrameRef};
 use crate::streams::record::CertificateFacts;
 use std::fmt::Write as _;
-use x509_parser::objects::{oid_registry, oid2abbrev};
+use x509_parser::asn1_rs::{Oid, Tag};
 use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate, X509Name};
 
 /// Subject alternative names that are kept of one certificate.
@@ -46,19 +46,51 @@ fn name(name: &X509Name<'_>) -> String {
                 (_, 0) => text.push(','),
                 _ => text.push('+'),
             }
-            let oid = attribute.attr_type();
-            match oid2abbrev(oid, oid_registry()) {
-                Ok(short) => text.push_str(short),
-                Err(_) => text.push_str(&oid.to_id_string()),
-            }
+            text.push_str(&short_name(attribute.attr_type()));
             text.push('=');
-            match attribute.as_str() {
-                Ok(value) => escaped(value, &mut text),
-                Err(_) => hexadecimal(attribute.as_slice(), &mut text),
+            let value = attribute.attr_value();
+            match value.tag() {
+                Tag::BmpString => {
+                    let units: Vec<u16> = value
+                        .data
+                        .chunks_exact(2)
+                        .map(|unit| unit.iter().fold(0, |all, byte| all << 8 | u16::from(*byte)))
+                        .collect();
+                    escaped(&String::from_utf16_lossy(&units), &mut text);
+                }
+                Tag::Utf8String
+                | Tag::PrintableString
+                | Tag::Ia5String
+                | Tag::T61String
+                | Tag::NumericString
+                | Tag::VisibleString => escaped(&String::from_utf8_lossy(value.data), &mut text),
+                _ => hexadecimal(value.data, &mut text),
             }
         }
     }
     text
+}
+
+/// RFC 4514 section 3; beyond it what OpenSSL prints for the address of who is responsible.
+fn short_name(oid: &Oid<'_>) -> String {
+    let oid = oid.to_id_string();
+    let short = match oid.as_str() {
+        "2.5.4.3" => "CN",
+        "2.5.4.5" => "serialNumber",
+        "2.5.4.6" => "C",
+        "2.5.4.7" => "L",
+        "2.5.4.8" => "ST",
+        "2.5.4.9" => "STREET",
+        "2.5.4.10" => "O",
+        "2.5.4.11" => "OU",
+        "2.5.4.15" => "businessCategory",
+        "2.5.4.17" => "postalCode",
+        "0.9.2342.19200300.100.1.1" => "UID",
+        "0.9.2342.19200300.100.1.25" => "DC",
+        "1.2.840.113549.1.9.1" => "emailAddress",
+        _ => return oid,
+    };
+    short.to_owned()
 }
 
 /// RFC 4514 section 2.4.

@@ -337,7 +337,7 @@ pub(super) fn http2_frame(header: [u8; 9]) -> Option<(u32, u8, u8, u32)> {
 /// Longest frame that is believed where nothing says that a frame begins; 16 KiB is the initial limit.
 const MAX_LATE_FRAME: u32 = 1 << 20;
 
-/// True if `bytes` are whole frames, or at least two of them and then the beginning of another.
+/// True if `bytes` are whole frames, or at least one of them and then the beginning of another.
 pub(super) fn frames_fit(bytes: &[u8]) -> bool {
     let mut rest = bytes;
     for frames in 0..4 {
@@ -349,7 +349,7 @@ pub(super) fn frames_fit(bytes: &[u8]) -> bool {
         };
         match body.get(length as usize..) {
             Some(next) => rest = next,
-            None => return frames > 1,
+            None => return frames > 0,
         }
     }
     true

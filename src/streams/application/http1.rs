@@ -191,9 +191,8 @@ impl Http1 {
         }
     }
 
-    /// The request that asked for HTTP/2, if it is the only one that waits.
+    /// The request that asked for HTTP/2.
     pub(super) fn upgraded(&mut self) -> Option<Exchange> {
-        self.answering = None;
         self.waiting.pop_front()
     }
 
@@ -342,6 +341,13 @@ impl Http1 {
         if (100..200).contains(&code) && code != 101 {
             return None;
         }
+        if code == 101
+            && fields
+                .upgrade
+                .is_some_and(|value| value.eq_ignore_ascii_case(b"h2c"))
+        {
+            return Some(Next::Http2);
+        }
         self.end_answer(None, exchanges);
         let grpc_status = fields.grpc_status();
         if let Some(status) = grpc_status {
@@ -356,13 +362,6 @@ impl Http1 {
             exchanges,
         );
         let next = match (code, method) {
-            (101, _)
-                if fields
-                    .upgrade
-                    .is_some_and(|value| value.eq_ignore_ascii_case(b"h2c")) =>
-            {
-                Some(Next::Http2)
-            }
             (101, _) => Some(Next::Opaque),
             (200..300, Method::Connect) => Some(Next::Tunnel),
             _ => None,

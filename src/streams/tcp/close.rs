@@ -18,6 +18,8 @@ pub(in crate::streams) struct Ending {
     /// Last sign of life: payload of either direction, or the first packet.
     active: Mark,
     pub(in crate::streams) longest_idle_ns: u64,
+    /// Silence before the client's payload, if it is the last that anyone sent.
+    pub(in crate::streams) asked_after_idle_ns: Option<u64>,
     /// Direction of the last payload.
     last_direction: Option<u8>,
     /// The same when the first FIN came.
@@ -61,6 +63,9 @@ pub(in crate::streams) struct Step<'p> {
     pub(in crate::streams) own_unacknowledged: bool,
 }
 
+/// A guess: no server closes idle connections sooner, and none takes longer to close after a last answer.
+const IDLE_NS: u64 = 100_000_000;
+
 /// Numbers of a direction as they fit into a byte.
 fn small(direction: usize) -> u8 {
     u8::from(direction != 0)
@@ -83,9 +88,14 @@ impl Ending {
         let other = step.direction ^ 1;
         if step.new_data {
             self.idle_until(step.mark);
+            if self.last_direction != Some(small(step.direction)) {
+                let idle = self.last_direction.and_then(|_| step.mark.since(self.active));
+                self.asked_after_idle_ns = idle.filter(|_| step.by_client);
+            }
             if self.fin[other].is_some() {
                 self.data_after_fin[step.direction] = true;
-                let was_idle = self.last_at_fin != Some(small(step.direction));
+                let was_idle =
+                    self.last_at_fin != Some(small(step.direction)) && self.closed_when_idle(step.direction);
                 if step.by_client && was_idle && self.fin[step.direction].is_none() {
                     outcome = Outcome::RequestAfterFin(step.mark);
                 }
@@ -142,7 +152,19 @@ impl Ending {
         }
         self.reset_by = Some(small(step.direction));
         self.in_flight = step.other_unacknowledged || step.own_unacknowledged;
-        self.crossed.is_some() && !step.by_client
+        self.crossed.is_some() && !step.by_client && self.closed_when_idle(step.direction ^ 1)
+    }
+
+    /// True if nothing had been sent for so long that the server's FIN must be its time-out for idle connections, and
+    /// not an answer to what came before. With the request that crossed it the silence ended, before the FIN.
+    fn closed_when_idle(&self, client: usize) -> bool {
+        let silence = self.fin[client ^ 1].since(self.quiet_since);
+        let crossing = self
+            .crossed
+            .is_some()
+            .then_some(self.asked_after_idle_ns)
+            .flatten();
+        crossing.or(silence).is_some_and(|ns| ns >= IDLE_NS)
     }
 
     /// How it ended, for a connection that was opened. `client` is the client's direction.

@@ -151,9 +151,12 @@ impl Rare {
         direction: usize,
         signs: Signs,
         segment: &TcpSegment,
+        payload_bytes: u32,
         mark: Mark,
     ) {
         let side = self.side(direction);
+        let needed = signs.any(Signs::RETRANSMISSION) || signs.any(Signs::FAST_RETRANSMISSION);
+        side.data_sent_again += u64::from(needed && payload_bytes > 0);
         for (sign, counter) in [
             (Signs::RETRANSMISSION, &mut side.retransmissions),
             (Signs::FAST_RETRANSMISSION, &mut side.fast_retransmissions),

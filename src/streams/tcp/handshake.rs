@@ -18,8 +18,8 @@ pub(in crate::streams) struct Handshake {
     first_rtt_ns: u64,
     /// The client sent more than SYN and RST.
     client_went_on: bool,
-    /// The server sent anything but a RST.
-    server_answered: bool,
+    /// The server sent more than SYN-ACK and RST.
+    server_went_on: bool,
     rejected: bool,
 }
 
@@ -36,7 +36,6 @@ impl Handshake {
         if flags.syn() {
             if flags.ack() {
                 self.syn_ack = self.syn_ack.or(mark);
-                self.server_answered |= !by_client;
             } else {
                 self.syn = self.syn.or(mark);
                 if self.ack.is_none() {
@@ -52,7 +51,7 @@ impl Handshake {
             return;
         }
         self.client_went_on |= by_client && (flags.ack() || data);
-        self.server_answered |= !by_client;
+        self.server_went_on |= !by_client;
         if by_client && flags.ack() && self.ack.is_none() && self.syn.is_some() && self.syn_ack.is_some() {
             self.ack = mark;
         }
@@ -85,18 +84,21 @@ impl Handshake {
         self.ack.since(self.latest_syn)
     }
 
-    /// `server_reset`: the server sent a RST; `data`: anyone sent payload.
-    pub(in crate::streams) fn opening(&self, server_reset: bool, data: bool) -> Opening {
-        if self.syn.is_none() && self.syn_ack.is_none() {
-            return Opening::Midstream;
+    /// `server_reset`: the server sent a RST; `client_seen`: the client sent anything.
+    pub(in crate::streams) fn opening(&self, server_reset: bool, client_seen: bool) -> Opening {
+        if self.client_went_on || self.server_went_on {
+            // Nobody sends more before the handshake is complete, whatever part of it the capture lacks.
+            return if self.syn.is_none() && self.syn_ack.is_none() {
+                Opening::Midstream
+            } else {
+                Opening::Established
+            };
         }
-        if self.client_went_on || self.server_answered && data && self.syn_ack.is_none() {
-            return Opening::Established;
-        }
-        if self.syn_ack.is_some() {
-            return Opening::HalfOpen;
-        }
-        if server_reset {
+        if self.syn_ack.is_some() && client_seen {
+            Opening::HalfOpen
+        } else if self.syn.is_none() {
+            Opening::Midstream
+        } else if server_reset {
             Opening::Refused
         } else if self.rejected {
             Opening::Rejected

@@ -202,7 +202,8 @@ impl<R: Receiver> Stream<R> {
             self.handshake.first_rtt_ns(),
         );
         if signs != Signs::default() {
-            self.rare().tally(direction, signs, segment, mark);
+            self.rare()
+                .tally(direction, signs, segment, packet.payload_wire_bytes, mark);
         }
         let ends_window = segment.flags.has(TcpFlags::SYN | TcpFlags::FIN | TcpFlags::RST);
         if segment.window == 0 && !ends_window {
@@ -360,7 +361,6 @@ impl<R: Receiver> Stream<R> {
                 mark: self.last,
             };
             self.reassembly[direction].finish(&mut shared.budget, &mut out);
-            self.reassembly[direction].abandon(&mut shared.budget);
         }
         if let Some(rare) = &mut self.rare {
             rare.window_open(0, self.end);
@@ -402,6 +402,7 @@ impl<R: Receiver> Stream<R> {
             syn_ack: self.handshake.syn_ack.known(),
             handshake_ack: self.handshake.ack.known(),
             handshake_rtt_ns: self.handshake.rtt_ns(),
+            initial_sequence: [self.flows[client].base(), self.flows[client ^ 1].base()],
             sides: [facts(client), facts(client ^ 1)],
             close: self.close_facts(opening, &application),
             duplicates: rare.map_or(0, |rare| rare.duplicates),
@@ -418,15 +419,9 @@ impl<R: Receiver> Stream<R> {
     }
 
     fn opening(&self) -> Opening {
-        let [low, high] = &self.sent;
-        let (client, server) = if self.client == 0 {
-            (low, high)
-        } else {
-            (high, low)
-        };
         self.handshake.opening(
             self.ending.rst[self.client() ^ 1].is_some(),
-            client.data_packets > 0 || server.data_packets > 0,
+            self.sent[self.client()].packets > 0,
         )
     }
 
@@ -448,6 +443,9 @@ impl<R: Receiver> Stream<R> {
             kind,
             by: first.map(|(direction, _)| self.side(direction)),
             at: first.and_then(|(_, mark)| mark.known()),
+            asked_after_idle_ns: (kind == CloseKind::ResetMidExchange)
+                .then_some(self.ending.asked_after_idle_ns)
+                .flatten(),
             idle_before_ns: first.and_then(|(_, mark)| mark.since(self.ending.quiet_since)),
         }
     }

@@ -3,6 +3,7 @@
 use super::span::Span;
 use super::{Layers, MAX_COOKED_INTERFACES, MAX_HEADERS};
 use crate::decode::packet::Packet;
+use std::collections::HashMap;
 
 const NULL: u16 = 0;
 const ETHERNET: u16 = 1;
@@ -83,8 +84,8 @@ pub(in crate::decode::packet) fn decodes(number: u16) -> bool {
 /// Numbers for pairs of interface and packet type in cooked captures.
 #[derive(Debug, Default)]
 pub(super) struct Sights {
-    known: Vec<(u32, u32, u16)>,
-    last: usize,
+    known: HashMap<(u32, u32, u16), u32, rapidhash::fast::RandomState>,
+    last: Option<((u32, u32, u16), u32)>,
 }
 
 /// The first number of a cooked pair; numbers below are those of interfaces.
@@ -93,17 +94,25 @@ const COOKED_BASE: u32 = 1 << 17;
 impl Sights {
     #[inline]
     fn number(&mut self, sight: (u32, u32, u16)) -> u32 {
-        if self.known.get(self.last) != Some(&sight) {
-            self.last = match self.known.iter().position(|known| *known == sight) {
-                Some(place) => place,
-                None if self.known.len() < MAX_COOKED_INTERFACES => {
-                    self.known.push(sight);
-                    self.known.len().saturating_sub(1)
-                }
-                None => MAX_COOKED_INTERFACES,
-            };
+        match self.last {
+            Some((last, number)) if last == sight => number,
+            _ => {
+                let number = self.find(sight);
+                self.last = Some((sight, number));
+                number
+            }
         }
-        COOKED_BASE.saturating_add(u32::try_from(self.last).unwrap_or(u32::MAX))
+    }
+
+    /// Numbers are given in order of first sight; all beyond the limit share one.
+    fn find(&mut self, sight: (u32, u32, u16)) -> u32 {
+        let next = u32::try_from(self.known.len())
+            .unwrap_or(u32::MAX)
+            .saturating_add(COOKED_BASE);
+        if self.known.len() >= MAX_COOKED_INTERFACES {
+            return self.known.get(&sight).copied().unwrap_or(next);
+        }
+        *self.known.entry(sight).or_insert(next)
     }
 }
 

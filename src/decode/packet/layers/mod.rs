@@ -29,7 +29,7 @@ pub const MAX_HEADERS: u8 = 24;
 pub const MAX_TUNNEL_IDS: usize = 256;
 
 /// Pairs of interface and packet type in cooked captures that are told apart.
-pub const MAX_COOKED_INTERFACES: usize = 1024;
+pub const MAX_COOKED_INTERFACES: usize = 16_384;
 
 /// Which tunnel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
