@@ -321,6 +321,21 @@ const TIMES: [TimeColumn; 6] = [
     ("p99", |server| server.response_time_ms, |times| times.p99, 100),
 ];
 
+/// What a server is called, with its address where several at one point are called so.
+fn server_name(servers: &[CaptureServer], server: &CaptureServer) -> String {
+    let Some(name) = server.name.as_deref() else {
+        return server.server.clone();
+    };
+    let of_name = servers
+        .iter()
+        .filter(|other| other.point == server.point && other.name == server.name);
+    if of_name.count() > 1 {
+        format!("{} ({})", brief(name), server.server)
+    } else {
+        brief(name)
+    }
+}
+
 fn servers(report: &Report, page: &mut Page) {
     let servers = &report.captures.servers;
     if servers.is_empty() {
@@ -328,7 +343,7 @@ fn servers(report: &Report, page: &mut Page) {
     }
     let several = report.captures.points.len() > 1;
     let mut columns = vec![
-        Column::new("server", Set::Flexible(20)),
+        Column::new("server", Set::Flexible(28)),
         Column::dropped("seen at", Set::Flexible(12), 3),
         Column::new("conn.", Set::Right),
         Column::new("failed", Set::Right),
@@ -354,12 +369,7 @@ fn servers(report: &Report, page: &mut Page) {
             Role::Plain
         };
         let mut cells = vec![
-            Cell::plain(
-                server
-                    .name
-                    .as_deref()
-                    .map_or_else(|| server.server.clone(), brief),
-            ),
+            Cell::plain(server_name(servers, server)),
             Cell::plain(seen_at.unwrap_or_default()),
             Cell::plain(group(server.connections)),
             Cell(role, group(server.failed)),

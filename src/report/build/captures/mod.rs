@@ -434,9 +434,9 @@ fn refs<'f>(places: impl IntoIterator<Item = &'f FrameRef>) -> Vec<Ref> {
 /// A date of a certificate, which may be beyond what a [`crate::units::Timestamp`] holds (99991231235959Z says that
 /// there is no end, RFC 5280 section 4.1.2.5).
 fn date(seconds: i64) -> Option<String> {
-    jiff::Timestamp::from_second(seconds)
-        .ok()
-        .map(|time| time.to_string())
+    let epoch = jiff::civil::DateTime::constant(1970, 1, 1, 0, 0, 0, 0);
+    let time = epoch.checked_add(jiff::SignedDuration::from_secs(seconds)).ok()?;
+    (time.year() >= 0).then(|| format!("{time}Z"))
 }
 
 fn in_us<const DIGITS: u8>(times: &TimesOf<DIGITS>) -> Times {
@@ -466,4 +466,131 @@ fn scaled(figures: &TimeFigures, divisor: f64) -> Times {
 /// Nanoseconds in milliseconds, to the microsecond.
 fn ms(ns: u64) -> f64 {
     super::figures::as_f64(ns / 1000) / 1000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::aggregate::Totals;
+    use crate::aggregate::captures::samples::{endpoint, question, record};
+    use crate::streams::{CapturePoint as Point, CloseKind, DnsOutcome, Side, StreamRecord};
+
+    fn refused(frame: u64, point: u32) -> StreamRecord {
+        let mut refused = record(frame);
+        refused.opening = Opening::Refused;
+        refused.close.kind = CloseKind::NotOpened;
+        refused.sides[1].rst_ack = 1;
+        refused.point = Point(point);
+        refused
+    }
+
+    fn of(records: &[StreamRecord], list: bool) -> (Captures, Option<Vec<crate::report::model::Stream>>) {
+        let mut totals = Totals {
+            captures: CaptureTotals::new(list),
+            ..Totals::default()
+        };
+        for record in records {
+            totals.captures.stream(record);
+        }
+        for frame in 1..4 {
+            let name = format!("name{}.example", frame % 2);
+            totals
+                .captures
+                .dns(&question(&name, frame, DnsOutcome::Answered(3)));
+        }
+        let incident = Incident::of(&totals);
+        (captures(&incident, &[], &[]), streams(&incident))
+    }
+
+    #[test]
+    fn without_captures_all_is_empty() {
+        let totals = Totals::default();
+        let incident = Incident::of(&totals);
+        let captures = captures(&incident, &[], &[]);
+        assert!(captures.hops.is_empty() && captures.troubles.is_empty() && captures.points.is_empty());
+        assert!(streams(&incident).is_none());
+    }
+
+    #[test]
+    fn figures_add_up() {
+        let records = [record(1), refused(20, 0), refused(40, 0), refused(60, 1)];
+        let (captures, streams) = of(&records, true);
+        assert_eq!((captures.streams.tcp, captures.tcp.failed), (4, 3));
+        assert_eq!(
+            (captures.tcp.refused, captures.tcp.handshakes, captures.tcp.resets),
+            (3, 1, 3)
+        );
+        assert_eq!(captures.tcp.openings["refused"], 3);
+        assert_eq!(captures.hops.values().sum::<u64>(), 4);
+        assert_eq!(
+            captures.hops.len(),
+            StreamHop::ALL.len(),
+            "each is there, also if 0"
+        );
+        let rtt = captures.tcp.handshake_rtt_us;
+        assert_eq!((rtt.count, rtt.p50), (4, 2000.0));
+        let seen: Vec<_> = captures
+            .troubles
+            .iter()
+            .map(|t| (t.kind.as_str(), t.point, t.connections, t.of))
+            .collect();
+        assert_eq!(seen, [("refused", 0, 2, 3), ("refused", 1, 1, 1)]);
+        let names: Vec<_> = captures
+            .dns
+            .failed_names
+            .iter()
+            .map(|n| (n.name.as_str(), n.count))
+            .collect();
+        assert_eq!(names, [("name1.example", 2), ("name0.example", 1)]);
+        let streams = streams.unwrap();
+        let listed: Vec<_> = streams
+            .iter()
+            .map(|s| (s.first_frame, s.outcome.as_str()))
+            .collect();
+        assert_eq!(
+            listed,
+            [(1, "good"), (20, "refused"), (40, "refused"), (60, "refused")]
+        );
+        let resets: u64 = streams.iter().map(|s| s.rst).sum();
+        assert_eq!(resets, captures.tcp.resets);
+    }
+
+    #[test]
+    fn what_one_server_does_stands_together() {
+        let mut reset = record(100);
+        reset.server = endpoint("10.0.0.9", 80);
+        reset.close.kind = CloseKind::ResetMidExchange;
+        reset.close.by = Some(Side::Server);
+        let mut records = vec![reset];
+        for n in 0..9 {
+            let mut one = refused(200 + n, u32::from(n > 1));
+            one.server = endpoint("10.0.0.5", 80);
+            let mut other = refused(300 + n, 0);
+            other.server = endpoint("10.0.0.6", 80);
+            other.client = endpoint("10.0.0.7", 4000);
+            records.extend([one, other]);
+        }
+        let (captures, _) = of(&records, false);
+        let seen: Vec<_> = captures
+            .troubles
+            .iter()
+            .map(|t| (t.server.as_str(), t.point, t.connections))
+            .collect();
+        assert_eq!(
+            seen,
+            [
+                ("10.0.0.6:80", 0, 9),
+                ("10.0.0.5:80", 1, 7),
+                ("10.0.0.5:80", 0, 2),
+                ("10.0.0.9:80", 0, 1)
+            ]
+        );
+    }
+
+    #[test]
+    fn dates_beyond_nanoseconds_are_told() {
+        assert_eq!(date(253_402_300_799).as_deref(), Some("9999-12-31T23:59:59Z"));
+        assert_eq!(date(0).as_deref(), Some("1970-01-01T00:00:00Z"));
+        assert_eq!(date(i64::MAX), None);
+    }
 }
