@@ -195,6 +195,16 @@ fn request_start(bytes: &[u8]) -> Fit {
     }
 }
 
+/// Method and target of a first line that is whole, whatever stands in place of the version.
+pub(super) fn request_line(head: &[u8]) -> Option<(&[u8], &[u8])> {
+    let line = head.get(..memchr::memchr(b'\n', head)?)?;
+    if request_start(head) != Fit::Yes {
+        return None;
+    }
+    let mut words = line.trim_ascii_end().splitn(3, |byte| *byte == b' ');
+    Some((words.next()?, words.next()?))
+}
+
 /// SETTINGS that are no acknowledgment, as a server begins (RFC 9113 section 3.4).
 fn settings(bytes: &[u8], side: Side) -> Fit {
     if side == Side::Client {

@@ -170,11 +170,21 @@ impl Http1 {
         }
     }
 
-    /// A side closed: what goes on until the close is over.
-    pub(super) fn closed(&mut self, side: Side, moment: Moment, exchanges: &mut Exchanges) {
-        if self.messages(side).state == State::UntilClose {
-            self.message_end(side, moment, exchanges);
-            self.messages(side).state = State::Lost;
+    /// A side closed: what goes on until the close is over, and what there is of a head is all of it.
+    pub(super) fn closed(&mut self, side: Side, reset: bool, moment: Moment, exchanges: &mut Exchanges) {
+        let messages = self.messages(side);
+        match messages.state {
+            State::UntilClose if !reset => {
+                self.message_end(side, moment, exchanges);
+                self.messages(side).state = State::Lost;
+            }
+            State::Head => {
+                if let Some(begun) = messages.begun.take() {
+                    let (head, idle_ns) = (std::mem::take(&mut messages.head), messages.idle_ns);
+                    self.cut_head(side, &head, begun, idle_ns, exchanges);
+                }
+            }
+            _ => {}
         }
     }
 
@@ -262,13 +272,15 @@ impl Http1 {
         let mut request = Request::new(&mut []);
         let parsed = lenient().parse_request_with_uninit_headers(&mut request, head, &mut headers);
         if !parsed.is_ok_and(|status| status.is_complete()) {
-            if request.version.is_some() {
-                self.cut_head(Side::Client, head, moment, idle_ns, exchanges);
-            }
+            self.cut_head(Side::Client, head, moment, idle_ns, exchanges);
             return self.lose(Side::Client, exchanges);
         }
         let fields = Fields::of(request.headers);
-        let mut exchange = Self::begin(&request, moment, idle_ns, exchanges);
+        let (method, target) = (
+            request.method.unwrap_or_default(),
+            request.path.unwrap_or_default(),
+        );
+        let mut exchange = Self::begin(method.as_bytes(), target.as_bytes(), moment, idle_ns, exchanges);
         exchange.request_id = fields.request_id.map(text);
         if !std::mem::replace(&mut self.host_known, true) {
             exchanges.facts.host = fields.host.map(text);
@@ -285,7 +297,8 @@ impl Http1 {
 
     /// Counts a request.
     fn begin(
-        request: &Request<'_, '_>,
+        method: &[u8],
+        target: &[u8],
         moment: Moment,
         idle_ns: Option<u64>,
         exchanges: &mut Exchanges,
@@ -293,12 +306,7 @@ impl Http1 {
         let first = exchanges.facts.requests == 0;
         exchanges.facts.requests += 1;
         let mut exchange = exchanges.begin(moment, idle_ns.filter(|_| !first));
-        let method = request.method.unwrap_or_default();
-        exchanges.request_line(
-            &mut exchange,
-            method.as_bytes(),
-            request.path.unwrap_or_default().as_bytes(),
-        );
+        exchanges.request_line(&mut exchange, method, target);
         exchange
     }
 
@@ -416,17 +424,14 @@ impl Http1 {
     ) {
         match side {
             Side::Client => {
-                let mut request = Request::new(&mut []);
-                // The result is known: no room for header fields. The start line is in `request`.
-                let _ = lenient().parse_request(&mut request, head);
-                if request.version.is_some() {
-                    let exchange = Self::begin(&request, moment, idle_ns, exchanges);
+                if let Some((method, target)) = detect::request_line(head) {
+                    let exchange = Self::begin(method, target, moment, idle_ns, exchanges);
                     self.wait(exchange, exchanges);
                 }
             }
             Side::Server => {
                 let mut response = Response::new(&mut []);
-                // As above.
+                // The result is known: no room for header fields. The start line is in `response`.
                 let _ = lenient().parse_response(&mut response, head);
                 if let Some(code) = response.code {
                     exchanges.response_code(code);

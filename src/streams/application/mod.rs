@@ -415,10 +415,8 @@ impl Talk {
         if let Some(tls) = &mut self.tls {
             tls.closed(side);
         }
-        if let Some(http) = &mut self.http
-            && !reset
-        {
-            http.one.closed(side, moment, &mut http.exchanges);
+        if let Some(http) = &mut self.http {
+            http.one.closed(side, reset, moment, &mut http.exchanges);
         }
     }
 

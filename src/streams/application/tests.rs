@@ -313,6 +313,22 @@ fn bodies_without_length_end_with_the_connection() {
 }
 
 #[test]
+fn a_request_without_version_counts() {
+    let mut conversation = conversation(80);
+    deliver(
+        &mut conversation,
+        &lines(&[(Client, b"GET /old\r\n"), (Server, b"<html>")]),
+        |length| length,
+    );
+    close(&mut conversation, Client, 3);
+    let application = conversation.finish();
+    assert_eq!(
+        (application.protocol, application.exchanges[0].path.as_str()),
+        (Protocol::Http1, "/old")
+    );
+}
+
+#[test]
 fn what_follows_connect_is_told_anew_and_upgrades_end_http() {
     let mut tunnel = lines(&[
         (Client, b"CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n"),

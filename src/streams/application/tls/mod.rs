@@ -242,8 +242,8 @@ impl Direction {
                     });
                 }
                 self.remaining -= bytes;
-                // Of an alert it is not known what it said.
-                if self.remaining == 0 && self.kind != ALERT {
+                // Of an alert in clear it is not known what it said.
+                if self.remaining == 0 && (self.kind != ALERT || self.length != 2) {
                     self.record_end(side, last, handshake);
                 }
             }
