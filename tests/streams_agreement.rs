@@ -299,7 +299,7 @@ fn heuristics(agreement: &mut Agreement, place: &str, record: &StreamRecord, str
     for (name, mine, other) in facts {
         agreement.check(&format!("heuristic: {name}"), place, &mine, &other);
         if mine != 0 || other != 0 {
-            agreement.check(&format!("heuristic where any: {name}"), place, &mine, &other);
+            agreement.check(&format!("where any, heuristic: {name}"), place, &mine, &other);
         }
     }
 }
@@ -363,6 +363,12 @@ fn connections_agree_with_the_oracle() {
             for line in differ.iter().take(12) {
                 eprintln!("    {line}");
             }
+            // Captures with times out of range and link types without connections are among them.
+            let least = if fact.starts_with("exact") { 98.5 } else { 95.0 };
+            assert!(
+                share >= least || fact.starts_with("where any"),
+                "{fact}: {share:.2} %"
+            );
         }
     }
 }
