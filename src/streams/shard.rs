@@ -370,19 +370,19 @@ impl<R: Receiver> Shard<R> {
     /// Hands out closed connections that were kept long enough.
     fn let_go_of_closed(&mut self, sink: &mut impl StreamSink) {
         while let Some(ticket) = self.closed.front().copied() {
-            let Some(live) = self.live(ticket) else {
-                self.closed.pop_front();
-                continue;
-            };
-            let linger = i64::try_from(self.limits.linger_ns).unwrap_or(i64::MAX);
-            let end = live.stream.end().map(|time| time.0.saturating_add(linger));
             // A packet with a wrong time must not end all of them.
-            let many = self.packets.saturating_sub(ticket.written) >= LINGER_PACKETS;
-            if !many || end.is_none() || end >= self.now {
+            if self.packets.saturating_sub(ticket.written) < LINGER_PACKETS {
                 return;
             }
+            if let Some(live) = self.live(ticket) {
+                let linger = i64::try_from(self.limits.linger_ns).unwrap_or(i64::MAX);
+                let end = live.stream.end().map(|time| time.0.saturating_add(linger));
+                if end.is_none() || end >= self.now {
+                    return;
+                }
+                self.hand_out(ticket.slot, false, sink);
+            }
             self.closed.pop_front();
-            self.hand_out(ticket.slot, false, sink);
         }
     }
 

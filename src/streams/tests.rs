@@ -105,6 +105,51 @@ fn openings() {
 }
 
 #[test]
+fn an_icmp_error_belongs_to_the_connection_that_it_quotes() {
+    use crate::decode::packet::{IcmpMessage, Quoted, Transport};
+    let error = |script: &str, sequence: Option<u32>, code: u8| {
+        let mut packets = made_all(script);
+        let mut icmp = packets[0].clone();
+        icmp.packet.at.frame = packets.len() as u64 + 1;
+        icmp.packet.transport = Transport::Icmp(IcmpMessage {
+            v6: false,
+            message_type: 3,
+            code,
+            quoted: Some(Quoted {
+                protocol: 6,
+                source: icmp.packet.source,
+                destination: icmp.packet.destination,
+                sequence,
+            }),
+        });
+        (icmp.packet.source, icmp.packet.destination) = (icmp.packet.destination, icmp.packet.source);
+        packets.push(icmp);
+        let (mut records, _, summary) = run(&packets, &StreamLimits::default());
+        assert_eq!((summary.icmp_packets, summary.icmp_unmatched), (1, 0));
+        let record = records.remove(0);
+        (
+            record.opening,
+            record.icmp_error.map(|(kind, ..)| kind),
+            record.sides[0].packets,
+        )
+    };
+    let icmp = |code| Some((false, 3, code));
+    assert_eq!(error("C 0 S", Some(1000), 13), (Opening::Rejected, icmp(13), 1));
+    assert_eq!(error("C 0 S", None, 3), (Opening::Rejected, icmp(3), 1));
+    assert_eq!(
+        error("C 0 S", Some(7), 3),
+        (Opening::Unanswered, icmp(3), 1),
+        "of an older SYN"
+    );
+    assert_eq!(
+        error("C 0 S", Some(1000), 4),
+        (Opening::Unanswered, icmp(4), 1),
+        "too big"
+    );
+    assert_eq!(error(OPEN, Some(1001), 1), (Opening::Established, icmp(1), 2));
+}
+
+#[test]
 fn syn_again_counts_from_the_last_one() {
     let (record, _) = one("C 0 S\nC 1000 S\nS 1001 SA ack=1\nC 1002 A seq=1 ack=1");
     assert_eq!(record.handshake_rtt_ns, Some(2_000_000));

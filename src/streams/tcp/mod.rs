@@ -160,7 +160,8 @@ impl<R: Receiver> Stream<R> {
     pub(super) fn icmp(&mut self, packet: &Packet, message: &IcmpMessage) {
         if let Some(quoted) = message.quoted {
             let direction = self.direction(quoted.source);
-            if direction == self.client() && is_unreachable(message) {
+            let of_syn = quoted.sequence.is_none() || quoted.sequence == self.flows[direction].base();
+            if of_syn && direction == self.client() && is_unreachable(message) {
                 self.handshake.rejected();
             }
         }
