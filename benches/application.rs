@@ -130,7 +130,7 @@ fn application(criterion: &mut Criterion) {
                 .all(|exchange| exchange.response_end.is_some())
         }),
         ("requests of HTTP/1", requests(), |told| {
-            told.response_times_ns.len() == 500
+            told.response_times.len() == 500
         }),
         ("calls of gRPC", grpc(), |told| {
             told.http

@@ -5,10 +5,10 @@
 //! `POSTMESH_ORACLES` further pairs of folders, `CAPTURES=ORACLE`, parted by colons. Without them there is nothing to
 //! compare, and the test says so. `docs/packets.md` explains what differs.
 
-use postmesh::decode::packet::{Endpoint, PacketBlock};
+use postmesh::decode::packet::{Endpoint, PacketBlock, Transport};
 use postmesh::input::{Source, discover};
 use postmesh::pipeline::capture_reader::CaptureReader;
-use postmesh::streams::application::Conversation;
+use postmesh::streams::application::{Conversation, DnsCounts, DnsPairing};
 use postmesh::streams::{
     CapturePoint, DnsExchange, SHARDS, Shard, SideFacts, StreamLimits, StreamRecord, StreamSink, shard_of,
 };
@@ -35,17 +35,26 @@ fn source(path: &Path) -> Source {
 
 /// Connections in order of their first packet.
 fn read(path: &Path) -> Vec<StreamRecord> {
+    read_with_dns(path).0
+}
+
+/// Connections in order of their first packet, and what was counted of DNS over UDP.
+pub(crate) fn read_with_dns(path: &Path) -> (Vec<StreamRecord>, DnsCounts) {
     let point = CapturePoint(0);
     let mut shards: Vec<Shard<Conversation>> = (0..SHARDS)
         .map(|_| Shard::new(point, &StreamLimits::default()))
         .collect();
     let mut records = Records::default();
+    let mut dns = DnsPairing::new(point);
     let mut reader = CaptureReader::open(&source(path), 256 << 10).unwrap();
     let mut block = PacketBlock::default();
     while let Some(read) = reader.next_block(block) {
         for packet in &read.packets {
             let payload = packet.payload.of(&read.data);
             shards[shard_of(point, &packet.flow())].packet(packet, payload, &mut records);
+            if matches!(packet.transport, Transport::Udp) {
+                dns.udp(packet, payload, drop);
+            }
         }
         block = read;
     }
@@ -53,10 +62,10 @@ fn read(path: &Path) -> Vec<StreamRecord> {
         let _ = shard.finish(&mut records);
     }
     records.0.sort_by_key(|record| record.first);
-    records.0
+    (records.0, dns.counts().clone())
 }
 
-fn files(folder: &Path, found: &mut Vec<PathBuf>) {
+pub(crate) fn files(folder: &Path, found: &mut Vec<PathBuf>) {
     let mut entries: Vec<PathBuf> = std::fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().path())
@@ -81,7 +90,7 @@ fn time(value: &Value) -> Option<Timestamp> {
         .map(Timestamp)
 }
 
-fn number(value: &Value) -> u64 {
+pub(crate) fn number(value: &Value) -> u64 {
     value.as_u64().unwrap_or(0)
 }
 
@@ -89,17 +98,44 @@ fn number(value: &Value) -> u64 {
 type Counter = fn(&SideFacts) -> u64;
 
 #[derive(Default)]
-struct Agreement {
+pub(crate) struct Agreement {
     facts: BTreeMap<String, (u64, Vec<String>)>,
 }
 
 impl Agreement {
-    fn check<T: PartialEq + Debug>(&mut self, fact: &str, place: &str, ours: &T, theirs: &T) {
+    pub(crate) fn check<T: PartialEq + Debug>(&mut self, fact: &str, place: &str, ours: &T, theirs: &T) {
         let (agree, differ) = self.facts.entry(fact.to_owned()).or_default();
         if ours == theirs {
             *agree += 1;
         } else {
             differ.push(format!("{place}: {ours:?}, oracle {theirs:?}"));
+        }
+    }
+
+    /// Writes how often each fact agrees, and what differs.
+    /// Shows how far each fact agrees, and holds it to the least that is promised. Captures with times out of range and
+    /// link types without connections are among them.
+    pub(crate) fn hold(&self) {
+        self.show();
+        for (fact, (agree, differ)) in &self.facts {
+            #[expect(clippy::cast_precision_loss, reason = "a share to be shown")]
+            let share = 100.0 * *agree as f64 / (*agree + differ.len() as u64) as f64;
+            let least = if fact.starts_with("exact") { 98.5 } else { 95.0 };
+            assert!(
+                share >= least || fact.starts_with("where any"),
+                "{fact}: {share:.2} %"
+            );
+        }
+    }
+
+    pub(crate) fn show(&self) {
+        for (fact, (agree, differ)) in &self.facts {
+            #[expect(clippy::cast_precision_loss, reason = "a share to be shown")]
+            let share = 100.0 * *agree as f64 / (*agree + differ.len() as u64) as f64;
+            eprintln!("{fact}: {agree} agree, {} differ, {share:.2} %", differ.len());
+            for line in differ.iter().take(12) {
+                eprintln!("    {line}");
+            }
         }
     }
 }
@@ -305,7 +341,7 @@ fn heuristics(agreement: &mut Agreement, place: &str, record: &StreamRecord, str
 }
 
 /// Pairs of captures and oracle files.
-fn folders() -> Vec<(PathBuf, PathBuf)> {
+pub(crate) fn folders() -> Vec<(PathBuf, PathBuf)> {
     #[expect(
         clippy::disallowed_methods,
         reason = "where captures lie is for who runs the tests to say"
@@ -356,19 +392,6 @@ fn connections_agree_with_the_oracle() {
         }
         assert!(count > 0, "no oracle files below {}", oracle.display());
         eprintln!("{}: {count} captures", captures.display());
-        for (fact, (agree, differ)) in &agreement.facts {
-            #[expect(clippy::cast_precision_loss, reason = "a share to be shown")]
-            let share = 100.0 * *agree as f64 / (*agree + differ.len() as u64) as f64;
-            eprintln!("{fact}: {agree} agree, {} differ, {share:.2} %", differ.len());
-            for line in differ.iter().take(12) {
-                eprintln!("    {line}");
-            }
-            // Captures with times out of range and link types without connections are among them.
-            let least = if fact.starts_with("exact") { 98.5 } else { 95.0 };
-            assert!(
-                share >= least || fact.starts_with("where any"),
-                "{fact}: {share:.2} %"
-            );
-        }
+        agreement.hold();
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{Call, Names};
 use crate::aggregate::address;
-use crate::aggregate::captures::{CaptureTotals, StreamGroup, StreamGroupKey, StreamHop};
+use crate::aggregate::captures::{CaptureTotals, ServerTotals, StreamGroup, StreamGroupKey, StreamHop};
 use crate::decode::packet::Endpoint;
 use std::collections::BTreeMap;
 
@@ -21,6 +21,33 @@ pub struct Connections<'t> {
     pub destination: String,
     /// Pod that was called, where a log of it was read.
     pub destination_pod: Option<String>,
+}
+
+/// A server with its sums, named.
+#[derive(Clone, Debug)]
+pub struct Server<'t> {
+    /// Its sums at one capture point.
+    pub totals: &'t ServerTotals,
+    /// The part of the way of most connections to it.
+    pub hop: StreamHop,
+    /// Called service, `host:port`, or its address where nothing names it.
+    pub destination: String,
+    /// Its pod, where a log of it was read.
+    pub pod: Option<String>,
+}
+
+/// Names all servers.
+pub(super) fn servers<'t>(captures: &'t CaptureTotals, calls: &[Call<'_>], names: &Names) -> Vec<Server<'t>> {
+    let services = services(calls);
+    let servers = captures.servers.iter();
+    servers
+        .map(|(key, totals)| Server {
+            totals,
+            hop: totals.usual_hop(),
+            destination: destination(key.server, &services, names),
+            pod: names.pod_at(&key.server.to_string()).map(str::to_owned),
+        })
+        .collect()
 }
 
 /// Names the parties of all groups.

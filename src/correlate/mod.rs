@@ -13,7 +13,7 @@ use crate::aggregate::series::Series;
 use crate::aggregate::totals::{Group, HopKey, HopMoment};
 use crate::aggregate::{Merge, Totals};
 use crate::units::Timestamp;
-pub use connections::Connections;
+pub use connections::{Connections, Server};
 pub use lines::LineNumbers;
 pub use names::Names;
 
@@ -101,6 +101,8 @@ pub struct Incident<'t> {
     pub totals: &'t Totals,
     /// Groups of connections in a fixed order.
     pub connections: Vec<Connections<'t>>,
+    /// Servers of captures in a fixed order.
+    pub servers: Vec<Server<'t>>,
     /// Groups in a fixed order.
     pub calls: Vec<Call<'t>>,
     /// Hops in a fixed order.
@@ -140,6 +142,7 @@ impl<'t> Incident<'t> {
         Self {
             totals,
             connections: connections::of(&totals.captures, &calls, &names),
+            servers: connections::servers(&totals.captures, &calls, &names),
             calls,
             hops,
             names,

@@ -4,9 +4,12 @@
 use super::measure::{Facts, Measured};
 use super::suspects::{Suspect, Suspects};
 use crate::aggregate::Merge;
+use crate::aggregate::captures::StreamHop;
 use crate::aggregate::cells::Moment;
 use crate::aggregate::class::Reporter;
 use crate::aggregate::series::Series;
+use crate::correlate::Server;
+use crate::decode::packet::FrameRef;
 use crate::diagnose::answer::EvidenceKind;
 use crate::units::{Place, Timestamp};
 use std::collections::BTreeSet;
@@ -26,9 +29,20 @@ struct Slow {
 
 /// Adds suspects for slow destinations that no fault explains.
 pub fn suspect<'f>(suspects: &mut Suspects<'f>, facts: &'f Facts<'f>) {
-    let slow: Vec<Slow> = facts
+    let called: BTreeSet<&str> = facts
         .destinations()
-        .filter_map(|(name, _)| slow_destination(facts, name))
+        .map(|(name, _)| name)
+        .chain(
+            facts
+                .incident
+                .servers
+                .iter()
+                .map(|server| server.destination.as_str()),
+        )
+        .collect();
+    let slow: Vec<Slow> = called
+        .into_iter()
+        .filter_map(|name| slow_destination(facts, name))
         .collect();
     if let Some(common) = common_stall(facts, &slow) {
         suspects.add(common);
@@ -78,6 +92,43 @@ fn good_series(facts: &Facts<'_>, destination: &str, reporter: Reporter) -> Seri
     series
 }
 
+/// True where a capture shows requests to the application itself: from its own proxy, or to a pod without one.
+fn shows_application(server: &Server<'_>) -> bool {
+    matches!(server.hop, StreamHop::ProxyToApp | StreamHop::Other)
+}
+
+/// Times from request to answer as captures show them at the application itself.
+fn captured_answers(facts: &Facts<'_>, destination: &str) -> Series<Moment> {
+    let mut series = Series::default();
+    let servers = facts.incident.servers.iter();
+    for server in servers.filter(|s| s.destination == destination && shows_application(s)) {
+        series.merge(server.totals.answers.clone());
+    }
+    series
+}
+
+/// What captures show of the application in the slow seconds: the mean time to an answer, and the slowest requests.
+fn seen_at_application(facts: &Facts<'_>, slow: &Slow) -> Option<(Moment, Vec<FrameRef>)> {
+    let (Some(first), Some(last)) = (slow.seconds.first(), slow.seconds.last()) else {
+        return None;
+    };
+    let mut inside = Moment::default();
+    for (_, moment) in captured_answers(facts, &slow.destination)
+        .iter()
+        .filter(|(second, _)| second >= first && *second <= last + slow.width_s)
+    {
+        inside.merge(*moment);
+    }
+    let servers = facts.incident.servers.iter();
+    let mut frames: Vec<_> = servers
+        .filter(|s| s.destination == slow.destination && shows_application(s))
+        .flat_map(|s| &s.totals.slowest)
+        .collect();
+    frames.sort();
+    let frames = frames.into_iter().map(|(_, at)| *at).take(5).collect();
+    (inside.count > 0).then_some((inside, frames))
+}
+
 fn mean_ms(moment: &Moment) -> f64 {
     if moment.count == 0 {
         0.0
@@ -89,10 +140,13 @@ fn mean_ms(moment: &Moment) -> f64 {
 fn slow_destination(facts: &Facts<'_>, destination: &str) -> Option<Slow> {
     let source = good_series(facts, destination, Reporter::Source);
     let (series, reporter) = if source.is_empty() {
-        (
-            good_series(facts, destination, Reporter::Destination),
-            Reporter::Destination,
-        )
+        let called = good_series(facts, destination, Reporter::Destination);
+        let series = if called.is_empty() {
+            captured_answers(facts, destination)
+        } else {
+            called
+        };
+        (series, Reporter::Destination)
     } else {
         (source, Reporter::Source)
     };
@@ -142,15 +196,19 @@ fn slow_upstream<'f>(facts: &Facts<'_>, slow: &Slow) -> Suspect<'f> {
     for (_, moment) in called.iter().filter(|(second, _)| slow.seconds.contains(second)) {
         inside.merge(*moment);
     }
-    let upstream_ms = if inside.upstream_count == 0 {
-        None
-    } else {
+    let captured = seen_at_application(facts, slow);
+    let upstream_ms = if inside.upstream_count > 0 {
         Some(as_f64(inside.upstream_sum_ms) / as_f64(inside.upstream_count))
+    } else {
+        captured.as_ref().map(|(answers, _)| mean_ms(answers))
     };
     let application = upstream_ms.is_some_and(|ms| ms * 2.0 >= slow.mean_ms);
+    let of_rows = inside.upstream_count > 0;
     let text = match upstream_ms {
-        Some(ms) if application => format!("the called proxy waited {ms:.0} ms on average for its application in the same seconds: the time was spent there"),
-        Some(ms) => format!("the called proxy waited only {ms:.0} ms for its application in the same seconds: the time was spent between the proxies"),
+        Some(ms) if application && of_rows => format!("the called proxy waited {ms:.0} ms on average for its application in the same seconds: the time was spent there"),
+        Some(ms) if of_rows => format!("the called proxy waited only {ms:.0} ms for its application in the same seconds: the time was spent between the proxies"),
+        Some(ms) if application => format!("in the capture the application took {ms:.0} ms on average to the first byte of its answer in the same seconds: the time was spent there"),
+        Some(ms) => format!("in the capture the application took only {ms:.0} ms to the first byte of its answer in the same seconds: the time was spent on the way"),
         None => "the called proxy's log was not read for these seconds: application and network cannot be told apart".to_owned(),
     };
     let (cause, confidence) = match upstream_ms {
@@ -163,13 +221,41 @@ fn slow_upstream<'f>(facts: &Facts<'_>, slow: &Slow) -> Suspect<'f> {
     suspect.window = span(slow);
     suspect.added_latency_ms = Some(slow.mean_ms - slow.usual_ms);
     suspect.measured.push(slower(facts, slow));
+    if let (true, Some((answers, frames))) = (of_rows, &captured) {
+        suspect.measured.push(Measured {
+            name: "answers-captured",
+            kind: EvidenceKind::Packet,
+            text: format!(
+                "in the capture the application took {:.0} ms on average to the first byte of its answer in the same seconds",
+                mean_ms(answers)
+            ),
+            count: answers.count,
+            strength: 0.8,
+            frames: frames.clone(),
+            places: Vec::new(),
+        });
+    }
+    if facts.rows_to(&slow.destination) == 0 {
+        suspect.connections = Some((slow.rows, 0));
+    }
     suspect.measured.push(Measured {
         name: "time-spent",
-        kind: EvidenceKind::Statistic,
+        kind: if of_rows || captured.is_none() {
+            EvidenceKind::Statistic
+        } else {
+            EvidenceKind::Packet
+        },
         text,
-        count: inside.upstream_count,
+        count: if of_rows {
+            inside.upstream_count
+        } else {
+            captured.as_ref().map_or(0, |(answers, _)| answers.count)
+        },
         strength: confidence,
-        frames: Vec::new(),
+        frames: match &captured {
+            Some((_, frames)) if !of_rows => frames.clone(),
+            _ => Vec::new(),
+        },
         places: slowest_places(facts, &slow.destination, Reporter::Destination),
     });
     suspect.pods = facts

@@ -10,9 +10,12 @@ use super::measure::{Facts, Measured};
 use super::resets::ratio;
 use super::rules::PacketRule;
 use super::suspects::{Suspect, Suspects};
+use crate::aggregate::Merge;
 use crate::aggregate::captures::sums::FailedQuestions;
+use crate::aggregate::captures::times::CoarseTimes;
 use crate::aggregate::captures::words::{alert_name, icmp_name, rcode_name, side_name};
 use crate::aggregate::captures::{StreamClass, StreamHop};
+use crate::aggregate::series::Series;
 use crate::correlate::Connections;
 use crate::decode::packet::FrameRef;
 use crate::diagnose::answer::EvidenceKind;
@@ -45,13 +48,67 @@ pub fn suspect<'f>(suspects: &mut Suspects<'f>, facts: &'f Facts<'f>) {
         }
         for (destination, groups) in by_destination {
             let seen = weigh(facts, groups);
-            if seen.count >= rule.min && ratio(seen.count, seen.of) >= rule.min_share {
+            let idle = rule
+                .after_idle
+                .is_none_or(|wanted| wanted == after_idle(facts, &seen));
+            if idle && seen.count >= rule.min && ratio(seen.count, seen.of) >= rule.min_share {
                 bear_out(suspects, facts, rule, destination, &seen);
             }
         }
     }
+    unite_gradual(suspects, facts);
     suspect_names(suspects, facts);
 }
+
+/// As `consequences::expiry` does it for rows: certificates that ended one after the other are one fault.
+fn unite_gradual(suspects: &mut Suspects<'_>, facts: &Facts<'_>) {
+    let thresholds = facts.thresholds();
+    let expired: Vec<_> = suspects
+        .list
+        .iter()
+        .filter(|(key, suspect)| key.0 == "cert-expired" && suspect.connections.is_some() && !suspect.remark)
+        .filter_map(|(key, suspect)| Some((key.clone(), suspect.window?.0)))
+        .collect();
+    let first = expired.iter().map(|(_, start)| *start).min();
+    let last = expired.iter().map(|(_, start)| *start).max();
+    let Some((first, last)) = first.zip(last) else {
+        return;
+    };
+    let spread_s = last.secs() - first.secs();
+    if expired.len() < thresholds.gradual_hosts || spread_s < thresholds.gradual_spread_s {
+        return;
+    }
+    let mut gradual = Suspect::new("gradual-cert-expiry", "*", GRADUAL_CONFIDENCE);
+    gradual.connections = Some((0, 0));
+    for suspect in expired.iter().filter_map(|(key, _)| suspects.list.remove(key)) {
+        let sum = |of: Option<(u64, u64)>| of.unwrap_or_default();
+        let (mine, other) = (sum(gradual.connections), sum(suspect.connections));
+        gradual.connections = Some((mine.0 + other.0, mine.1 + other.1));
+        gradual.window = match (gradual.window, suspect.window) {
+            (Some(a), Some(b)) => Some((a.0.min(b.0), a.1.max(b.1))),
+            (a, b) => a.or(b),
+        };
+        gradual.source = gradual.source.take().or_else(|| suspect.source.clone());
+        gradual.unite(suspect);
+    }
+    gradual.confidence = GRADUAL_CONFIDENCE;
+    gradual.measured.push(Measured {
+        name: "staggered-hosts",
+        kind: EvidenceKind::Statistic,
+        text: format!(
+            "the certificates of {} servers ended one after the other, {spread_s} s from the first to the last",
+            expired.len()
+        ),
+        count: expired.len() as u64,
+        strength: 0.9,
+        frames: Vec::new(),
+        places: Vec::new(),
+    });
+    suspects.add(gradual);
+}
+
+/// The reason is in the alerts; that renewal stopped is inferred.
+const GRADUAL_CONFIDENCE: f64 = 0.93;
 
 /// Names that did not resolve.
 fn suspect_names<'f>(suspects: &mut Suspects<'f>, facts: &'f Facts<'f>) {
@@ -157,13 +214,14 @@ fn answer_name(rcode: Option<u8>) -> String {
 fn fits(rule: &PacketRule, connections: &Connections<'_>) -> bool {
     let class = connections.key.class;
     let spoken = |wanted: &Option<String>, spoke: Protocol| {
-        wanted
-            .as_deref()
-            .is_none_or(|wanted| wanted == spoken_name(spoke))
+        wanted.as_deref().is_none_or(|wanted| speaks(spoke, wanted))
     };
     let [client, server] = connections.key.speak;
     rule.trouble.iter().any(|name| name == class.name())
         && (rule.alerts.is_empty() || alert_of(class).is_some_and(|name| rule.alerts.contains(&name)))
+        && (rule.icmp.is_empty()
+            || icmp_of(class)
+                .is_some_and(|name| rule.icmp.iter().any(|icmp| name.starts_with(icmp.as_str()))))
         && rule
             .by
             .as_deref()
@@ -188,11 +246,13 @@ fn icmp_of(class: StreamClass) -> Option<String> {
     }
 }
 
-fn spoken_name(protocol: Protocol) -> &'static str {
-    match protocol {
-        Protocol::None => "nothing",
-        Protocol::Tls => "tls",
-        _ => "plaintext",
+fn speaks(spoke: Protocol, wanted: &str) -> bool {
+    match spoke {
+        Protocol::None => wanted == "nothing",
+        Protocol::Tls => wanted == "tls",
+        Protocol::Http1 => matches!(wanted, "http1" | "plaintext"),
+        Protocol::Http2 => matches!(wanted, "http2" | "plaintext"),
+        Protocol::Dns | Protocol::PeerExchange | Protocol::Unknown => wanted == "plaintext",
     }
 }
 
@@ -230,6 +290,20 @@ fn weigh<'f>(facts: &'f Facts<'f>, groups: Vec<&'f Connections<'f>>) -> Seen<'f>
         ),
     };
     Seen { groups, count, of }
+}
+
+/// Of the requests that got no answer, as many came after idle time as the keep-alive race asks for.
+fn after_idle(facts: &Facts<'_>, seen: &Seen<'_>) -> bool {
+    let thresholds = facts.thresholds();
+    let mut times = CoarseTimes::default();
+    for connections in &seen.groups {
+        times.merge_ref(&connections.group.asked_after_idle);
+    }
+    let least_ns = u64::try_from(thresholds.idle_race_ms)
+        .unwrap_or(0)
+        .saturating_mul(1_000_000);
+    let enough = ratio(times.count(), seen.count) >= thresholds.idle_race_share;
+    enough && times.share_at_least(least_ns) >= thresholds.idle_race_share
 }
 
 fn of_side(connections: &Connections<'_>) -> Option<crate::streams::SideFacts> {
@@ -302,10 +376,48 @@ fn hidden_by_other(
     })
 }
 
+/// From the first to the last time, without strays: a few that lie far from all others, as any traffic has them.
 fn span(seen: &Seen<'_>) -> Option<(Timestamp, Timestamp)> {
     let first = seen.groups.iter().filter_map(|c| c.group.first).min()?;
     let last = seen.groups.iter().filter_map(|c| c.group.last).max()?;
-    Some((first, last))
+    let mut series: Series<u64> = Series::default();
+    for connections in &seen.groups {
+        series.merge(connections.group.series.clone());
+    }
+    let width_s = series.width_s();
+    let seconds: Vec<(i64, u64)> = series.iter().map(|(second, count)| (second, *count)).collect();
+    let from = after_strays(seconds.iter().copied());
+    let to = after_strays(seconds.iter().rev().copied());
+    let from = from.map_or(first, |second| first.max(Timestamp::from_secs(second)));
+    let to = to.map_or(last, |second| last.min(Timestamp::from_secs(second + width_s)));
+    Some(if from < to { (from, to) } else { (first, last) })
+}
+
+/// Share of all that strays may be.
+const STRAY_SHARE: f64 = 0.03;
+
+/// The first second behind strays: at most [`STRAY_SHARE`] of all, and further from the next one than three times the
+/// mean gap between seconds in which anything was seen.
+fn after_strays(seconds: impl Iterator<Item = (i64, u64)> + Clone) -> Option<i64> {
+    let total: u64 = seconds.clone().map(|(_, count)| count).sum();
+    let number = seconds.clone().count();
+    let (first, last) = (seconds.clone().next()?.0, seconds.clone().last()?.0);
+    let mean_gap = (last - first).abs() / i64::try_from(number).unwrap_or(1).max(1);
+    let (mut passed, mut start) = (0, first);
+    let mut previous: Option<(i64, u64)> = None;
+    for (second, count) in seconds {
+        if let Some((before, before_count)) = previous {
+            passed += before_count;
+            if ratio(passed, total) > STRAY_SHARE {
+                break;
+            }
+            if (second - before).abs() > (mean_gap * 3).max(1) {
+                start = second;
+            }
+        }
+        previous = Some((second, count));
+    }
+    Some(start)
 }
 
 /// What happens now and then began and ended about one mean gap before and after what was seen of it.

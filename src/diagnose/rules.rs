@@ -175,7 +175,12 @@ pub struct PacketRule {
     pub alerts: Vec<String>,
     /// Whose packet showed it: `client` or `server`.
     pub by: Option<String>,
-    /// What the client's first bytes are: `tls`, `plaintext` or `nothing`.
+    /// Beginnings of names of ICMP messages, one of which it must be; empty for any.
+    #[serde(default)]
+    pub icmp: Vec<String>,
+    /// The request that got no answer came after idle time, or not.
+    pub after_idle: Option<bool>,
+    /// What the client's first bytes are: `tls`, `http1`, `http2`, `plaintext` or `nothing`.
     pub client_spoke: Option<String>,
     /// What the server's first bytes are.
     pub server_spoke: Option<String>,

@@ -24,7 +24,7 @@ pub fn conclude(findings: Vec<Finding>, suspects: &Suspects<'_>, facts: &Facts<'
     let slow = findings.iter().any(|f| f.added_latency_ms.is_some());
     let state = if accused {
         State::CauseFound
-    } else if facts.incident.totals.rows + facts.connections_to("*") < facts.thresholds().enough_rows {
+    } else if facts.incident.totals.rows + exchanges(facts) < facts.thresholds().enough_rows {
         State::NotEnough
     } else if unexplained >= facts.thresholds().min_failures || suspected || slow {
         State::SymptomsOnly
@@ -38,6 +38,13 @@ pub fn conclude(findings: Vec<Finding>, suspects: &Suspects<'_>, facts: &Facts<'
         missing: missing(facts),
         findings,
     }
+}
+
+/// How much captures hold, in the measure of rows: long-lived connections carry many requests, of which each takes
+/// two packets with data at least.
+fn exchanges(facts: &Facts<'_>) -> u64 {
+    let sent = &facts.incident.totals.captures.tcp.sent;
+    facts.connections_to("*") + sent.data_packets / 4
 }
 
 fn headline(state: State, findings: &[Finding], unexplained: u64, facts: &Facts<'_>) -> String {

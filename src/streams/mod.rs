@@ -22,7 +22,8 @@ mod twice;
 
 pub use record::{
     Application, CertificateFacts, Close, CloseKind, DnsExchange, DnsOutcome, Exchange, HttpFacts, Opening,
-    Protocol, Side, SideFacts, StreamEvent, StreamEventKind, StreamMoment, StreamRecord, TlsAlert, TlsFacts,
+    Protocol, ResponseTime, Side, SideFacts, StreamEvent, StreamEventKind, StreamMoment, StreamRecord,
+    TlsAlert, TlsFacts,
 };
 pub use shard::{LeftOut, Shard, ShardSummary, StreamLimits, StreamSink, shard_of};
 

@@ -267,11 +267,19 @@ pub struct Application {
     pub exchanges: Vec<Exchange>,
     /// DNS over TCP.
     pub dns: Vec<DnsExchange>,
-    /// Times from request to first byte of the answer, in nanoseconds, of all exchanges; at most
-    /// [`MAX_EXCHANGE_TIMES`], then only counted.
-    pub response_times_ns: Vec<u64>,
+    /// Times from request to first byte of the answer of all exchanges; at most [`MAX_EXCHANGE_TIMES`].
+    pub response_times: Vec<ResponseTime>,
     /// Requests beyond what the lists keep.
     pub left_out: u64,
+}
+
+/// How long an answer took.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ResponseTime {
+    /// When it was asked for, in seconds since the epoch.
+    pub second: i64,
+    /// From the request to the first byte of the answer, in nanoseconds.
+    pub ns: u64,
 }
 
 /// Exchanges that a record keeps.

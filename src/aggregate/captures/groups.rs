@@ -82,6 +82,8 @@ pub struct StreamGroup {
     pub response: CoarseTimes,
     /// Handshake round trips.
     pub handshake_rtt: CoarseTimes,
+    /// Silence before requests that got no answer.
+    pub asked_after_idle: CoarseTimes,
     /// Silence before the close.
     pub idle_before_close: CoarseTimes,
     /// Connections of which one side's packets are missing.
@@ -118,11 +120,14 @@ impl StreamGroup {
         }
         self.requests += record.application.http.as_ref().map_or(0, |http| http.requests);
         self.server_errors += server_errors(record);
-        for &ns in &record.application.response_times_ns {
-            self.response.record_ns(ns);
+        for answer in &record.application.response_times {
+            self.response.record_ns(answer.ns);
         }
         if let Some(ns) = record.handshake_rtt_ns {
             self.handshake_rtt.record_ns(ns);
+        }
+        if let Some(ns) = record.close.asked_after_idle_ns {
+            self.asked_after_idle.record_ns(ns);
         }
         if let Some(ns) = record.close.idle_before_ns {
             self.idle_before_close.record_ns(ns);
@@ -154,6 +159,7 @@ impl Merge for StreamGroup {
         self.server_errors += other.server_errors;
         self.response.merge(other.response);
         self.handshake_rtt.merge(other.handshake_rtt);
+        self.asked_after_idle.merge(other.asked_after_idle);
         self.idle_before_close.merge(other.idle_before_close);
         self.one_sided += other.one_sided;
         self.cut_packets += other.cut_packets;

@@ -2,8 +2,8 @@
 
 use crate::decode::packet::{Endpoint, FrameRef};
 use crate::streams::{
-    Application, CapturePoint, Close, CloseKind, DnsExchange, DnsOutcome, Opening, Side, SideFacts,
-    StreamEvent, StreamEventKind, StreamMoment, StreamRecord,
+    Application, CapturePoint, Close, CloseKind, DnsExchange, DnsOutcome, Opening, ResponseTime, Side,
+    SideFacts, StreamEvent, StreamEventKind, StreamMoment, StreamRecord,
 };
 use crate::units::{InputId, Timestamp};
 use proptest::prelude::*;
@@ -71,7 +71,10 @@ pub(crate) fn record(frame: u64) -> StreamRecord {
         longest_idle_ns: 1_000,
         truncated: false,
         application: Application {
-            response_times_ns: vec![frame * 10_000],
+            response_times: vec![ResponseTime {
+                second: 0,
+                ns: frame * 10_000,
+            }],
             ..Application::default()
         },
         events: Vec::new(),

@@ -4,14 +4,17 @@ use super::class::{StreamClass, side_of};
 use super::hop::StreamHop;
 use super::times::{CoarseTimes, FineTimes};
 use crate::aggregate::bounded::{Bounded, Key};
+use crate::aggregate::cells::Moment;
+use crate::aggregate::series::Series;
 use crate::aggregate::signatures::earliest;
 use crate::aggregate::{Merge, stable_hash, stable_hash_with};
 use crate::decode::packet::{Address, Endpoint, FrameRef};
 use crate::streams::{
-    CapturePoint, CertificateFacts, CloseKind, DnsExchange, DnsOutcome, Opening, ShardSummary, Side,
-    SideFacts, StreamRecord, TlsAlert,
+    CapturePoint, CertificateFacts, CloseKind, DnsExchange, DnsOutcome, Exchange, Opening, ResponseTime,
+    ShardSummary, Side, SideFacts, StreamRecord, TlsAlert,
 };
 use crate::units::Timestamp;
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Servers kept.
@@ -22,6 +25,8 @@ pub const MAX_NAMES: usize = 512;
 pub const MAX_CERTIFICATES: usize = 256;
 /// Failed names of DNS kept.
 pub const MAX_FAILED_NAMES: usize = 512;
+/// Slowest requests kept of one server.
+pub const MAX_SLOWEST: usize = 5;
 /// First places kept of one alert or one failed name.
 const MAX_PLACES: usize = 8;
 /// Clients kept of one failed name.
@@ -430,7 +435,7 @@ impl Default for HttpTotals {
 
 impl HttpTotals {
     pub(super) fn add(&mut self, record: &StreamRecord) {
-        for &ns in &record.application.response_times_ns {
+        for &ResponseTime { ns, .. } in &record.application.response_times {
             self.response.record_ns(ns);
         }
         let Some(http) = &record.application.http else {
@@ -662,6 +667,18 @@ pub struct ServerTotals {
     pub tls_handshake: CoarseTimes,
     /// Times from request to the first byte of the answer.
     pub response: CoarseTimes,
+    /// The same over time, in whole milliseconds.
+    pub answers: Series<Moment>,
+    /// Requests that waited longest for their answer, at most [`MAX_SLOWEST`].
+    pub slowest: BTreeSet<(Reverse<u64>, FrameRef)>,
+}
+
+/// How long a request waited, in nanoseconds, and its frame.
+fn waited(exchange: &Exchange) -> Option<(Reverse<u64>, FrameRef)> {
+    let (asked, at) = exchange.request;
+    let answered = exchange.response?.0?;
+    let ns = u64::try_from(answered.0.saturating_sub(asked?.0)).ok()?;
+    Some((Reverse(ns), at))
 }
 
 impl ServerTotals {
@@ -682,9 +699,21 @@ impl ServerTotals {
         if let Some(ns) = record.application.tls.as_ref().and_then(|tls| tls.handshake_ns) {
             self.tls_handshake.record_ns(ns);
         }
-        for &ns in &record.application.response_times_ns {
-            self.response.record_ns(ns);
+        for answer in &record.application.response_times {
+            self.response.record_ns(answer.ns);
+            let ms = answer.ns / 1_000_000;
+            let moment = Moment {
+                count: 1,
+                duration_sum_ms: ms,
+                duration_max_ms: ms,
+                ..Moment::default()
+            };
+            self.answers.add(answer.second, moment);
         }
+        for exchange in &record.application.exchanges {
+            self.slowest.extend(waited(exchange));
+        }
+        keep_first(&mut self.slowest, MAX_SLOWEST);
     }
 
     /// The hop of most connections; one that is told by content before [`StreamHop::Other`], which failed
@@ -708,5 +737,8 @@ impl Merge for ServerTotals {
         self.handshake_rtt.merge(other.handshake_rtt);
         self.tls_handshake.merge(other.tls_handshake);
         self.response.merge(other.response);
+        self.answers.merge(other.answers);
+        self.slowest.extend(other.slowest);
+        keep_first(&mut self.slowest, MAX_SLOWEST);
     }
 }

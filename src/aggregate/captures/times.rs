@@ -113,6 +113,18 @@ impl<const DIGITS: u8> Times<DIGITS> {
         })
     }
 
+    /// Share of the times that are at least `ns`, 0..1; 0 without any.
+    pub fn share_at_least(&self, ns: u64) -> f64 {
+        let Some(mut histogram) = self.histogram() else {
+            return 0.0;
+        };
+        self.add_to(&mut histogram);
+        let above = histogram.count_between(ns, self.max_ns.max(ns));
+        #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
+        let share = above as f64 / self.count().max(1) as f64;
+        share.min(1.0)
+    }
+
     /// Adds the times of `other`.
     pub fn merge_ref(&mut self, other: &Self) {
         self.min_ns = self.min_ns.min(other.min_ns);

@@ -1,7 +1,7 @@
 //! Requests with their answers: which of them are kept, and the times of all.
 
 use crate::streams::application::{Moment, elapsed_ns};
-use crate::streams::record::{Exchange, HttpFacts, MAX_EXCHANGE_TIMES, MAX_EXCHANGES};
+use crate::streams::record::{Exchange, HttpFacts, MAX_EXCHANGE_TIMES, MAX_EXCHANGES, ResponseTime};
 use std::cmp::Reverse;
 
 /// Bytes that are kept of a method.
@@ -24,7 +24,7 @@ pub(super) struct Exchanges {
     kept: Vec<Exchange>,
     /// The place in `kept` of what is given up first, where all places are taken.
     weakest: usize,
-    times: Vec<u64>,
+    times: Vec<ResponseTime>,
     left_out: u64,
     spare: Vec<Exchange>,
 }
@@ -73,10 +73,11 @@ impl Exchanges {
         if exchange.response.is_none() {
             self.facts.unanswered += 1;
         }
-        if let Some(ns) = response_ns(&exchange)
+        if let (Some(ns), Some(asked)) = (response_ns(&exchange), exchange.request.0)
             && self.times.len() < MAX_EXCHANGE_TIMES
         {
-            self.times.push(ns);
+            let second = asked.secs();
+            self.times.push(ResponseTime { second, ns });
         }
         if self.kept.len() < MAX_EXCHANGES {
             self.kept.push(exchange);
@@ -115,7 +116,7 @@ impl Exchanges {
     }
 
     /// Facts, exchanges in order, times, and how many exchanges are not kept.
-    pub(super) fn finish(mut self) -> (Box<HttpFacts>, Vec<Exchange>, Vec<u64>, u64) {
+    pub(super) fn finish(mut self) -> (Box<HttpFacts>, Vec<Exchange>, Vec<ResponseTime>, u64) {
         self.kept.sort_by_key(|exchange| exchange.request.1);
         (self.facts, self.kept, self.times, self.left_out)
     }

@@ -447,7 +447,7 @@ impl Talk {
             let (facts, kept, times, left_out) = exchanges.finish();
             application.http = Some(facts);
             application.exchanges = kept;
-            application.response_times_ns = times;
+            application.response_times = times;
             application.left_out = left_out;
         }
         if let Some(dns) = self.dns {
