@@ -967,9 +967,9 @@ pub struct CaptureTrouble {
     pub first: Option<Timestamp>,
     /// Last time.
     pub last: Option<Timestamp>,
-    /// Segments that the side sent again (of any sort but needlessly), in kind loss.
+    /// Segments with payload that the side sent again, in kind loss.
     pub retransmissions: u64,
-    /// Packets of that side that would be sent again if they were lost: with payload or SYN.
+    /// Segments with payload of that side.
     pub segments: u64,
     /// Time in which windows of that side were 0, in all connections together, in kind zero-window.
     pub zero_window_ms: f64,
@@ -1197,6 +1197,8 @@ pub struct StreamSide {
     pub fast_retransmissions: u64,
     /// Sent again although acknowledged before.
     pub spurious_retransmissions: u64,
+    /// Segments with payload sent again, of the first two sorts.
+    pub data_sent_again: u64,
     /// Segments out of order.
     pub out_of_order: u64,
     /// Acknowledgments that only repeat the last one.

@@ -75,8 +75,8 @@ pub enum StreamClass {
         /// Whose window.
         by: Side,
     },
-    /// Fact: on a connection that was opened, segments of the side were sent again (needlessly so excepted) or are
-    /// missing before the capture point.
+    /// Fact: data of the side was sent again (needlessly so excepted) or is missing before the capture point, and the
+    /// receiver had room for it.
     Lossy {
         /// Whose segments.
         by: Side,
@@ -293,7 +293,6 @@ pub fn server_errors(record: &StreamRecord) -> u64 {
         .sum()
 }
 
-/// SYNs that nobody answers are sent again, too: that is no loss, and has classes of its own.
 /// Data that was sent again or is missing, on the way to a receiver that had room for it: one without room drops
 /// what it gets, and that is not loss.
 fn lost(record: &StreamRecord, side: Side) -> bool {
@@ -535,7 +534,9 @@ mod tests {
     fn facts_stand_beside_the_primary_class() {
         let mut record = record(1);
         record.sides[1].zero_window_packets = 2;
-        record.sides[0].retransmissions = 1;
+        record.sides[1].data_sent_again = 1;
+        // The server's window is closed: what the client sends again meanwhile is not lost.
+        record.sides[0].data_sent_again = 1;
         let (time, frame) = at(5);
         record.events = vec![StreamEvent {
             kind: StreamEventKind::ZeroWindow,
@@ -546,7 +547,7 @@ mod tests {
         let zero = StreamClass::ZeroWindow { by: Side::Server };
         assert_eq!(
             StreamClass::all(&record),
-            [StreamClass::Good, StreamClass::Lossy { by: Side::Client }, zero]
+            [StreamClass::Good, zero, StreamClass::Lossy { by: Side::Server }]
         );
         assert_eq!(zero.shown_at(&record), (Some(time), frame));
         assert_eq!(

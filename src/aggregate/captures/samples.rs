@@ -109,6 +109,7 @@ pub(crate) fn any_record() -> impl Strategy<Value = StreamRecord> {
         r.client = endpoint(&format!("10.0.0.{host}"), u16::try_from(30_000 + frame).unwrap());
         r.server.port = 9080 + u16::from(host % 3);
         r.sides[by.index()].retransmissions = loss * 5;
+        r.sides[by.index()].data_sent_again = loss * 4;
         r.sides[by.index()].zero_window_packets = loss / 2;
         let (time, frame_ref) = at(frame + 4);
         r.events = (0..loss)

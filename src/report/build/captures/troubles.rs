@@ -89,7 +89,6 @@ fn of_server(
     let zero = matches!(class, StreamClass::ZeroWindow { .. });
     let only = |is: bool, count: u64| if is { count } else { 0 };
     let sent = &trouble.sent;
-    let again = sent.retransmissions + sent.fast_retransmissions;
     CaptureTrouble {
         kind: class.name().to_owned(),
         text: class.text(),
@@ -113,8 +112,8 @@ fn of_server(
         of: all.map_or(trouble.connections, |all| all.connections),
         first: trouble.first,
         last: trouble.last,
-        retransmissions: only(lossy, again),
-        segments: only(lossy, sent.data_packets + sent.syn + sent.syn_ack),
+        retransmissions: only(lossy, sent.data_sent_again),
+        segments: only(lossy, sent.data_packets),
         zero_window_ms: ms(only(zero, sent.zero_window_ns)),
         longest_zero_window_ms: ms(only(zero, trouble.longest_zero_window_ns)),
         server_errors: only(class == StreamClass::ServerErrors, trouble.server_errors),
