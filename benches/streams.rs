@@ -182,7 +182,7 @@ fn streams(criterion: &mut Criterion) {
         assert_eq!(sum.retransmissions, u64::from(again));
         group.throughput(Throughput::Elements(packets.len() as u64));
         group.bench_function(name, |bencher| {
-            bencher.iter(|| run(black_box(&packets)).payload_bytes)
+            bencher.iter(|| run(black_box(&packets)).payload_bytes);
         });
     }
     group.finish();
