@@ -15,6 +15,7 @@ pub mod bounded;
 pub mod cells;
 pub mod class;
 pub mod collector;
+pub mod fingerprint;
 pub mod flags;
 pub mod inputs;
 pub mod paths;
@@ -23,6 +24,7 @@ pub mod samples;
 pub mod series;
 pub mod signatures;
 pub mod slowest;
+pub mod tallies;
 pub mod totals;
 
 pub use collector::{Collector, CollectorOptions, Partial};
