@@ -539,15 +539,13 @@ fn follow(
             .offer(stable_hash_with(cell.attempt_seed, id), ());
     }
     if let (Some(local), Some(start), Some(end)) = (row.upstream_local, row.start, completed) {
-        let row = ConnectionRow {
+        let hash = stable_hash_with(cell.connection_seed, local);
+        partial.connections.offer_with(hash, || ConnectionRow {
             start_ns: start.0,
             end_ns: end.0,
             reset: cell.reset,
             scope: cell.sums.scope_hash,
-        };
-        partial
-            .connections
-            .offer(stable_hash_with(cell.connection_seed, local), row);
+        });
     }
     if let (Some(authority), Some(path)) = (row.authority, row.path) {
         partial.paths.note(authority, path, row.upstream_host.is_some());

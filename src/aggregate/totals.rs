@@ -432,30 +432,42 @@ impl Totals {
                 *count += cell.count;
             }
         } else {
-            self.by_code.add(key.code.to_string(), cell.count);
+            count_token(&mut self.by_code, &key.code.to_string(), cell.count);
         }
         for flag in &cell.class.flags {
-            self.by_flag.add(flag.clone(), cell.count);
+            count_token(&mut self.by_flag, flag, cell.count);
         }
         if !key.details.is_empty() {
-            self.by_detail.add(key.details.clone(), cell.count);
+            count_token(&mut self.by_detail, &key.details, cell.count);
         }
         if !cell.class.protocol.is_empty() {
-            self.by_protocol.add(cell.class.protocol.clone(), cell.count);
+            count_token(&mut self.by_protocol, &cell.class.protocol, cell.count);
         }
     }
 
     fn count_names(&mut self, class: &RowClass, count: u64) {
         if let Some(ip) = &class.own_ip {
-            self.addresses.add(
-                ip.clone(),
-                Votes(BTreeMap::from([(class.key.proxy.clone(), count)])),
-            );
+            vote(&mut self.addresses, ip, &class.key.proxy, count);
         }
         for (alias, name) in &class.destination_alias {
-            self.aliases
-                .add(alias.clone(), Votes(BTreeMap::from([(name.clone(), count)])));
+            vote(&mut self.aliases, alias, name, count);
         }
+    }
+}
+
+fn count_token(table: &mut Bounded<String, u64>, token: &str, count: u64) {
+    match table.get_mut(token) {
+        Some(known) => *known += count,
+        None => table.add(token.to_owned(), count),
+    }
+}
+
+fn vote(table: &mut Bounded<String, Votes>, name: &str, candidate: &str, count: u64) {
+    if let Some(votes) = table.get_mut(name).and_then(|votes| votes.0.get_mut(candidate)) {
+        *votes += count;
+    } else {
+        let votes = Votes(BTreeMap::from([(candidate.to_owned(), count)]));
+        table.add(name.to_owned(), votes);
     }
 }
 
