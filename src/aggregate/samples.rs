@@ -1,10 +1,11 @@
 //! Latency samples of one key: a short list while the key is cold, counters once it is hot, and an
-//! `HdrHistogram` to be read.
+//! `HdrHistogram` for more of them than 32 bits count.
 //!
 //! Samples are told apart as far as an `HdrHistogram` of three digits tells them apart and no further: a
-//! [`Bucket`] is one of its slots. A worker adds to counters of 32 bits, which are a quarter of the size and cost a
-//! third of the time of a histogram's; figures are read from a histogram that is filled from them. What is read
-//! out does not depend on how samples are held, nor on the order of merging.
+//! [`Bucket`] is one of its slots, and figures are read by its rules ([`Slots`]; a test holds the two to the same
+//! answers). Counters of 32 bits are half its size and cost a third of its time, and reading the slots that hold
+//! anything spares walking the empty ones, which one request of an hour makes some 14,000. What is read out does not
+//! depend on how samples are held, nor on the order of merging.
 
 use super::Merge;
 use hdrhistogram::Histogram;
@@ -51,9 +52,81 @@ impl Bucket {
         (number - shift * Self::HALF) << shift
     }
 
+    /// The greatest duration in it.
+    pub fn highest_ms(self) -> u64 {
+        Self(self.0.saturating_add(1)).lowest_ms().saturating_sub(1)
+    }
+
     fn index(self) -> usize {
         usize::from(self.0)
     }
+}
+
+/// The buckets that hold samples, in order, with how many: what figures are read from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Slots {
+    counts: Vec<(Bucket, u64)>,
+    sum: u64,
+}
+
+impl Slots {
+    fn of(counts: Vec<(Bucket, u64)>) -> Self {
+        let sum = counts.iter().map(|(_, count)| count).sum();
+        Self { counts, sum }
+    }
+
+    /// Samples.
+    pub fn count(&self) -> u64 {
+        self.sum
+    }
+
+    /// True without samples.
+    pub fn is_empty(&self) -> bool {
+        self.counts.is_empty()
+    }
+
+    /// Buckets with how many samples each has.
+    pub fn iter(&self) -> impl Iterator<Item = (Bucket, u64)> {
+        self.counts.iter().copied()
+    }
+
+    /// The least that a sample may be.
+    pub fn min_ms(&self) -> u64 {
+        self.counts.first().map_or(0, |(bucket, _)| bucket.lowest_ms())
+    }
+
+    /// The most that a sample may be.
+    pub fn max_ms(&self) -> u64 {
+        self.counts.last().map_or(0, |(bucket, _)| bucket.highest_ms())
+    }
+
+    /// The mean, each sample taken for the middle of its bucket.
+    pub fn mean_ms(&self) -> f64 {
+        self.iter().fold(0.0, |sum, (bucket, count)| {
+            let (low, high) = (bucket.lowest_ms(), bucket.highest_ms());
+            let middle = low + (high - low).div_ceil(2);
+            sum + as_f64(middle) * as_f64(count) / as_f64(self.sum)
+        })
+    }
+
+    /// The least duration that this share of samples does not exceed (0 < `share` <= 1).
+    pub fn quantile_ms(&self, share: f64) -> u64 {
+        let wanted = (share * as_f64(self.sum)).ceil().max(1.0);
+        let mut seen = 0;
+        for (bucket, count) in self.iter() {
+            seen += count;
+            if as_f64(seen) >= wanted {
+                return bucket.highest_ms();
+            }
+        }
+        self.max_ms()
+    }
+}
+
+fn as_f64(count: u64) -> f64 {
+    #[expect(clippy::cast_precision_loss, reason = "below 2^52")]
+    let float = count as f64;
+    float
 }
 
 /// Samples in milliseconds, three significant digits.
@@ -137,8 +210,26 @@ impl Samples {
         }
     }
 
-    /// The samples as a histogram, for reading figures.
-    pub fn to_histogram(&self) -> Option<Histogram<u64>> {
+    /// The samples, for reading figures.
+    pub fn to_slots(&self) -> Slots {
+        let counts = match &self.0 {
+            Store::Cold(list) => {
+                let mut sorted = list.clone();
+                sorted.sort_unstable();
+                let runs = sorted.chunk_by(|a, b| a == b);
+                runs.filter_map(|run| Some((*run.first()?, run.len() as u64)))
+                    .collect()
+            }
+            Store::Counted(counters) => counters.each().collect(),
+            Store::Wide(histogram) => histogram
+                .iter_recorded()
+                .map(|slot| (Bucket::of(slot.value_iterated_to()), slot.count_at_value()))
+                .collect(),
+        };
+        Slots::of(counts)
+    }
+
+    fn to_histogram(&self) -> Option<Histogram<u64>> {
         let max_ms = match &self.0 {
             Store::Cold(list) => list.iter().max().map_or(0, |bucket| bucket.lowest_ms()),
             Store::Counted(counters) => counters.each().last().map_or(0, |(bucket, _)| bucket.lowest_ms()),
@@ -305,6 +396,20 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn slots_are_read_as_a_histogram_is(values in prop::collection::vec(prop_oneof![0u64..50, 0u64..5000, 0u64..100_000_000], 1..300), wide: bool) {
+            let mut samples = Samples::default();
+            for &v in &values { samples.record(v); }
+            if wide { samples.widen(); }
+            let (slots, h) = (samples.to_slots(), samples.to_histogram().unwrap());
+            prop_assert_eq!(slots.count(), h.len());
+            prop_assert_eq!((slots.min_ms(), slots.max_ms()), (h.min(), h.max()));
+            prop_assert_eq!(slots.mean_ms().to_bits(), h.mean().to_bits());
+            for share in [0.001, 0.5, 0.75, 0.9, 0.95, 0.99, 0.999, 1.0] {
+                prop_assert_eq!(slots.quantile_ms(share), h.value_at_quantile(share).min(h.max()), "{}", share);
+            }
+        }
+
         #[test]
         fn any_split_gives_the_same_figures(values in prop::collection::vec(0u64..100_000_000, 1..900), cut in 0usize..900, wide in any::<[bool; 2]>()) {
             let mut whole = Samples::default();

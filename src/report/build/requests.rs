@@ -209,10 +209,8 @@ pub(super) fn topology(incident: &Incident<'_>) -> Topology {
         let figures = Reporter::ALL
             .iter()
             .find_map(|r| destinations.get(&(*r, destination.to_owned())))?;
-        let histogram = samples(figures, 0, 0).to_histogram().filter(|h| !h.is_empty())?;
-        Some(super::figures::as_f64(
-            histogram.value_at_quantile(0.99).min(histogram.max()),
-        ))
+        let slots = samples(figures, 0, 0).to_slots();
+        (!slots.is_empty()).then(|| super::figures::as_f64(slots.quantile_ms(0.99)))
     };
     let list: Vec<TopologyEdge> = edges
         .iter()
