@@ -7,6 +7,7 @@ use super::fingerprint::Fingerprint;
 use super::flags::Outcome;
 use super::samples::{MAX_MS, Samples};
 use super::series::Series;
+use super::signatures::example_text;
 use super::tallies::{Batch, Tallies, Units};
 use super::{stable_hash, stable_hash_with};
 use crate::matcher::SignatureIndex;
@@ -15,13 +16,18 @@ use crate::units::{Place, Timestamp};
 /// Classes held at a time.
 pub const MAX_CELLS: usize = 4096;
 
+/// Classes held at a time where few rows share one: holding more of them saves no work then, and a million names
+/// would be held and handed on in pieces of 20 MiB by each worker.
+const MAX_RARE_CELLS: usize = 256;
+
+/// Rows for each class below which few rows share one.
+const RARE_ROWS: usize = 2;
+
 /// Slots of the index: a power of two, at most half full.
 const SLOTS: usize = 8192;
 
 /// Bytes of samples and series held at a time, per worker.
 pub const MAX_SAMPLE_BYTES: usize = 12 << 20;
-
-const EMPTY: u32 = u32::MAX;
 
 /// Rows of a class that wait to be summed together (1 KiB): one at a time, the sums of thousands of classes would
 /// be fetched from memory for each row.
@@ -55,7 +61,7 @@ impl super::Merge for Moment {
 /// What every row of a class needs, in the 64 bytes that a processor fetches at once: the sums lie apart and are
 /// touched once in many rows.
 #[derive(Debug)]
-#[expect(clippy::struct_excessive_bools, reason = "four facts in four bytes")]
+#[repr(align(64))]
 pub struct HotCell {
     pending: Vec<Pending>,
     /// Hash of proxy and cluster, for attempts of one request.
@@ -86,6 +92,8 @@ pub struct Sums {
     /// Hash of reporter and destination.
     pub scope_hash: u64,
     units: Units,
+    /// See [`Cell::is_plain`].
+    plain: bool,
     /// The last place that is kept, once as many are kept as wanted.
     full_at: Option<Place>,
 }
@@ -124,29 +132,56 @@ pub struct Cell {
     pub duration: Samples,
     /// Rows over time, unless [`Cell::is_plain`] and HTTP: these are in the series of their hop.
     pub series: Series<Moment>,
-    /// First places, in order.
+    /// First places, in order, with the start of their lines if signatures hit these.
     pub places: Vec<(Place, String)>,
     /// How many places to keep.
     pub keep_places: usize,
 }
 
-/// A slot of the index.
+/// A slot of the index: a fingerprint less 16 of its bits, in whose place the number of the cell stands.
 #[derive(Clone, Copy, Debug)]
 struct Slot {
-    key: Fingerprint,
-    index: u32,
+    low: u64,
+    high_and_index: u64,
 }
 
-const EMPTY_SLOT: Slot = Slot {
-    key: Fingerprint { low: 0, high: 0 },
-    index: EMPTY,
-};
+impl Slot {
+    const INDEX_BITS: u64 = 0xffff;
+
+    const EMPTY: Self = Self {
+        low: 0,
+        high_and_index: Self::INDEX_BITS,
+    };
+
+    fn new(key: Fingerprint, index: u16) -> Self {
+        Self {
+            low: key.low,
+            high_and_index: key.high & !Self::INDEX_BITS | u64::from(index),
+        }
+    }
+
+    #[inline]
+    fn holds(self, key: Fingerprint) -> bool {
+        self.low == key.low && (self.high_and_index ^ key.high) & !Self::INDEX_BITS == 0
+    }
+
+    #[inline]
+    fn index(self) -> usize {
+        usize::try_from(self.high_and_index & Self::INDEX_BITS).unwrap_or(0)
+    }
+
+    #[inline]
+    fn is_empty(self) -> bool {
+        self.high_and_index & Self::INDEX_BITS == Self::INDEX_BITS
+    }
+}
 
 /// The table.
 #[derive(Debug)]
 pub struct Cells {
     slots: Vec<Slot>,
     held: Vec<HotCell>,
+    rows: usize,
     tallies: Tallies,
     batch: Batch,
     /// The last place at which a class had as many places as wanted.
@@ -159,8 +194,9 @@ pub struct Cells {
 impl Default for Cells {
     fn default() -> Self {
         Self {
-            slots: vec![EMPTY_SLOT; SLOTS],
+            slots: vec![Slot::EMPTY; SLOTS],
             held: Vec::new(),
+            rows: 0,
             tallies: Tallies::default(),
             batch: Batch::default(),
             full_at: None,
@@ -182,12 +218,12 @@ impl Cells {
         let mask = SLOTS - 1;
         let mut slot = usize::try_from(key.low & mask as u64).unwrap_or(0);
         loop {
-            let held = self.slots.get(slot)?;
-            if held.index == EMPTY {
-                return self.insert(slot, key, make());
+            let held = *self.slots.get(slot)?;
+            if held.holds(key) && !held.is_empty() {
+                return Some(held.index());
             }
-            if held.key == key {
-                return Some(held.index as usize);
+            if held.is_empty() {
+                return self.insert(slot, key, make());
             }
             slot = (slot + 1) & mask;
         }
@@ -196,10 +232,7 @@ impl Cells {
     #[cold]
     fn insert(&mut self, slot: usize, key: Fingerprint, cell: Cell) -> Option<usize> {
         let index = self.held.len();
-        *self.slots.get_mut(slot)? = Slot {
-            key,
-            index: u32::try_from(index).ok()?,
-        };
+        *self.slots.get_mut(slot)? = Slot::new(key, u16::try_from(index).ok()?);
         let units = if cell.class.key.tcp {
             Units::default()
         } else {
@@ -227,6 +260,7 @@ impl Cells {
         let Some(cell) = self.held.get_mut(index) else {
             return;
         };
+        self.rows += 1;
         cell.record(at, duration_ms, upstream_ms);
         if cell.pending.len() >= PENDING {
             self.weight_bytes += cell.settle(&mut self.tallies, &mut self.batch);
@@ -239,10 +273,15 @@ impl Cells {
         !cell.full || !self.beyond && cell.sums.full_at.is_none_or(|last| place < last)
     }
 
-    /// Keeps a place of the cell that was found, with the start of its line.
+    /// Keeps a place of the cell that was found, with the start of its line if signatures hit it.
     #[cold]
-    pub fn keep_place(&mut self, index: usize, place: Place, text: String) {
+    pub fn keep_place(&mut self, index: usize, place: Place, line: &[u8]) {
         if let Some(cell) = self.held.get_mut(index) {
+            let text = if cell.sums.cell.hits.is_empty() {
+                String::new()
+            } else {
+                example_text(line)
+            };
             cell.keep_place(place, text);
             self.full_at = self.full_at.max(cell.sums.full_at);
         }
@@ -251,7 +290,8 @@ impl Cells {
     /// True when the table must be emptied before another class is added.
     #[inline]
     pub fn is_full(&self) -> bool {
-        self.held.len() >= MAX_CELLS
+        let held = self.held.len();
+        held >= MAX_RARE_CELLS && (held >= MAX_CELLS || self.rows < held * RARE_ROWS)
     }
 
     /// Bytes of samples and series held.
@@ -261,7 +301,8 @@ impl Cells {
 
     /// Empties the table: its cells, and what they share.
     pub fn take(&mut self) -> (Vec<Cell>, Tallies) {
-        self.slots.fill(EMPTY_SLOT);
+        self.slots.fill(Slot::EMPTY);
+        self.rows = 0;
         self.weight_bytes = 0;
         self.full_at = None;
         let mut cells = Vec::with_capacity(self.held.len());
@@ -294,6 +335,7 @@ impl HotCell {
             sums: Box::new(Sums {
                 scope_hash: super::collector::scope_hash(class.reporter, &class.destination),
                 units,
+                plain: cell.is_plain(),
                 full_at: None,
                 cell,
             }),
@@ -323,7 +365,19 @@ impl HotCell {
 
     /// Moves the rows that wait into the sums; gives the bytes by which the cell grew.
     fn settle(&mut self, tallies: &mut Tallies, batch: &mut Batch) -> usize {
-        let Sums { cell, units, .. } = &mut *self.sums;
+        let Sums {
+            cell, units, plain, ..
+        } = &mut *self.sums;
+        let (tcp, kept_apart) = (self.tcp, self.tcp || !*plain);
+        let outcome = self.outcome;
+        let mut add_moment = |series: &mut Series<Moment>, second, moment| {
+            if !tcp {
+                tallies.add_moment(units, outcome, second, moment);
+            }
+            if kept_apart {
+                series.add(second, moment);
+            }
+        };
         let before = cell.weight_bytes();
         batch.clear();
         cell.count += self.pending.len() as u64;
@@ -346,7 +400,7 @@ impl HotCell {
                 Some((same, moment)) if *same == second => moment.count_row(duration, upstream),
                 _ => {
                     if let Some((second, moment)) = run {
-                        cell.add_moment(units, tallies, second, moment);
+                        add_moment(&mut cell.series, second, moment);
                     }
                     let mut moment = Moment::default();
                     moment.count_row(duration, upstream);
@@ -355,7 +409,7 @@ impl HotCell {
             }
         }
         if let Some((second, moment)) = run {
-            cell.add_moment(units, tallies, second, moment);
+            add_moment(&mut cell.series, second, moment);
         }
         if !self.tcp {
             tallies.add(units, self.outcome, batch);
@@ -387,17 +441,6 @@ impl Cell {
     pub fn is_plain(&self) -> bool {
         let key = &self.class.key;
         key.outcome == Outcome::Ok && key.code < 400 && self.class.flags.is_empty() && self.hits.is_empty()
-    }
-
-    #[inline]
-    fn add_moment(&mut self, units: &Units, tallies: &mut Tallies, second: i64, moment: Moment) {
-        let key = &self.class.key;
-        if !key.tcp {
-            tallies.add_moment(units, key.outcome, second, moment);
-        }
-        if key.tcp || !self.is_plain() {
-            self.series.add(second, moment);
-        }
     }
 
     fn weight_bytes(&self) -> usize {

@@ -363,7 +363,7 @@ impl<'run> Collector<'run> {
         };
         let duration_ms = row.duration_ms.filter(|_| !cell.tcp);
         if self.cells.wants_place(cell, place) {
-            self.cells.keep_place(index, place, example_text(at.text));
+            self.cells.keep_place(index, place, at.text);
         }
         self.cells.record(index, at_time, duration_ms, row.upstream_ms);
     }

@@ -1,9 +1,9 @@
-//! 128 bits that stand for the bytes which decide a row's class.
+//! 128 bits (of which a table may leave 16 out) that stand for the bytes which decide a row's class.
 //!
 //! A worker finds the class of a row by its fingerprint alone: comparing some 250 bytes with a key that lies
 //! elsewhere in memory took a seventh of all time. The price: two classes with one fingerprint would be counted as
 //! one. Among the classes of a run that is as likely as a dropped bit in memory (for a million classes below
-//! 10^-26), unless somebody who knows this function writes a log for it, who could as well have written any other
+//! 10^-21), unless somebody who knows this function writes a log for it, who could as well have written any other
 //! figure into that log. The function is fixed, so that every worker and machine finds the same classes.
 //!
 //! Four lanes of 64×64-bit products that run beside each other; each round keeps all 128 bits of its product and

@@ -217,7 +217,7 @@ pub struct Group {
     pub series: Series<Moment>,
     /// Durations, for groups that are not good.
     pub duration: Samples,
-    /// First places with the start of their lines.
+    /// First places, with the start of their lines if signatures hit these.
     pub places: BTreeMap<Place, String>,
     /// How many places to keep.
     pub keep: usize,
