@@ -66,6 +66,14 @@ impl<K: Key, V: Merge> Bounded<K, V> {
         }
     }
 
+    /// What a key has, if it is kept by now: spares making a key that is known already.
+    pub fn get_mut<Q: Ord + ?Sized>(&mut self, key: &Q) -> Option<&mut V>
+    where
+        K: std::borrow::Borrow<Q>,
+    {
+        self.kept.get_mut(key)
+    }
+
     fn shrink(&mut self) {
         while self.kept.len() > self.limit && self.threshold > 0 {
             self.lower(self.threshold / 2);

@@ -1,14 +1,17 @@
 //! One worker's part: lines in, [`Partial`]s out.
 
-use super::cells::{Cell, Cells, ClassKey, HotCell, MAX_SAMPLE_BYTES};
+use super::cells::{Cell, Cells, HotCell, MAX_SAMPLE_BYTES};
 use super::class::{Reporter, RowClass};
+use super::fingerprint::{Fingerprint, Lanes};
 use super::flags::Outcome;
 use super::inputs::{BlockSummary, InputStats};
 use super::paths::Paths;
 use super::sampled::Sampled;
-use super::samples::{MAX_MS, Samples};
+use super::samples::{Bucket, Samples};
+use super::series::Series;
 use super::signatures::{HitKey, Hits, example_text};
 use super::slowest::{Slow, Slowest};
+use super::totals::{FigureKey, Figures, HopKey, HopMoment};
 use super::{Merge, stable_hash_with, text};
 use crate::catalog::Catalog;
 use crate::decode::log::{AccessRow, ComponentLine, Content, Line, LineAt, Reject, Wrapping};
@@ -85,23 +88,27 @@ impl Merge for SecondLatency {
     }
 }
 
-/// Durations in milliseconds of good requests that completed in one second, by reporter.
+/// Durations of good requests that completed in one second, by reporter.
 #[derive(Clone, Debug, Default)]
 pub struct SecondDurations {
     /// The second, since the epoch.
     pub second: i64,
-    /// The durations, at most a day each.
-    pub durations_ms: [Vec<u32>; 2],
+    /// The durations.
+    pub durations: [Vec<Bucket>; 2],
 }
 
 /// Durations by second that a worker holds before it hands them on (1 MiB).
-const MAX_SECOND_ROWS: usize = 1 << 18;
+const MAX_SECOND_ROWS: usize = 1 << 19;
 
 /// Sums over some lines, to be merged into [`super::Totals`].
 #[derive(Debug)]
 pub struct Partial {
     /// Sums by class of rows.
     pub cells: Vec<Cell>,
+    /// Counts and latencies by name; none of destinations, whose are the sum over their routes.
+    pub figures: Vec<(FigureKey, Figures)>,
+    /// Rows over time by caller and called service.
+    pub hops: Vec<(HopKey, Series<HopMoment>)>,
     /// Durations by second.
     pub seconds: Vec<SecondDurations>,
     /// Attempts by hash of request id, proxy and cluster.
@@ -122,6 +129,8 @@ impl Default for Partial {
     fn default() -> Self {
         Self {
             cells: Vec::new(),
+            figures: Vec::new(),
+            hops: Vec::new(),
             seconds: Vec::new(),
             attempts: Sampled::new(MAX_ATTEMPTS),
             connections: Sampled::new(MAX_CONNECTION_ROWS),
@@ -141,7 +150,6 @@ pub struct Collector<'run> {
     partial: Partial,
     seconds: Seconds,
     hit_buffer: Vec<SignatureIndex>,
-    key_buffer: Vec<u8>,
     // Of the block at hand:
     origin: Origin,
     stats: InputStats,
@@ -162,7 +170,6 @@ impl<'run> Collector<'run> {
             partial: Partial::default(),
             seconds: Seconds::default(),
             hit_buffer: Vec::new(),
-            key_buffer: Vec::new(),
             origin: Origin {
                 input: InputId(0),
                 proxy: String::new(),
@@ -192,6 +199,12 @@ impl<'run> Collector<'run> {
         self.proxy_seed = stable_hash_with(self.input_seed, self.origin.proxy.as_bytes());
         self.block = block;
         self.block_offset = offset_bytes;
+        self.cells.begin_block(Place {
+            input: origin.input,
+            offset_bytes,
+            block,
+            line_in_block: 0,
+        });
         self.summary = BlockSummary {
             lines: 0,
             first: None,
@@ -217,7 +230,7 @@ impl<'run> Collector<'run> {
     pub fn overflow(&mut self) -> Option<Partial> {
         if !self.partial.cells.is_empty()
             || self.cells.is_full()
-            || self.cells.sample_bytes() > MAX_SAMPLE_BYTES
+            || self.cells.weight_bytes() > MAX_SAMPLE_BYTES
         {
             return Some(self.take());
         }
@@ -235,7 +248,11 @@ impl<'run> Collector<'run> {
     }
 
     fn spill_cells(&mut self) {
-        self.partial.cells.append(&mut self.cells.take());
+        let (mut cells, mut tallies) = self.cells.take();
+        let mut shared = tallies.take();
+        self.partial.cells.append(&mut cells);
+        self.partial.figures.append(&mut shared.figures);
+        self.partial.hops.append(&mut shared.hops);
     }
 
     /// Adds a line.
@@ -328,31 +345,27 @@ impl<'run> Collector<'run> {
             self.spill_cells();
         }
         let place = self.place(at);
-        let mut key_buffer = std::mem::take(&mut self.key_buffer);
-        let key = class_key(row, self.line_seed(wrapping), &mut key_buffer);
+        let key = class_key(row, self.line_seed(wrapping));
         let (options, origin, hit_buffer) = (&self.options, &self.origin, &mut self.hit_buffer);
         let stats = &mut self.stats;
-        let (partial, seconds) = (&mut self.partial, &mut self.seconds);
-        self.cells.with(
-            key,
-            || new_cell(options, origin, wrapping, row, hit_buffer, stats),
-            |cell| {
-                let at_time = if cell.connect_failure {
-                    row.start
-                } else {
-                    completed
-                };
-                cell.record(at_time, row.duration_ms.filter(|_| !cell.tcp), row.upstream_ms);
-                if cell.wants_place(place) {
-                    cell.keep_place(place, example_text(at.text));
-                }
-                if !cell.tcp {
-                    follow(partial, seconds, cell, row, completed, place);
-                }
-            },
-        );
-        self.key_buffer = key_buffer;
-        self.key_buffer.clear();
+        let found = self.cells.find(key, || {
+            new_cell(options, origin, wrapping, row, hit_buffer, stats)
+        });
+        let Some(index) = found else { return };
+        let Some(cell) = self.cells.get(index) else { return };
+        if !cell.tcp {
+            follow(&mut self.partial, &mut self.seconds, cell, row, completed, place);
+        }
+        let at_time = if cell.connect_failure {
+            row.start
+        } else {
+            completed
+        };
+        let duration_ms = row.duration_ms.filter(|_| !cell.tcp);
+        if self.cells.wants_place(cell, place) {
+            self.cells.keep_place(index, place, at.text);
+        }
+        self.cells.record(index, at_time, duration_ms, row.upstream_ms);
     }
 
     fn line_seed(&self, wrapping: &Wrapping<'_>) -> u64 {
@@ -469,53 +482,42 @@ fn new_cell(
     Cell::new(class, hits.clone(), if plain { 1 } else { options.examples })
 }
 
-/// The bytes that decide a row's class: its spans where it has them, else its fields one after the other.
+/// The fingerprint of the bytes that decide a row's class: its spans where it has them, else its fields.
 #[inline]
-fn class_key<'a>(row: &AccessRow<'a>, proxy_seed: u64, buffer: &'a mut Vec<u8>) -> ClassKey<'a> {
+fn class_key(row: &AccessRow<'_>, proxy_seed: u64) -> Fingerprint {
     let connected = u64::from(row.upstream_local.is_some()) << 8;
     let grpc = row.grpc_status.map_or(0, |s| u64::from(s) + 1);
-    let seed = proxy_seed ^ connected ^ grpc.rotate_left(32);
     let inbound = row
         .cluster
         .is_none_or(|c| c.starts_with(b"in") || c.starts_with(b"In"));
+    let mut lanes = Lanes::new(proxy_seed ^ connected ^ grpc.rotate_left(32));
     if let Some([outcome, target, addresses, server]) = row.class_spans {
         // Which client called matters on the called side alone; a gateway has many.
         let addresses = if inbound { addresses } else { b"" };
-        return ClassKey {
-            seed,
-            parts: [outcome, target, addresses, server],
-        };
+        lanes.add([outcome, target, addresses, server]);
+        return lanes.finish();
     }
     let remote_ip = row
         .downstream_remote
         .and_then(super::address::ip)
         .filter(|_| inbound);
-    let fields = [
-        row.protocol,
-        row.method.map(|_| &b"m"[..]),
-        row.flags,
-        row.details,
-        row.termination,
-        row.failure_reason,
-        row.authority,
-        row.upstream_host,
-        row.cluster,
-        row.downstream_local,
-        remote_ip,
-        row.sni,
-        row.route,
+    // An empty field is another than none; no UTF-8 text is this byte alone.
+    let or_none = |field: Option<_>| field.unwrap_or(&b"\xff"[..]);
+    let rounds = [
+        [row.upstream_host, row.flags, row.authority, row.cluster],
+        [row.details, remote_ip, row.downstream_local, row.route],
+        [row.sni, row.termination, row.protocol, row.failure_reason],
     ];
-    buffer.clear();
-    buffer.extend_from_slice(&row.code.to_le_bytes());
-    for field in fields {
-        let field = field.map_or(&[0xff][..], |f| f);
-        buffer.extend_from_slice(&u32::try_from(field.len()).unwrap_or(u32::MAX).to_le_bytes());
-        buffer.extend_from_slice(field);
+    for parts in rounds {
+        lanes.add(parts.map(or_none));
     }
-    ClassKey {
-        seed,
-        parts: [buffer, b"", b"", b"json"],
-    }
+    lanes.add([
+        &row.code.to_le_bytes(),
+        or_none(row.method.map(|_| &b"m"[..])),
+        b"",
+        b"",
+    ]);
+    lanes.finish()
 }
 
 /// What is kept of a row beyond the sums of its class.
@@ -537,15 +539,13 @@ fn follow(
             .offer(stable_hash_with(cell.attempt_seed, id), ());
     }
     if let (Some(local), Some(start), Some(end)) = (row.upstream_local, row.start, completed) {
-        let row = ConnectionRow {
+        let hash = stable_hash_with(cell.connection_seed, local);
+        partial.connections.offer_with(hash, || ConnectionRow {
             start_ns: start.0,
             end_ns: end.0,
             reset: cell.reset,
-            scope: cell.scope_hash,
-        };
-        partial
-            .connections
-            .offer(stable_hash_with(cell.connection_seed, local), row);
+            scope: cell.sums.scope_hash,
+        });
     }
     if let (Some(authority), Some(path)) = (row.authority, row.path) {
         partial.paths.note(authority, path, row.upstream_host.is_some());
@@ -553,7 +553,7 @@ fn follow(
     if let Some(duration) = row.duration_ms
         && partial.slowest.admits(duration)
     {
-        partial.slowest.add(slow(&cell.cell, row, duration, place));
+        partial.slowest.add(slow(&cell.sums.cell, row, duration, place));
     }
 }
 
@@ -586,8 +586,8 @@ impl Seconds {
             self.closed.push(std::mem::take(open));
             open.second = second;
         }
-        if let Some(durations) = open.durations_ms.get_mut(reporter as usize) {
-            durations.push(u32::try_from(duration_ms.min(MAX_MS)).unwrap_or(u32::MAX));
+        if let Some(durations) = open.durations.get_mut(reporter as usize) {
+            durations.push(Bucket::of(duration_ms));
             self.rows += 1;
         }
     }
@@ -596,7 +596,7 @@ impl Seconds {
         let mut all = std::mem::take(self);
         all.closed.append(&mut all.open);
         all.closed
-            .retain(|second| second.durations_ms.iter().any(|list| !list.is_empty()));
+            .retain(|second| second.durations.iter().any(|list| !list.is_empty()));
         all.closed
     }
 }

@@ -16,6 +16,7 @@ pub mod captures;
 pub mod cells;
 pub mod class;
 pub mod collector;
+pub mod fingerprint;
 pub mod flags;
 pub mod inputs;
 pub mod paths;
@@ -24,6 +25,7 @@ pub mod samples;
 pub mod series;
 pub mod signatures;
 pub mod slowest;
+pub mod tallies;
 pub mod totals;
 
 pub use captures::CaptureTotals;

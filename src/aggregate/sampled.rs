@@ -27,9 +27,15 @@ impl<R: Copy + Ord> Sampled<R> {
     /// Offers a row.
     #[inline]
     pub fn offer(&mut self, hash: u64, row: R) {
+        self.offer_with(hash, || row);
+    }
+
+    /// Offers a row that is made only if it is kept.
+    #[inline]
+    pub fn offer_with(&mut self, hash: u64, row: impl FnOnce() -> R) {
         self.seen += 1;
         if hash <= self.threshold {
-            self.rows.push((hash, row));
+            self.rows.push((hash, row()));
             if self.rows.len() > self.limit {
                 self.shrink();
             }
@@ -68,6 +74,11 @@ impl<R: Copy + Ord> Sampled<R> {
     /// Rows that the sample can keep.
     pub fn limit(&self) -> usize {
         self.limit
+    }
+
+    /// Rows kept.
+    pub fn kept(&self) -> usize {
+        self.rows.len()
     }
 
     /// True when rows were left out.

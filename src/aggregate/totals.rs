@@ -32,6 +32,9 @@ pub const MAX_HOPS: usize = 1024;
 /// Addresses and other names kept.
 pub const MAX_ALIASES: usize = 8192;
 
+/// Flags kept of one name.
+const MAX_FLAGS: usize = 64;
+
 /// Candidates kept for one address or name.
 const MAX_VOTES: usize = 8;
 
@@ -96,6 +99,34 @@ impl Figures {
         self.outcomes.iter().sum()
     }
 
+    /// Counts rows of a class, without their latencies.
+    pub fn count_rows(&mut self, class: &RowClass, count: u64) {
+        if let Some(rows) = self.outcomes.get_mut(class.key.outcome as usize) {
+            *rows += count;
+        }
+        for flag in &class.flags {
+            *self.flags.entry(flag.clone()).or_default() += count;
+        }
+        self.bound_flags();
+    }
+
+    /// The samples to which rows with this outcome belong.
+    pub fn samples_of(&mut self, outcome: Outcome) -> &mut [Samples; 3] {
+        let [ok, failed, others] = &mut self.samples;
+        match outcome {
+            Outcome::Ok => ok,
+            Outcome::Failed => failed,
+            Outcome::Denied | Outcome::Canceled => others,
+        }
+    }
+
+    /// Extensions may register flags; a hostile log may hold any token.
+    fn bound_flags(&mut self) {
+        while self.flags.len() > MAX_FLAGS {
+            self.flags.pop_last();
+        }
+    }
+
     /// Rows with this outcome.
     pub fn count(&self, outcome: Outcome) -> u64 {
         self.outcomes.get(outcome as usize).copied().unwrap_or(0)
@@ -111,10 +142,7 @@ impl Merge for Figures {
         for (flag, count) in other.flags {
             *self.flags.entry(flag).or_default() += count;
         }
-        // Extensions may register flags; a hostile log may hold any token.
-        while self.flags.len() > 64 {
-            self.flags.pop_last();
-        }
+        self.bound_flags();
         for (mine, theirs) in self.samples.iter_mut().zip(other.samples) {
             mine.iter_mut().zip(theirs).for_each(|(a, b)| a.merge(b));
         }
@@ -156,6 +184,19 @@ pub struct HopMoment {
     pub good: Moment,
 }
 
+impl HopMoment {
+    /// Adds rows with an outcome.
+    #[inline]
+    pub fn count(&mut self, outcome: Outcome, rows: Moment) {
+        self.requests += rows.count;
+        match outcome {
+            Outcome::Ok => self.good.merge(rows),
+            Outcome::Failed => self.failed += rows.count,
+            Outcome::Denied | Outcome::Canceled => {}
+        }
+    }
+}
+
 impl Merge for HopMoment {
     fn merge(&mut self, other: Self) {
         self.requests += other.requests;
@@ -177,7 +218,7 @@ pub struct Group {
     pub series: Series<Moment>,
     /// Durations, for groups that are not good.
     pub duration: Samples,
-    /// First places with the start of their lines.
+    /// First places, with the start of their lines if signatures hit these.
     pub places: BTreeMap<Place, String>,
     /// How many places to keep.
     pub keep: usize,
@@ -309,12 +350,21 @@ impl Totals {
         for cell in partial.cells {
             self.absorb_cell(cell);
         }
+        for (key, figures) in partial.figures {
+            self.absorb_figures(key, figures);
+        }
+        for (key, series) in partial.hops {
+            for (second, moment) in series.iter() {
+                self.row_series.add(second, moment.requests);
+            }
+            // A hop whose series is coarser than a second was that long: so is the whole.
+            self.row_series.widen_to(series.width_log2());
+            self.hops.add(key, series);
+        }
         for second in partial.seconds {
             self.latency_series.change(second.second, |latency| {
-                for (samples, durations_ms) in latency.0.iter_mut().zip(&second.durations_ms) {
-                    for &ms in durations_ms {
-                        samples.record(u64::from(ms));
-                    }
+                for (samples, durations) in latency.0.iter_mut().zip(&second.durations) {
+                    samples.record_all(durations);
                 }
             });
         }
@@ -330,6 +380,24 @@ impl Totals {
         }
     }
 
+    /// Figures by name; those of a route are of its destination as well.
+    fn absorb_figures(&mut self, key: FigureKey, figures: Figures) {
+        if key.dimension == Dimension::Route
+            && let Some(destinations) = self.figures.get_mut(&Dimension::Destination)
+        {
+            let destination = FigureKey {
+                dimension: Dimension::Destination,
+                reporter: key.reporter,
+                name: key.name.clone(),
+                detail: String::new(),
+            };
+            destinations.add(destination, figures.clone());
+        }
+        if let Some(table) = self.figures.get_mut(&key.dimension) {
+            table.add(key, figures);
+        }
+    }
+
     fn absorb_cell(&mut self, cell: Cell) {
         self.rows += cell.count;
         self.count_tokens(&cell);
@@ -341,22 +409,20 @@ impl Totals {
             };
             self.hits.add(key, hits_of(&cell));
         }
-        for (second, moment) in cell.series.iter() {
-            self.row_series.add(second, moment.count);
+        if cell.class.key.tcp {
+            for (second, moment) in cell.series.iter() {
+                self.row_series.add(second, moment.count);
+            }
+            // As for hops.
+            self.row_series.widen_to(cell.series.width_log2());
         }
-        // A cell whose series is coarser than a second was that long: so is the whole.
-        self.row_series.widen_to(cell.series.width_log2());
-        if !cell.class.key.tcp {
-            self.count_figures(&cell);
-        }
-        let good = cell.class.key.outcome == Outcome::Ok;
-        let plain = good && cell.class.key.code < 400 && cell.class.flags.is_empty() && cell.hits.is_empty();
+        let plain = cell.is_plain();
         let group = Group {
             count: cell.count,
             first: cell.first,
             last: cell.last,
             series: if plain { Series::default() } else { cell.series },
-            duration: if good { Samples::default() } else { cell.duration },
+            duration: cell.duration,
             places: cell.places.into_iter().collect(),
             keep: cell.keep_places,
         };
@@ -370,114 +436,43 @@ impl Totals {
                 *count += cell.count;
             }
         } else {
-            self.by_code.add(key.code.to_string(), cell.count);
+            count_token(&mut self.by_code, &key.code.to_string(), cell.count);
         }
         for flag in &cell.class.flags {
-            self.by_flag.add(flag.clone(), cell.count);
+            count_token(&mut self.by_flag, flag, cell.count);
         }
         if !key.details.is_empty() {
-            self.by_detail.add(key.details.clone(), cell.count);
+            count_token(&mut self.by_detail, &key.details, cell.count);
         }
         if !cell.class.protocol.is_empty() {
-            self.by_protocol.add(cell.class.protocol.clone(), cell.count);
+            count_token(&mut self.by_protocol, &cell.class.protocol, cell.count);
         }
     }
 
     fn count_names(&mut self, class: &RowClass, count: u64) {
         if let Some(ip) = &class.own_ip {
-            self.addresses.add(
-                ip.clone(),
-                Votes(BTreeMap::from([(class.key.proxy.clone(), count)])),
-            );
+            vote(&mut self.addresses, ip, &class.key.proxy, count);
         }
         for (alias, name) in &class.destination_alias {
-            self.aliases
-                .add(alias.clone(), Votes(BTreeMap::from([(name.clone(), count)])));
-        }
-    }
-
-    fn count_figures(&mut self, cell: &Cell) {
-        let key = &cell.class.key;
-        let source = match key.reporter {
-            Reporter::Source => key.proxy.clone(),
-            Reporter::Destination => format!("ip:{}", key.peer),
-        };
-        self.count_hop(cell, &source);
-        self.count_figure(
-            cell,
-            Dimension::Destination,
-            key.destination.clone(),
-            String::new(),
-        );
-        self.count_figure(cell, Dimension::Route, key.destination.clone(), key.route.clone());
-        self.count_figure(cell, Dimension::Source, source, String::new());
-        self.count_figure(cell, Dimension::Code, key.code.to_string(), String::new());
-        for flag in &cell.class.flags {
-            self.count_figure(cell, Dimension::Flag, flag.clone(), String::new());
-        }
-    }
-
-    fn count_hop(&mut self, cell: &Cell, source: &str) {
-        let key = &cell.class.key;
-        let hop = HopKey {
-            reporter: key.reporter,
-            source: source.to_owned(),
-            destination: key.destination.clone(),
-        };
-        let mut series = Series::default();
-        series.widen_to(cell.series.width_log2());
-        for (second, moment) in cell.series.iter() {
-            let count = |outcome| if key.outcome == outcome { moment.count } else { 0 };
-            let hop = HopMoment {
-                requests: moment.count,
-                failed: count(Outcome::Failed),
-                good: if key.outcome == Outcome::Ok {
-                    *moment
-                } else {
-                    Moment::default()
-                },
-            };
-            series.add(second, hop);
-        }
-        self.hops.add(hop, series);
-    }
-
-    fn count_figure(&mut self, cell: &Cell, dimension: Dimension, name: String, detail: String) {
-        let key = FigureKey {
-            dimension,
-            reporter: cell.class.key.reporter,
-            name,
-            detail,
-        };
-        if let Some(table) = self.figures.get_mut(&dimension) {
-            let whole = !matches!(dimension, Dimension::Flag | Dimension::Code);
-            table.add(key, figures_of(cell, whole));
+            vote(&mut self.aliases, alias, name, count);
         }
     }
 }
 
-/// The figures of one cell; without upstream times and overhead unless `whole`.
-fn figures_of(cell: &Cell, whole: bool) -> Figures {
-    let outcome = cell.class.key.outcome;
-    let mut figures = Figures::default();
-    if let Some(count) = figures.outcomes.get_mut(outcome as usize) {
-        *count = cell.count;
+fn count_token(table: &mut Bounded<String, u64>, token: &str, count: u64) {
+    match table.get_mut(token) {
+        Some(known) => *known += count,
+        None => table.add(token.to_owned(), count),
     }
-    figures.flags = cell.class.flags.iter().map(|f| (f.clone(), cell.count)).collect();
-    let row = match outcome {
-        Outcome::Ok => 0,
-        Outcome::Failed => 1,
-        Outcome::Denied | Outcome::Canceled => 2,
-    };
-    if let Some(samples) = figures.samples.get_mut(row) {
-        let [duration, upstream, overhead] = samples;
-        duration.merge_ref(&cell.duration);
-        if whole {
-            upstream.merge_ref(&cell.upstream);
-            overhead.merge_ref(&cell.overhead);
-        }
+}
+
+fn vote(table: &mut Bounded<String, Votes>, name: &str, candidate: &str, count: u64) {
+    if let Some(votes) = table.get_mut(name).and_then(|votes| votes.0.get_mut(candidate)) {
+        *votes += count;
+    } else {
+        let votes = Votes(BTreeMap::from([(candidate.to_owned(), count)]));
+        table.add(name.to_owned(), votes);
     }
-    figures
 }
 
 fn hits_of(cell: &Cell) -> Hits {

@@ -19,14 +19,18 @@ fn count_once(calls: &mut [Call<'_>], hops: &mut [Hop<'_>]) {
         .filter(|hop| hop.reporter == Reporter::Source)
         .map(|hop| (hop.source.clone(), hop.destination.clone()))
         .collect();
+    let reported: BTreeSet<(&str, &str)> = reported
+        .iter()
+        .map(|(source, destination)| (source.as_str(), destination.as_str()))
+        .collect();
     for call in calls {
         let own = call.key.reporter == Reporter::Source;
-        let hop = (call.source.clone(), call.destination.clone());
+        let hop = (call.source.as_str(), call.destination.as_str());
         call.counted = !call.key.tcp && (own || !reported.contains(&hop));
     }
     for hop in hops {
         let own = hop.reporter == Reporter::Source;
-        hop.counted = own || !reported.contains(&(hop.source.clone(), hop.destination.clone()));
+        hop.counted = own || !reported.contains(&(hop.source.as_str(), hop.destination.as_str()));
     }
 }
 

@@ -247,10 +247,7 @@ fn fits(facts: &Facts<'_>, rule: &Rule, index: usize) -> bool {
 
 /// Median duration of a group that is not good.
 pub fn median_ms(group: &Group) -> u64 {
-    group
-        .duration
-        .to_histogram()
-        .map_or(0, |h| h.value_at_quantile(0.5))
+    group.duration.to_slots().quantile_ms(0.5)
 }
 
 fn required(

@@ -5,16 +5,30 @@ use super::confirm::{Conditions, Text};
 use super::filter::SampleFilter;
 use crate::Error;
 use crate::catalog::{Catalog, Signature};
-use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
+use aho_corasick::automaton::Automaton;
+use aho_corasick::dfa::DFA;
+use aho_corasick::nfa::noncontiguous::NFA;
+use aho_corasick::{Input, Match, MatchKind, dfa, nfa};
+use std::sync::OnceLock;
 
 /// How an automaton is stored. Steps of a DFA take a third of the time; an NFA takes a twentieth of the memory
 /// and no time to build.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Speed {
-    /// For texts at volume.
+    /// For texts at volume: a DFA, made when the first text of the class needs it. Making those of all classes took
+    /// 5 of the 19 ms that a small log took, and most runs need one or two.
     Fast,
     /// For texts that are few.
     Small,
+}
+
+/// All literals of a class of text.
+#[derive(Debug)]
+struct Literals {
+    nfa: NFA,
+    speed: Speed,
+    /// Empty where the literals are too many for a DFA; the NFA finds the same.
+    dfa: OnceLock<Option<DFA>>,
 }
 
 /// The signatures that can occur in one class of text.
@@ -22,7 +36,7 @@ pub(super) enum Speed {
 pub(super) struct SearchSet {
     /// Absent where a literal is too short for it.
     filter: Option<SampleFilter>,
-    automaton: AhoCorasick,
+    literals: Literals,
     /// For each literal its signature and the place of that signature's conditions.
     owners: Vec<(SignatureIndex, usize)>,
     conditions: Vec<Conditions>,
@@ -57,7 +71,7 @@ impl SearchSet {
         }
         Ok(Self {
             filter: SampleFilter::new(&literals, &usual),
-            automaton: build(&literals, speed)?,
+            literals: Literals::new(&literals, speed)?,
             owners,
             conditions,
             giving_way,
@@ -66,7 +80,7 @@ impl SearchSet {
 
     /// Whether some literal occurs in the text.
     pub(super) fn could_hit(&self, text: &[u8]) -> bool {
-        self.automaton.is_match(text)
+        self.literals.occur(text)
     }
 
     /// Adds the signatures that hit the text and are not in `hits` yet, in no particular order.
@@ -78,17 +92,17 @@ impl SearchSet {
         {
             return;
         }
-        for found in self.automaton.find_overlapping_iter(text.bytes) {
+        self.literals.each(text.bytes, |found| {
             let Some((index, at)) = self.owners.get(found.pattern().as_usize()) else {
-                continue;
+                return;
             };
             let Some(conditions) = self.conditions.get(*at) else {
-                continue;
+                return;
             };
             if !hits.contains(index) && conditions.hold(text, found.start(), found.end()) {
                 hits.push(*index);
             }
-        }
+        });
     }
 
     /// Sorts the hits, and drops those that give way if there are others.
@@ -101,16 +115,53 @@ impl SearchSet {
     }
 }
 
-fn build(literals: &[&str], speed: Speed) -> Result<AhoCorasick, Error> {
-    let kind = match speed {
-        Speed::Fast => AhoCorasickKind::DFA,
-        Speed::Small => AhoCorasickKind::ContiguousNFA,
-    };
-    AhoCorasick::builder()
-        .match_kind(MatchKind::Standard)
-        .kind(Some(kind))
-        // Measured: over this many literals the crate's own prefilter halves the speed (see `filter`).
-        .prefilter(false)
-        .build(literals)
-        .map_err(|error| Error::BuiltIn(format!("signatures: {error}")))
+// Both are built without the crate's own prefilter: measured over this many literals it halves the speed (see
+// `filter`).
+impl Literals {
+    fn new(literals: &[&str], speed: Speed) -> Result<Self, Error> {
+        let nfa = nfa::noncontiguous::Builder::new()
+            .match_kind(MatchKind::Standard)
+            .prefilter(false)
+            .build(literals)
+            .map_err(|error| Error::BuiltIn(format!("signatures: {error}")))?;
+        Ok(Self {
+            nfa,
+            speed,
+            dfa: OnceLock::new(),
+        })
+    }
+
+    fn dfa(&self) -> Option<&DFA> {
+        if self.speed == Speed::Small {
+            return None;
+        }
+        let make = || {
+            dfa::Builder::new()
+                .match_kind(MatchKind::Standard)
+                .prefilter(false)
+                .build_from_noncontiguous(&self.nfa)
+                .ok()
+        };
+        self.dfa.get_or_init(make).as_ref()
+    }
+
+    /// Whether one of them stands in the text. Not for texts at volume.
+    fn occur(&self, text: &[u8]) -> bool {
+        matches!(self.nfa.try_find(&Input::new(text)), Ok(Some(_)))
+    }
+
+    /// Every occurrence, also of literals within others.
+    fn each(&self, text: &[u8], found: impl FnMut(Match)) {
+        match self.dfa() {
+            Some(dfa) => each(dfa, text, found),
+            None => each(&self.nfa, text, found),
+        }
+    }
+}
+
+fn each(automaton: &impl Automaton, text: &[u8], found: impl FnMut(Match)) {
+    // Fails only for searches that are anchored, or of another kind than these are built for.
+    if let Ok(all) = automaton.try_find_overlapping_iter(Input::new(text)) {
+        all.for_each(found);
+    }
 }

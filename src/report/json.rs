@@ -22,9 +22,55 @@ pub fn render(report: &Report, writer: &mut dyn Write) -> io::Result<()> {
 /// # Errors
 /// What `writer` reports, and `InvalidData` for a document that has no JSON form.
 pub fn write_document<T: Serialize>(document: &T, writer: &mut dyn Write) -> io::Result<()> {
-    let mut serializer = serde_json::Serializer::with_formatter(&mut *writer, Quiet(PrettyFormatter::new()));
+    let mut gathered = Gathered {
+        bytes: Vec::with_capacity(GATHERED_BYTES),
+        writer,
+    };
+    let mut serializer = serde_json::Serializer::with_formatter(&mut gathered, Quiet(PrettyFormatter::new()));
     document.serialize(&mut serializer)?;
-    writer.write_all(b"\n")
+    gathered.bytes.push(b'\n');
+    gathered.hand_on()
+}
+
+/// Bytes that are written at once.
+const GATHERED_BYTES: usize = 64 << 10;
+
+/// A document is written as a million pieces of some bytes each: gathered here, they do not go through `dyn Write`
+/// one by one, which took a third of the time.
+struct Gathered<'w> {
+    bytes: Vec<u8>,
+    writer: &'w mut dyn Write,
+}
+
+impl Gathered<'_> {
+    #[cold]
+    fn hand_on(&mut self) -> io::Result<()> {
+        self.writer.write_all(&self.bytes)?;
+        self.bytes.clear();
+        Ok(())
+    }
+}
+
+impl Write for Gathered<'_> {
+    #[inline]
+    fn write(&mut self, piece: &[u8]) -> io::Result<usize> {
+        self.write_all(piece)?;
+        Ok(piece.len())
+    }
+
+    #[inline]
+    fn write_all(&mut self, piece: &[u8]) -> io::Result<()> {
+        if self.bytes.len() + piece.len() > GATHERED_BYTES {
+            self.hand_on()?;
+        }
+        self.bytes.extend_from_slice(piece);
+        Ok(())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.hand_on()?;
+        self.writer.flush()
+    }
 }
 
 /// The pretty layout, with what acts on a terminal escaped.
@@ -68,6 +114,10 @@ impl Formatter for Quiet {
     }
 
     fn write_string_fragment<W: Write + ?Sized>(&mut self, writer: &mut W, text: &str) -> io::Result<()> {
+        // Nearly all text is this, and it is told many bytes at a time.
+        if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+            return writer.write_all(text.as_bytes());
+        }
         let mut rest = text;
         while let Some((at, c)) = rest.char_indices().find(|&(_, c)| acts(c)) {
             let (shown, tail) = rest.split_at(at);

@@ -235,6 +235,7 @@ impl Tools {
     }
 
     fn access_text<'block>(&mut self, text: &'block [u8]) -> Result<AccessRow<'block>, Reject> {
+        let text = without_carriage_return(text);
         let mut row = AccessRow::empty(AccessFormat::IstioText);
         match access_text::decode(text, &mut self.minutes, self.scanner, &mut self.blanks, &mut row) {
             Some(len) if len == text.len() => Ok(row),

@@ -1,7 +1,7 @@
 //! 64 bytes at a time to bit masks of the bytes that structure a line: bit `i` for byte `i`.
 //!
-//! Processors with AVX2 get kernels of their own. That needs `unsafe`, because only the running program can
-//! know the processor; it stands in [`avx2`] alone. It pays: `benches/decode.rs` reads text rows about
+//! Processors with AVX2 or AVX-512 get kernels of their own. That needs `unsafe`, because only the running program
+//! can know the processor; it stands in [`x86`] alone. It pays: `benches/decode.rs` reads text rows about
 //! twice as fast with it as by the portable masks (`text` against `text-portable`).
 #![expect(
     clippy::inline_always,
@@ -9,7 +9,7 @@
 )]
 
 #[cfg(target_arch = "x86_64")]
-mod avx2;
+mod x86;
 
 /// Bytes of a chunk, one for each bit of a mask.
 const CHUNK_BYTES: usize = 64;
@@ -26,14 +26,19 @@ pub(super) enum Scanner {
     Portable,
     /// For a processor that was asked.
     #[cfg(target_arch = "x86_64")]
-    Avx2(avx2::Detected),
+    Avx2(x86::Avx2),
+    /// As AVX2, with a kernel of its own for blanks.
+    #[cfg(target_arch = "x86_64")]
+    Avx512(x86::Avx2, x86::Avx512),
 }
 
 impl Default for Scanner {
     fn default() -> Self {
         #[cfg(target_arch = "x86_64")]
-        if let Some(detected) = avx2::Detected::new() {
-            return Self::Avx2(detected);
+        match (x86::Avx2::new(), x86::Avx512::new()) {
+            (Some(avx2), Some(avx512)) => return Self::Avx512(avx2, avx512),
+            (Some(avx2), None) => return Self::Avx2(avx2),
+            (None, _) => {}
         }
         Self::Portable
     }
@@ -45,9 +50,11 @@ impl Scanner {
     #[inline]
     pub(super) fn find_blanks(self, text: &[u8], from: usize, found: &mut Blanks) -> Option<()> {
         match self {
-            Self::Portable => find_blanks(text, from, found, portable::masks, prefix_xor),
+            Self::Portable => find_blanks(text, from, found, portable::masks, prefix_xor, write_places),
             #[cfg(target_arch = "x86_64")]
-            Self::Avx2(detected) => detected.find_blanks(text, from, found),
+            Self::Avx2(avx2) => avx2.find_blanks(text, from, found),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512(_, avx512) => avx512.find_blanks(text, from, found),
         }
     }
 
@@ -57,16 +64,16 @@ impl Scanner {
         match self {
             Self::Portable => mark_quotes(line, marks, portable::quotes_and_backslashes),
             #[cfg(target_arch = "x86_64")]
-            Self::Avx2(detected) => detected.mark_quotes(line, marks),
+            Self::Avx2(avx2) | Self::Avx512(avx2, _) => avx2.mark_quotes(line, marks),
         }
     }
 }
 
 /// Places of blanks outside quotes in a line. Reused from line to line.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Blanks {
     /// The places; what stands past `count` means nothing.
-    pub(super) places: [usize; Blanks::ROOM],
+    pub(super) places: [u32; Blanks::ROOM],
     /// How many there are.
     pub(super) count: usize,
     /// How many quotes there are.
@@ -75,30 +82,45 @@ pub(super) struct Blanks {
     pub(super) end: usize,
 }
 
+impl Default for Blanks {
+    fn default() -> Self {
+        Self {
+            places: [0; Self::ROOM],
+            count: 0,
+            quotes: 0,
+            end: 0,
+        }
+    }
+}
+
 impl Blanks {
     /// More are not wanted.
     pub(super) const LIMIT: usize = 20;
     /// Room for a batch past the limit.
-    const ROOM: usize = 32;
+    const ROOM: usize = 40;
     /// Places are written so many at a time, needed or not: a branch for each would often be mispredicted.
-    const BATCH: usize = 4;
+    const BATCH: usize = 8;
 
-    /// Writes the places of the set bits of a chunk that begins at `at` behind the first `count` places.
+    /// The places behind the first `count` ones.
     #[inline(always)]
-    fn write(&mut self, count: usize, mut blanks: u64, at: usize) -> Option<()> {
-        let mut next = count;
-        while blanks != 0 {
-            for place in self
-                .places
-                .get_mut(next..)?
-                .first_chunk_mut::<{ Self::BATCH }>()?
-            {
-                *place = at.wrapping_add(blanks.trailing_zeros() as usize);
-                blanks &= blanks.wrapping_sub(1);
-            }
-            next = next.wrapping_add(Self::BATCH);
+    fn room<const N: usize>(&mut self, count: usize) -> Option<&mut [u32; N]> {
+        self.places.get_mut(count..)?.first_chunk_mut()
+    }
+}
+
+/// Writes the places of the set bits of a chunk that begins at `at` behind the first `count` places.
+#[inline(always)]
+fn write_places(found: &mut Blanks, count: usize, mut blanks: u64, at: u32) -> Option<()> {
+    let mut next = count;
+    loop {
+        for place in found.room::<{ Blanks::BATCH }>(next)? {
+            *place = at.wrapping_add(blanks.trailing_zeros());
+            blanks &= blanks.wrapping_sub(1);
         }
-        Some(())
+        if blanks == 0 {
+            return Some(());
+        }
+        next = next.wrapping_add(Blanks::BATCH);
     }
 }
 
@@ -117,6 +139,7 @@ fn find_blanks(
     found: &mut Blanks,
     masks: impl Fn(&Chunk) -> Masks,
     prefix_xor: impl Fn(u64) -> u64,
+    write: impl Fn(&mut Blanks, usize, u64, u32) -> Option<()>,
 ) -> Option<()> {
     let (mut count, mut quotes) = (0_usize, 0_u32);
     // All ones while a quote is open.
@@ -135,7 +158,7 @@ fn find_blanks(
         if all > Blanks::LIMIT {
             return None;
         }
-        found.write(count, blanks, at)?;
+        write(found, count, blanks, u32::try_from(at).ok()?)?;
         count = all;
         if masks.newlines != 0 {
             (found.count, found.quotes) = (count, quotes);
@@ -276,6 +299,14 @@ mod tests {
         proptest::collection::vec(byte, 64..700)
     }
 
+    /// All that this processor can run.
+    fn scanners() -> Vec<Scanner> {
+        let mut all = vec![Scanner::Portable, Scanner::default()];
+        #[cfg(target_arch = "x86_64")]
+        all.extend(x86::Avx2::new().map(Scanner::Avx2));
+        all
+    }
+
     fn plain_blanks(text: &[u8], from: usize) -> Option<(Vec<usize>, u32, usize)> {
         let (mut places, mut quotes) = (vec![], 0);
         let end = text
@@ -297,9 +328,9 @@ mod tests {
         #[test]
         fn blanks_agree_with_plain(text in text(), from in 0_usize..64) {
             let mut blanks = Blanks::default();
-            for scanner in [Scanner::Portable, Scanner::default()] {
+            for scanner in scanners() {
                 let found = scanner.find_blanks(&text, from, &mut blanks);
-                let found = found.map(|()| (blanks.places[..blanks.count].to_vec(), blanks.quotes, blanks.end));
+                let found = found.map(|()| (blanks.places[..blanks.count].iter().map(|at| *at as usize).collect(), blanks.quotes, blanks.end));
                 prop_assert_eq!(found, plain_blanks(&text, from), "{:?}", scanner);
             }
         }
@@ -307,7 +338,7 @@ mod tests {
         #[test]
         fn marks_agree_with_plain(line in text(), from in 0_usize..700) {
             let next = line.iter().enumerate().skip(from).find(|(_, byte)| matches!(byte, b'"' | b'\\'));
-            for scanner in [Scanner::Portable, Scanner::default()] {
+            for scanner in scanners() {
                 let mut marks = Marks([u64::MAX; 64]);
                 prop_assert!(scanner.mark_quotes(&line, &mut marks));
                 let found = marks.next(from);

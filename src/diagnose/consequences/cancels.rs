@@ -64,7 +64,7 @@ fn cancels_changed(facts: &Facts<'_>, destination: &str, calls: &[usize]) -> Opt
     let gap_ms = as_ms(last, first) / as_f64(count - 1);
     let changed = as_ms(first, began) > thresholds.rate_change_gaps * gap_ms.max(1.0)
         || as_ms(ended, last) > thresholds.rate_change_gaps * gap_ms.max(1.0);
-    let (low, mid, high) = quartiles(facts, calls)?;
+    let (low, mid, high) = quartiles(facts, calls);
     let clustered = high - low <= (mid * thresholds.cluster_spread).max(5.0);
     let before = facts
         .requests_between(destination, i64::MIN, first.secs() - 1)
@@ -80,12 +80,12 @@ fn cancels_changed(facts: &Facts<'_>, destination: &str, calls: &[usize]) -> Opt
     })
 }
 
-fn quartiles(facts: &Facts<'_>, calls: &[usize]) -> Option<(f64, f64, f64)> {
+fn quartiles(facts: &Facts<'_>, calls: &[usize]) -> (f64, f64, f64) {
     let mut all = Samples::default();
     facts.calls(calls).for_each(|c| all.merge_ref(&c.group.duration));
-    let histogram = all.to_histogram()?;
-    let at = |q| as_f64(histogram.value_at_quantile(q));
-    Some((at(0.25), at(0.5), at(0.75)))
+    let slots = all.to_slots();
+    let at = |share| as_f64(slots.quantile_ms(share));
+    (at(0.25), at(0.5), at(0.75))
 }
 
 /// Milliseconds from `from` to `to`.

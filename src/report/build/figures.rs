@@ -1,7 +1,7 @@
 //! Latency figures.
 
 use crate::aggregate::class::Reporter;
-use crate::aggregate::samples::Samples;
+use crate::aggregate::samples::{Samples, Slots};
 use crate::aggregate::totals::{Dimension, Figures};
 use crate::correlate::Incident;
 use crate::report::model::{HistogramBucket, Latency, LatencyScope};
@@ -102,40 +102,46 @@ pub(super) fn figure(
     outcome: &str,
     samples: &Samples,
 ) -> Option<Latency> {
-    let histogram = samples.to_histogram().filter(|h| !h.is_empty())?;
-    let at = |quantile| as_f64(histogram.value_at_quantile(quantile).min(histogram.max()));
+    if samples.is_empty() {
+        return None;
+    }
+    let slots = samples.to_slots();
+    let at = |share| as_f64(slots.quantile_ms(share));
     Some(Latency {
         scope,
         reporter: reporter.name().to_owned(),
         metric: metric.to_owned(),
         outcome: outcome.to_owned(),
         unit: "ms".to_owned(),
-        count: histogram.len(),
-        min: as_f64(histogram.min()),
-        mean: (histogram.mean() * 1000.0).round() / 1000.0,
+        count: slots.count(),
+        min: as_f64(slots.min_ms()),
+        mean: (slots.mean_ms() * 1000.0).round() / 1000.0,
         p50: at(0.5),
         p75: at(0.75),
         p90: at(0.9),
         p95: at(0.95),
         p99: at(0.99),
         p999: at(0.999),
-        max: as_f64(histogram.max()),
+        max: as_f64(slots.max_ms()),
         resolution_ms: RESOLUTION_MS,
-        histogram: buckets(&histogram),
+        histogram: buckets(&slots),
     })
 }
 
 /// Samples per doubling of the duration: 0, 1, 2, 4, 8 ms and so on, as far as there are samples.
-fn buckets(histogram: &hdrhistogram::Histogram<u64>) -> Vec<HistogramBucket> {
-    let mut counts: BTreeMap<u64, u64> = BTreeMap::new();
-    for value in histogram.iter_recorded() {
-        let ms = value.value_iterated_to().min(histogram.max());
+fn buckets(slots: &Slots) -> Vec<HistogramBucket> {
+    let mut counts: Vec<(u64, u64)> = Vec::new();
+    for (bucket, count) in slots.iter() {
+        let ms = bucket.highest_ms();
         let le = if ms == 0 {
             0
         } else {
             ms.checked_next_power_of_two().unwrap_or(u64::MAX)
         };
-        *counts.entry(le).or_default() += value.count_at_value();
+        match counts.last_mut() {
+            Some((last, sum)) if *last == le => *sum += count,
+            _ => counts.push((le, count)),
+        }
     }
     counts
         .into_iter()

@@ -244,7 +244,7 @@ fn of_table<K: Key, V: Merge>(
 
 fn of_sample<R: Copy + Ord>(table: &str, what: &str, sample: &Sampled<R>) -> Option<Limit> {
     sample.is_truncated().then(|| {
-        let kept = sample.sorted().len() as u64;
+        let kept = sample.kept() as u64;
         Limit {
             table: table.to_owned(),
             limit: sample.limit() as u64,

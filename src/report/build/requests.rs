@@ -109,13 +109,15 @@ fn by_class(by_code: &Counts) -> Counts {
 /// Rows per (request id, proxy, cluster) of the requests that were followed.
 fn retries(incident: &Incident<'_>) -> Retries {
     let sample = &incident.totals.attempts;
-    let mut by_request: BTreeMap<u64, u64> = BTreeMap::new();
-    for (hash, ()) in sample.sorted() {
-        *by_request.entry(hash).or_default() += 1;
+    let rows = sample.sorted();
+    let (mut requests, mut requests_with_retry) = (0, 0);
+    for request in rows.chunk_by(|a, b| a.0 == b.0) {
+        requests += 1;
+        requests_with_retry += u64::from(request.len() > 1);
     }
-    let (requests, attempts) = (by_request.len() as u64, by_request.values().sum());
+    let attempts = rows.len() as u64;
     Retries {
-        requests_with_retry: by_request.values().filter(|&&rows| rows > 1).count() as u64,
+        requests_with_retry,
         attempts,
         amplification: (ratio(attempts, requests) * 10_000.0).round() / 10_000.0,
         requests_followed: requests,
@@ -217,10 +219,8 @@ pub(super) fn topology(incident: &Incident<'_>) -> Topology {
         let figures = Reporter::ALL
             .iter()
             .find_map(|r| destinations.get(&(*r, destination.to_owned())))?;
-        let histogram = samples(figures, 0, 0).to_histogram().filter(|h| !h.is_empty())?;
-        Some(super::figures::as_f64(
-            histogram.value_at_quantile(0.99).min(histogram.max()),
-        ))
+        let slots = samples(figures, 0, 0).to_slots();
+        (!slots.is_empty()).then(|| super::figures::as_f64(slots.quantile_ms(0.99)))
     };
     let list: Vec<TopologyEdge> = edges
         .iter()

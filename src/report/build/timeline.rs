@@ -162,9 +162,9 @@ fn time_bucket(start: i64, bucket: &Bucket, quantiles: Option<&(f64, f64)>) -> T
 }
 
 fn quantiles(samples: &Samples) -> Option<(f64, f64)> {
-    let histogram = samples.to_histogram()?;
-    let at = |q| as_f64(histogram.value_at_quantile(q).min(histogram.max()));
-    Some((at(0.5), at(0.99)))
+    let slots = samples.to_slots();
+    let at = |share| as_f64(slots.quantile_ms(share));
+    (!slots.is_empty()).then(|| (at(0.5), at(0.99)))
 }
 
 /// Onsets of findings: the share of failures before and in the window.

@@ -1,0 +1,205 @@
+//! The kernels for processors with AVX2, 32 bytes a comparison, and with AVX-512, 64 bytes a comparison.
+//!
+//! All `unsafe` of this crate stands here: three calls of functions that are compiled for more than the baseline,
+//! made through [`Avx2`] and [`Avx512`] only, which exist only where the processor was asked; and a load and a store
+//! of arrays of just the length that they move.
+#![expect(
+    unsafe_code,
+    reason = "calls into code for a processor that only the running program knows"
+)]
+
+use super::{Blanks, Chunk, Marks, Masks, write_places};
+use std::arch::x86_64::{
+    __m256i, __m512i, _mm_clmulepi64_si128, _mm_cvtsi128_si64, _mm_set_epi64x, _mm_set1_epi8,
+    _mm256_cmpeq_epi8, _mm256_movemask_epi8, _mm256_or_si256, _mm256_set_epi64x, _mm256_set1_epi8,
+    _mm512_add_epi32, _mm512_castsi512_si128, _mm512_cmpeq_epi8_mask, _mm512_cvtepu8_epi32,
+    _mm512_loadu_si512, _mm512_maskz_compress_epi8, _mm512_set_epi64, _mm512_set1_epi8, _mm512_set1_epi32,
+    _mm512_storeu_si512,
+};
+
+/// Proof that this processor has all that the kernels for AVX2 are compiled for.
+#[derive(Clone, Copy, Debug)]
+pub(in super::super) struct Avx2(());
+
+/// The same for AVX-512.
+#[derive(Clone, Copy, Debug)]
+pub(in super::super) struct Avx512(());
+
+impl Avx2 {
+    pub(super) fn new() -> Option<Self> {
+        let all = is_x86_feature_detected!("avx2")
+            && is_x86_feature_detected!("bmi1")
+            && is_x86_feature_detected!("bmi2")
+            && is_x86_feature_detected!("popcnt")
+            && is_x86_feature_detected!("pclmulqdq");
+        all.then_some(Self(()))
+    }
+
+    #[expect(
+        clippy::unused_self,
+        reason = "having it is the proof that makes the call sound"
+    )]
+    #[inline]
+    pub(super) fn find_blanks(self, text: &[u8], from: usize, found: &mut Blanks) -> Option<()> {
+        // SAFETY: an `Avx2` is made only after the processor said that it has these features.
+        unsafe { find_blanks(text, from, found) }
+    }
+
+    #[expect(
+        clippy::unused_self,
+        reason = "having it is the proof that makes the call sound"
+    )]
+    #[inline]
+    pub(super) fn mark_quotes(self, line: &[u8], marks: &mut Marks) -> bool {
+        // SAFETY: an `Avx2` is made only after the processor said that it has these features.
+        unsafe { mark_quotes(line, marks) }
+    }
+}
+
+#[target_feature(enable = "avx2,bmi1,bmi2,popcnt,pclmulqdq")]
+fn find_blanks(text: &[u8], from: usize, found: &mut Blanks) -> Option<()> {
+    let wanted = [b'"', b' ', b'\n'].map(|byte| splat(byte));
+    let masks = |chunk: &Chunk| {
+        let lanes = load(chunk);
+        let [quotes, blanks, newlines] =
+            wanted.map(|byte| mask(lanes.map(|lane| _mm256_cmpeq_epi8(lane, byte))));
+        Masks {
+            quotes,
+            blanks,
+            newlines,
+        }
+    };
+    super::find_blanks(text, from, found, masks, |mask| prefix_xor(mask), write_places)
+}
+
+impl Avx512 {
+    pub(super) fn new() -> Option<Self> {
+        let all = Avx2::new().is_some()
+            && is_x86_feature_detected!("avx512f")
+            && is_x86_feature_detected!("avx512bw")
+            && is_x86_feature_detected!("avx512vl")
+            && is_x86_feature_detected!("avx512vbmi2");
+        all.then_some(Self(()))
+    }
+
+    #[expect(
+        clippy::unused_self,
+        reason = "having it is the proof that makes the call sound"
+    )]
+    #[inline]
+    pub(super) fn find_blanks(self, text: &[u8], from: usize, found: &mut Blanks) -> Option<()> {
+        // SAFETY: an `Avx512` is made only after the processor said that it has these features.
+        unsafe { find_blanks_wide(text, from, found) }
+    }
+}
+
+/// Places that are written at once.
+const WIDE_BATCH: usize = 16;
+
+/// Comparisons give masks without further steps, and the places of a mask's bits are packed by one instruction,
+/// without the branches that a loop over them needs.
+#[target_feature(enable = "avx2,bmi1,bmi2,popcnt,pclmulqdq,avx512f,avx512bw,avx512vl,avx512vbmi2")]
+fn find_blanks_wide(text: &[u8], from: usize, found: &mut Blanks) -> Option<()> {
+    let wanted = [b'"', b' ', b'\n'].map(|byte| _mm512_set1_epi8(byte.cast_signed()));
+    let [quote, blank, newline] = wanted;
+    let numbers = numbers();
+    let masks = |chunk: &Chunk| {
+        let bytes = load_wide(chunk);
+        Masks {
+            quotes: _mm512_cmpeq_epi8_mask(bytes, quote),
+            blanks: _mm512_cmpeq_epi8_mask(bytes, blank),
+            newlines: _mm512_cmpeq_epi8_mask(bytes, newline),
+        }
+    };
+    let write = |found: &mut Blanks, count: usize, blanks: u64, at: u32| {
+        if blanks.count_ones() as usize > WIDE_BATCH {
+            return write_places(found, count, blanks, at);
+        }
+        let packed = _mm512_castsi512_si128(_mm512_maskz_compress_epi8(blanks, numbers));
+        let places = _mm512_add_epi32(_mm512_cvtepu8_epi32(packed), _mm512_set1_epi32(at.cast_signed()));
+        store_wide(found.room::<WIDE_BATCH>(count)?, places);
+        Some(())
+    };
+    super::find_blanks(text, from, found, masks, |mask| prefix_xor(mask), write)
+}
+
+/// The number of each byte of a chunk.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn numbers() -> __m512i {
+    _mm512_set_epi64(
+        0x3f3e_3d3c_3b3a_3938,
+        0x3736_3534_3332_3130,
+        0x2f2e_2d2c_2b2a_2928,
+        0x2726_2524_2322_2120,
+        0x1f1e_1d1c_1b1a_1918,
+        0x1716_1514_1312_1110,
+        0x0f0e_0d0c_0b0a_0908,
+        0x0706_0504_0302_0100,
+    )
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn load_wide(chunk: &Chunk) -> __m512i {
+    // SAFETY: a chunk is 64 bytes; this load needs no alignment.
+    unsafe { _mm512_loadu_si512(chunk.as_ptr().cast()) }
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn store_wide(places: &mut [u32; WIDE_BATCH], values: __m512i) {
+    // SAFETY: the places are 64 bytes; this store needs no alignment.
+    unsafe { _mm512_storeu_si512(places.as_mut_ptr().cast(), values) };
+}
+
+#[target_feature(enable = "avx2,bmi1,bmi2,popcnt,pclmulqdq")]
+fn mark_quotes(line: &[u8], marks: &mut Marks) -> bool {
+    let (quote, backslash) = (splat(b'"'), splat(b'\\'));
+    super::mark_quotes(line, marks, |chunk| {
+        mask(
+            load(chunk).map(|lane| {
+                _mm256_or_si256(_mm256_cmpeq_epi8(lane, quote), _mm256_cmpeq_epi8(lane, backslash))
+            }),
+        )
+    })
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn splat(byte: u8) -> __m256i {
+    _mm256_set1_epi8(byte.cast_signed())
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn load(chunk: &Chunk) -> [__m256i; 2] {
+    let mut lanes = [splat(0); 2];
+    for (lane, quarter) in lanes.iter_mut().zip(chunk.as_chunks::<32>().0) {
+        let (words, _) = quarter.as_chunks::<8>();
+        if let [a, b, c, d] = words {
+            *lane = _mm256_set_epi64x(
+                i64::from_le_bytes(*d),
+                i64::from_le_bytes(*c),
+                i64::from_le_bytes(*b),
+                i64::from_le_bytes(*a),
+            );
+        }
+    }
+    lanes
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn mask(equal: [__m256i; 2]) -> u64 {
+    let [low, high] = equal.map(|lane| u64::from(_mm256_movemask_epi8(lane).cast_unsigned()));
+    low | high << 32
+}
+
+/// Bit `i` of the result is the parity of bits `0..=i`: a product without carries by all ones.
+#[inline]
+#[target_feature(enable = "pclmulqdq")]
+fn prefix_xor(mask: u64) -> u64 {
+    let product = _mm_clmulepi64_si128(_mm_set_epi64x(0, mask.cast_signed()), _mm_set1_epi8(-1), 0);
+    _mm_cvtsi128_si64(product).cast_unsigned()
+}
