@@ -44,9 +44,9 @@ def run(program, capture):
     if done.returncode < 0 or done.returncode > 100:
         raise SystemExit(f"{capture}: ended with {done.returncode}: {done.stderr[-500:]}")
     try:
-        return json.loads(done.stdout)
+        return json.loads(done.stdout), done.stderr
     except ValueError:
-        return {}
+        return {}, done.stderr
 
 
 class Agreement:
@@ -129,8 +129,10 @@ def main():
                 name = os.path.relpath(path, oracles)[: -len(".oracle.json")]
                 with open(path, encoding="utf-8") as opened:
                     oracle = json.load(opened)
-                report = run(options.postmesh, os.path.join(captures, name))
+                report, said = run(options.postmesh, os.path.join(captures, name))
                 if oracle.get("damage", {}).get("kind") == "none":
+                    if report.get("streams") is None:
+                        raise SystemExit(f"{name}: the report has no streams: {said[-500:]}")
                     compared += 1
                     compare(agreement, name, report, oracle)
                 else:
