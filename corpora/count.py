@@ -4,6 +4,8 @@
 usage: count.py PATH...            the counts of all files below the PATHs, as JSON
        count.py --check [CASE...]  holds the counts of each case folder against its expect.toml
 
+Packet captures among the files are passed over.
+
 It shares no code with postmesh, reads the plain way (whole lines, regular expressions) and knows only what the recorded
 cases need: Istio's default text rows (1.9 and later) and default JSON objects, bare or inside CRI lines, docker's json-file or
 kubectl's --prefix and --timestamps, plain or gzip'd. Only Python's own library is used.
@@ -41,10 +43,24 @@ FAILURE_FLAGS = set("LH UH UT LR UR UF UC UO NR URX SI IH DPE UMSDR NFCF UPE NC 
 CANCEL_FLAGS = {"DC", "DR"}
 
 
+# How captures begin: pcap in both byte orders, microseconds and nanoseconds, and pcapng.
+CAPTURE = tuple(map(bytes.fromhex, ("d4c3b2a1", "a1b2c3d4", "4d3cb2a1", "a1b23c4d", "0a0d0d0a")))
+
+
+def opened(path):
+    """The file, decompressed."""
+    opener = gzip.open if path.read_bytes()[:2] == b"\x1f\x8b" else open
+    return opener(path, "rb")
+
+
+def is_capture(path):
+    with opened(path) as file:
+        return file.read(4) in CAPTURE
+
+
 def lines(path):
     """The lines of a file, decompressed, with their numbers from 1."""
-    opener = gzip.open if path.read_bytes()[:2] == b"\x1f\x8b" else open
-    with opener(path, "rb") as file:
+    with opened(path) as file:
         for number, line in enumerate(file, 1):
             yield number, line.rstrip(b"\r\n").decode(errors="replace")
 
@@ -164,7 +180,8 @@ def count(paths):
 
 def files(paths):
     for path in map(pathlib.Path, paths):
-        yield from sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+        found = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+        yield from (p for p in found if not is_capture(p))
 
 
 def differences(case):

@@ -18,16 +18,25 @@ macro_rules! cases {
 }
 
 cases! {
+    cert_expired_captured: "cert-expired-captured",
+    cert_expired_tls13: "cert-expired-tls13",
     cert_expired_workload: "cert-expired-workload",
     circuit_breaker_overflow: "circuit-breaker-overflow",
     control_plane_unreachable: "control-plane-unreachable",
+    dns_remote_cluster_captured: "dns-remote-cluster-captured",
     grpc_backend_refused: "grpc-backend-refused",
     healthy_bookinfo: "healthy-bookinfo",
+    healthy_bookinfo_captured: "healthy-bookinfo-captured",
     healthy_noisy_app: "healthy-noisy-app",
+    keepalive_race_captured: "keepalive-race-captured",
     no_endpoints_scaled_to_zero: "no-endpoints-scaled-to-zero",
+    packet_loss: "packet-loss",
     rbac_denied: "rbac-denied",
     refused_app_port_mismatch: "refused-app-port-mismatch",
+    reject_network_policy_icmp_captured: "reject-network-policy-icmp-captured",
     route_case_mismatch: "route-case-mismatch",
+    slow_upstream_app_captured: "slow-upstream-app-captured",
+    zero_window_stalled_receiver: "zero-window-stalled-receiver",
 }
 
 #[test]
@@ -57,6 +66,9 @@ fn check(folder: &str) {
     };
     case.check_verdict(expected["verdict"].as_table().unwrap(), &run);
     case.check_counts(expected["counts"].as_table().unwrap());
+    if let Some(packets) = expected.get("packets") {
+        case.check_packets(packets.as_table().unwrap());
+    }
     case.check_references();
     if let Some(cited) = expected.get("cited") {
         case.check_cited(cited.as_array().unwrap());
@@ -170,44 +182,97 @@ impl Case<'_> {
         }
     }
 
-    /// Every reference of every finding points at the start of a line that is there.
+    /// What was captured, in the words of tshark.
+    fn check_packets(&mut self, expected: &Table) {
+        let captures = self.report["captures"].clone();
+        for (name, value) in expected {
+            if let Some(count) = value.as_integer() {
+                let found: Option<i64> = packet_count(name)
+                    .iter()
+                    .map(|pointer| captures.pointer(pointer)?.as_i64())
+                    .sum();
+                self.expect_eq(&format!("packets.{name}"), &found, &Some(count));
+                continue;
+            }
+            let expected: BTreeMap<String, i64> = value.clone().try_into().unwrap();
+            let found: BTreeMap<String, i64> = match name.as_str() {
+                "dns_by_rcode" => {
+                    serde_json::from_value(captures["dns"]["responses_by_rcode"].clone()).unwrap()
+                }
+                // Only ICMP that the case is about: hosts announce and ask on their own.
+                "icmp" => expected
+                    .keys()
+                    .filter_map(|kind| Some((kind.clone(), captures["icmp"].get(kind)?.as_i64()?)))
+                    .collect(),
+                "alerts" => list(&captures, "/tls/alerts")
+                    .iter()
+                    .map(|alert| (text(alert, "/description").to_owned(), alert["count"].as_i64()))
+                    .map(|(name, count)| (name, count.unwrap_or(-1)))
+                    .collect(),
+                _ => BTreeMap::new(),
+            };
+            self.expect_eq(&format!("packets.{name}"), &found, &expected);
+        }
+    }
+
+    /// Every reference of every finding points at the start of a line, or at a packet, that is there.
     fn check_references(&mut self) {
         let report = self.report.clone();
         for (finding, reference) in references(&report) {
-            let line = self.line_at(reference);
-            self.expect(line.is_some(), || {
-                format!("{}: no line at {reference}", text(finding, "/id"))
+            let there = self.line_at(reference).is_some() || frame_exists(&report, reference);
+            self.expect(there, || {
+                format!("{}: no line or packet at {reference}", text(finding, "/id"))
+            });
+        }
+        let frames = list(&report, "/captures/troubles")
+            .iter()
+            .flat_map(|trouble| list(trouble, "/refs"));
+        for reference in frames {
+            self.expect(frame_exists(&report, reference), || {
+                format!("no packet at {reference}")
             });
         }
     }
 
-    /// The first finding cites one of the expected places, and the line there is what was expected.
+    /// The first finding cites one of the expected lines, which holds what was expected, and one of the expected
+    /// packets.
     fn check_cited(&mut self, expected: &[toml::Value]) {
         let report = self.report.clone();
-        let places: Vec<(String, String)> = references(&report)
-            .filter(|(finding, _)| finding["rank"].as_u64() == Some(1))
-            .filter_map(|(_, reference)| {
-                let place = format!("{}:{}", input_path(&report, reference)?, reference["line"]);
-                Some((place, self.line_at(reference)?))
+        let mut lines = BTreeMap::new();
+        let mut frames = Vec::new();
+        for (_, reference) in references(&report).filter(|(finding, _)| finding["rank"] == 1) {
+            let Some(path) = input_path(&report, reference) else {
+                continue;
+            };
+            if let Some(frame) = reference["frame"].as_i64() {
+                frames.push((path, frame));
+            } else if let (Some(number), Some(line)) = (reference["line"].as_i64(), self.line_at(reference)) {
+                lines.insert((path, number), line);
+            }
+        }
+        let cites_line = |wanted: &toml::Value| {
+            let holds = wanted["holds"].as_str().unwrap();
+            let path = wanted["file"].as_str().unwrap();
+            numbers(&wanted["lines"]).any(|number| {
+                lines
+                    .get(&(path, number))
+                    .is_some_and(|line| line.contains(holds))
             })
-            .collect();
-        let is_cited = expected.iter().any(|wanted| {
-            let (file, holds) = (
-                wanted["file"].as_str().unwrap(),
-                wanted["holds"].as_str().unwrap(),
-            );
-            let mut lines = wanted["lines"].as_array().unwrap().iter();
-            lines.any(|line| {
-                let wanted_place = format!("{file}:{line}");
-                places
-                    .iter()
-                    .any(|(place, text)| *place == wanted_place && text.contains(holds))
-            })
-        });
-        self.expect(is_cited, || {
-            let places: Vec<&String> = places.iter().map(|(place, _)| place).collect();
+        };
+        let cites_frame = |wanted: &toml::Value| {
+            let path = wanted["file"].as_str().unwrap();
+            numbers(&wanted["frames"]).any(|frame| frames.contains(&(path, frame)))
+        };
+        let (of_captures, of_logs): (Vec<_>, Vec<_>) =
+            expected.iter().partition(|wanted| wanted.get("frames").is_some());
+        self.expect(of_logs.is_empty() || of_logs.into_iter().any(cites_line), || {
+            let places: Vec<_> = lines.keys().collect();
             format!("none of the first failing rows is cited by the first finding, but {places:?}")
         });
+        self.expect(
+            of_captures.is_empty() || of_captures.into_iter().any(cites_frame),
+            || format!("none of the first packets is cited by the first finding, but {frames:?}"),
+        );
     }
 
     /// The line to which a reference points, if number and offset agree on it.
@@ -224,6 +289,52 @@ impl Case<'_> {
         }
         None
     }
+}
+
+/// Where the report has a count of packets; several are summed.
+fn packet_count(name: &str) -> &'static [&'static str] {
+    match name {
+        "packets" => &["/packets"],
+        "tcp_streams" => &["/streams/tcp"],
+        "refused" => &["/tcp/refused"],
+        "rejected" => &["/tcp/rejected"],
+        "unanswered" => &["/tcp/unanswered_syn"],
+        "resets" => &["/tcp/resets"],
+        "zero_windows" => &["/tcp/zero_windows"],
+        // tshark marks fast and spurious retransmissions as retransmissions too.
+        "retransmissions" => &[
+            "/tcp/retransmissions",
+            "/tcp/fast_retransmissions",
+            "/tcp/spurious_retransmissions",
+        ],
+        "out_of_order" => &["/tcp/out_of_order"],
+        "duplicate_acks" => &["/tcp/duplicate_acks"],
+        "lost_segments" => &["/tcp/lost_segments"],
+        "dns_queries" => &["/dns/queries"],
+        _ => panic!("expect.toml has an unknown key: packets.{name}"),
+    }
+}
+
+/// A reference to a capture's packet, by a number that the capture has.
+fn frame_exists(report: &Value, reference: &Value) -> bool {
+    let input = list(report, "/inputs")
+        .iter()
+        .find(|input| input["id"] == reference["input"]);
+    input.is_some_and(|input| {
+        let frames = 1..=input["records"].as_u64().unwrap_or(0);
+        input["kind"] == "capture"
+            && reference["frame"]
+                .as_u64()
+                .is_some_and(|frame| frames.contains(&frame))
+    })
+}
+
+fn numbers(value: &toml::Value) -> impl Iterator<Item = i64> + '_ {
+    value
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|number| number.as_integer().unwrap())
 }
 
 fn strings(value: &toml::Value) -> Vec<&str> {

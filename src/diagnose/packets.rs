@@ -330,10 +330,14 @@ fn bear_out<'f>(
     seen: &Seen<'f>,
 ) {
     let measured = measured(rule, destination, seen);
-    let key = (rule.cause.clone(), destination.to_owned());
-    if let Some(suspect) = suspects.list.get_mut(&key) {
-        suspect.measured.push(measured);
-        return;
+    for cause in std::iter::once(&rule.cause).chain(&rule.bears_out) {
+        for whom in [destination, "*"] {
+            let key = (cause.clone(), whom.to_owned());
+            if let Some(suspect) = suspects.list.get_mut(&key) {
+                suspect.measured.push(measured);
+                return;
+            }
+        }
     }
     let span = span(seen);
     if rule.alone && hidden_by_other(suspects, facts, destination, span) {

@@ -168,6 +168,9 @@ pub struct PacketRule {
     pub id: String,
     /// The cause.
     pub cause: String,
+    /// Causes that it bears out instead, where rows show one of them: they say more than packets can.
+    #[serde(default)]
+    pub bears_out: Vec<String>,
     /// Classes of connections, one of which it must be.
     pub trouble: Vec<String>,
     /// Alerts, one of which it must be; empty for any.
