@@ -6,6 +6,8 @@
 mod app_agreement;
 /// Inputs that are damaged or hostile: what can be read is reported, the rest is named.
 mod bad_input;
+/// Captures: the same answer however they are read, rotated sets, pipes, damage, selection.
+mod captures;
 /// Captures that others made agree with what tshark says of them, where there are such.
 mod captures_shared;
 /// The recorded incidents of `corpora/`: verdict, counts, references, exit status.
