@@ -77,14 +77,18 @@ fn hop(captures: &CaptureTotals, key: &StreamGroupKey) -> StreamHop {
 
 /// The caller: on the way from a proxy to the application beside it, that is the server's own pod.
 fn source(key: &StreamGroupKey, names: &Names) -> String {
-    let address = if key.client.is_loopback() {
-        key.server.address
-    } else {
-        key.client
-    };
-    names
-        .host(address)
-        .map_or_else(|| address.to_string(), str::to_owned)
+    if !key.client.is_loopback() {
+        let named = names.host(key.client).map(str::to_owned);
+        return named.unwrap_or_else(|| key.client.to_string());
+    }
+    let address = key.server.address;
+    names.host(address).map_or_else(
+        || match names.server(key.server) {
+            Some(service) => format!("the sidecar of {}", address::short_service(&service)),
+            None => address.to_string(),
+        },
+        str::to_owned,
+    )
 }
 
 /// The services that each pod is called as, by port.

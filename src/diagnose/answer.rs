@@ -92,3 +92,20 @@ pub struct ValidFor {
     /// Last.
     pub to: Option<String>,
 }
+
+/// What the figures of a finding count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Unit {
+    /// Requests, as access logs have them.
+    #[default]
+    Requests,
+    /// Connections in captures.
+    Connections,
+    /// Packets with data; failed are those that were sent again.
+    Packets,
+    /// Packets that announced a window of 0.
+    ZeroWindows,
+    /// Questions of DNS.
+    DnsQuestions,
+}

@@ -1,7 +1,7 @@
 //! What a diagnosis says, before it is put into the report's words.
 
 use crate::decode::packet::FrameRef;
-use crate::diagnose::answer::{EvidenceKind, Fix, Missing, Role, Severity, State};
+use crate::diagnose::answer::{EvidenceKind, Fix, Missing, Role, Severity, State, Unit};
 use crate::units::{Place, Timestamp};
 
 /// A piece of evidence.
@@ -74,6 +74,8 @@ pub struct Finding {
     pub end: Option<Timestamp>,
     /// Requests in scope and window.
     pub requests: u64,
+    /// What these are, where not requests.
+    pub unit: Unit,
     /// Of these, failed or denied.
     pub failed: u64,
     /// Added latency, where that is the fault.

@@ -9,7 +9,7 @@ use crate::aggregate::address::{self, ClusterName};
 use crate::aggregate::flags::Outcome;
 use crate::catalog::{FilledFix, FilledLookAlike, Placeholders};
 use crate::correlate::{Call, names::proxy_name};
-use crate::diagnose::answer::{EvidenceKind, Fix, Missing, Role, Severity, ValidFor};
+use crate::diagnose::answer::{EvidenceKind, Fix, Missing, Role, Severity, Unit, ValidFor};
 use crate::units::{Place, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -85,7 +85,7 @@ fn finding(suspect: &Suspect<'_>, suspects: &Suspects<'_>, facts: &Facts<'_>) ->
     let scope = scope(suspect, facts, &all);
     let names = placeholders(suspect, facts, &scope, &all);
     let filled = cause.filled(&names);
-    let (requests, failed) = impact(suspect, facts, &all, start, end);
+    let (requests, failed, unit) = impact(suspect, facts, &all, start, end);
     let role = if suspect.follows.is_some() {
         Role::Consequence
     } else {
@@ -93,7 +93,12 @@ fn finding(suspect: &Suspect<'_>, suspects: &Suspects<'_>, facts: &Facts<'_>) ->
     };
     let confidence = confidence(suspect, count);
     let (ruled_out, open) = look_alikes(suspect, suspects, facts, &filled.look_alikes);
-    let settled_by = filled.overturn.map(|o| Missing {
+    // What a capture would settle is settled where packets were seen.
+    let seen = suspect.measured.iter().any(|measured| measured.name == "packets");
+    let wanted = filled
+        .overturn
+        .filter(|o| !(seen && o.what.starts_with("a capture")));
+    let settled_by = wanted.map(|o| Missing {
         what: o.what,
         why_it_matters: o.why_it_matters,
         command: o.command,
@@ -126,6 +131,7 @@ fn finding(suspect: &Suspect<'_>, suspects: &Suspects<'_>, facts: &Facts<'_>) ->
         end: Some(end),
         requests,
         failed,
+        unit,
         added_latency_ms: suspect.added_latency_ms,
         evidence: evidence(suspect, facts, &own),
         ruled_out,
@@ -290,7 +296,7 @@ fn impact(
     all: &[usize],
     start: Timestamp,
     end: Timestamp,
-) -> (u64, u64) {
+) -> (u64, u64, Unit) {
     let of_lines = suspect.own_calls().next().is_none() && suspect.window.is_none();
     let destinations: BTreeSet<&str> = if suspect.destination == "*" || of_lines {
         facts.calls(all).map(|c| c.destination.as_str()).collect()
@@ -315,8 +321,8 @@ fn impact(
         .sum();
     match suspect.connections {
         // Without rows, connections stand for requests; the evidence says what was counted.
-        Some(connections) if requests == 0 => connections,
-        _ => (requests, failed),
+        Some((all, bad)) if requests == 0 => (all, bad, suspect.unit),
+        _ => (requests, failed, Unit::Requests),
     }
 }
 
@@ -572,8 +578,10 @@ fn look_alikes(
 fn because(facts: &Facts<'_>, cause: &str, destination: &str, rows: u64) -> Option<String> {
     let connections = facts.connections_to(destination);
     let in_captures = facts.rules.absent_in_captures(cause);
+    // What was not read rules nothing out.
+    let captures_only = facts.incident.totals.rows == 0 && facts.connections_to("*") > 0;
     let (absent, in_captures) = (
-        if rows > 0 || connections == 0 {
+        if rows > 0 || (connections == 0 && !captures_only) {
             facts.rules.absent(cause)
         } else {
             Vec::new()

@@ -18,7 +18,7 @@ use crate::aggregate::captures::{StreamClass, StreamHop};
 use crate::aggregate::series::Series;
 use crate::correlate::Connections;
 use crate::decode::packet::FrameRef;
-use crate::diagnose::answer::EvidenceKind;
+use crate::diagnose::answer::{EvidenceKind, Unit};
 use crate::streams::{Protocol, Side};
 use crate::units::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
@@ -145,6 +145,7 @@ fn suspect_names<'f>(suspects: &mut Suspects<'f>, facts: &'f Facts<'f>) {
         let last = failures.iter().filter_map(|(_, q)| q.last).max();
         suspect.window = first.zip(last).map(|span| widened(span, count));
         suspect.connections = Some((count, count));
+        suspect.unit = Unit::DnsQuestions;
         suspect.remark = facts.rows_to(&destination) > 0 || facts.incident.totals.rows > 0;
         suspects.add(suspect);
     }
@@ -292,6 +293,15 @@ fn weigh<'f>(facts: &'f Facts<'f>, groups: Vec<&'f Connections<'f>>) -> Seen<'f>
     Seen { groups, count, of }
 }
 
+/// What is counted of connections of this class.
+fn unit(seen: &Seen<'_>) -> Unit {
+    match seen.groups.first().map(|c| c.key.class) {
+        Some(StreamClass::Lossy { .. }) => Unit::Packets,
+        Some(StreamClass::ZeroWindow { .. }) => Unit::ZeroWindows,
+        _ => Unit::Connections,
+    }
+}
+
 /// Of the requests that got no answer, as many came after idle time as the keep-alive race asks for.
 fn after_idle(facts: &Facts<'_>, seen: &Seen<'_>) -> bool {
     let thresholds = facts.thresholds();
@@ -348,14 +358,46 @@ fn bear_out<'f>(
     suspect.measured.push(measured);
     suspect.window = span.map(|span| widened(span, seen.count));
     suspect.connections = Some((seen.of, seen.count));
+    suspect.unit = unit(seen);
     suspect.pods = seen
         .groups
         .iter()
         .filter_map(|c| c.destination_pod.clone())
         .collect();
     suspect.source = most_seen(seen);
+    if let Some(half) = half_seen(seen) {
+        suspect.confidence *= HALF_SEEN;
+        suspect.measured.push(half);
+    }
     suspect.remark = !rule.alone && rows > 0;
     suspects.add(suspect);
+}
+
+/// What a finding is less sure for, where much of what it rests on was captured in part.
+const HALF_SEEN: f64 = 0.9;
+
+/// Connections of which the capture has one side alone, if they are not few.
+fn half_seen(seen: &Seen<'_>) -> Option<Measured> {
+    const SHARE: f64 = 0.1;
+    let all: u64 = seen.groups.iter().map(|c| c.group.count).sum();
+    // A SYN that nobody answered has one side by its nature.
+    let spoken = seen
+        .groups
+        .iter()
+        .filter(|c| !matches!(c.key.class, StreamClass::Unanswered));
+    let half: u64 = spoken.map(|c| c.group.one_sided).sum();
+    (half > 0 && ratio(half, all) >= SHARE).then(|| Measured {
+        name: "half-seen",
+        kind: EvidenceKind::Statistic,
+        text: format!(
+            "of {half} of these {all} connections the capture has one side only: what the other side sent is not known, \
+             and the confidence is lower for it"
+        ),
+        count: half,
+        strength: 0.2,
+        frames: Vec::new(),
+        places: Vec::new(),
+    })
 }
 
 /// A fault that stopped all traffic makes senders send again too: it is not loss.

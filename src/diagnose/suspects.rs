@@ -7,6 +7,7 @@ use crate::aggregate::flags::Outcome;
 use crate::aggregate::signatures::Hits;
 use crate::aggregate::totals::Group;
 use crate::correlate::Call;
+use crate::diagnose::answer::Unit;
 use crate::units::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -50,6 +51,8 @@ pub struct Suspect<'f> {
     pub remark: bool,
     /// Connections (or packets, questions) in all and affected, where packets and not rows show it.
     pub connections: Option<(u64, u64)>,
+    /// What [`Self::connections`] counts.
+    pub unit: Unit,
     /// The caller, where packets and not rows tell it.
     pub source: Option<String>,
 }
@@ -84,6 +87,7 @@ impl Suspect<'_> {
             window: None,
             remark: false,
             connections: None,
+            unit: Unit::Requests,
             source: None,
         }
     }

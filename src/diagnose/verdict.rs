@@ -116,8 +116,13 @@ fn missing(facts: &Facts<'_>) -> Vec<Missing> {
     } else if facts.incident.totals.rows == 0 {
         list.push(Missing {
             what: "access-log rows".to_owned(),
-            why_it_matters: "no row of an access log was found: latencies and failures cannot be counted"
-                .to_owned(),
+            why_it_matters: if facts.incident.totals.captures.tcp.connections > 0 {
+                "only captures were read: flags and details of rows say which request failed and why its proxy \
+                 gave up"
+            } else {
+                "no row of an access log was found: latencies and failures cannot be counted"
+            }
+            .to_owned(),
             command: "kubectl logs -n <namespace> <pod> -c istio-proxy".to_owned(),
         });
     }

@@ -7,7 +7,7 @@ use crate::report::model::{
     Example, Filters, Finding, Fix, Gap, HistogramBucket, Impact, Input, InputProblem, Latency, LatencyScope,
     Limit, Missing, Next, Ref, RejectedSample, Report, ReporterCounts, Requests, Retries, Role, RuledOut,
     Run, SCHEMA, Scope, Severity, SignatureHits, SlowRequest, State, Step, TimeBucket, TimeQuality, Timeline,
-    Times, Tool, Topology, TopologyEdge, TopologyNode, ValidFor, Verdict, Window,
+    Times, Tool, Topology, TopologyEdge, TopologyNode, Unit, ValidFor, Verdict, Window,
 };
 use crate::units::{InputId, Timestamp};
 
@@ -371,6 +371,7 @@ fn first_finding() -> Finding {
             end: Some(at(3, 28, 55)),
         },
         impact: Impact {
+            unit: Unit::Requests,
             requests: 202_797,
             failed: 18_204,
             share: 18_204.0 / 202_797.0,
@@ -447,7 +448,7 @@ fn other() -> Finding {
         severity: Severity::Warning,
         confidence: 0.61,
         role: Role::Cause,
-        impact: Impact { requests: 205_114, failed: 0, share: 0.0, added_latency_ms: Some(8.3) },
+        impact: Impact { requests: 205_114, failed: 0, share: 0.0, unit: Unit::Requests, added_latency_ms: Some(8.3) },
         evidence: vec![evidence(
             EvidenceKind::Statistic,
             "p99 4 ms before 02:58, 12 ms after; upstream time carries 97 % of it",
@@ -1100,6 +1101,7 @@ pub(crate) fn captured() -> Report {
     report.findings.truncate(1);
     let finding = &mut report.findings[0];
     finding.impact = Impact {
+        unit: Unit::Requests,
         requests: 1_204,
         failed: 211,
         share: 211.0 / 1_204.0,

@@ -3,7 +3,7 @@
 //! Fields may be added, none renamed or removed; what has nothing to say is present and empty. Times are
 //! RFC 3339 UTC, durations end in their unit, shares are 0..1, maps are sorted by key.
 
-pub use crate::diagnose::answer::{EvidenceKind, Fix, Missing, Role, Severity, State, ValidFor};
+pub use crate::diagnose::answer::{EvidenceKind, Fix, Missing, Role, Severity, State, Unit, ValidFor};
 use crate::units::{InputId, Timestamp};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -279,6 +279,8 @@ pub struct Impact {
     pub failed: u64,
     /// failed / requests.
     pub share: f64,
+    /// What was counted: without rows, connections or packets stand for requests.
+    pub unit: Unit,
     /// Added latency of the good ones, null when not measured.
     pub added_latency_ms: Option<f64>,
 }

@@ -62,6 +62,7 @@ fn convert(incident: &Incident<'_>, finding: &diagnose::Finding, rank: u64) -> F
         impact: Impact {
             requests: finding.requests,
             failed: finding.failed,
+            unit: finding.unit,
             share: rounded(diagnose::resets::ratio(finding.failed, finding.requests)),
             added_latency_ms: finding.added_latency_ms.map(f64::round),
         },
@@ -121,6 +122,8 @@ const STEPS: [(&str, &str, &str, &str); 5] = [
 /// The steps with what was found at each.
 pub(super) fn steps(incident: &Incident<'_>, findings: &[diagnose::Finding]) -> Vec<Step> {
     let logs = incident.totals.rows > 0;
+    let packets = incident.totals.captures.tcp.connections > 0;
+    let certificates = incident.totals.captures.tls.certificates.iter().next().is_some();
     STEPS
         .iter()
         .zip(1u8..)
@@ -130,7 +133,11 @@ pub(super) fn steps(incident: &Incident<'_>, findings: &[diagnose::Finding]) -> 
                 .filter(|f| f.step == number)
                 .map(|f| f.id.clone())
                 .collect();
-            let examined = logs && matches!(number, 3 | 4);
+            let examined = match number {
+                3 | 4 => logs || packets,
+                5 => certificates,
+                _ => false,
+            };
             let evidence = if ids.is_empty() {
                 if examined { "clean" } else { "none" }
             } else {

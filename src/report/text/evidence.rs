@@ -80,6 +80,15 @@ pub(super) fn examined(report: &Report, page: &mut Page) {
             "found" => (Role::Warning, "found"),
             _ => (Role::Faint, "no data"),
         };
-        page.labelled((role, mark), COLUMN, Role::Plain, &step.step);
+        let by_packets = step.step == "Sidecar logs" && step.evidence == "clean" && report.requests.rows == 0;
+        let text = if by_packets {
+            format!(
+                "{}: none was read, connections in captures stand for them",
+                step.step
+            )
+        } else {
+            step.step.clone()
+        };
+        page.labelled((role, mark), COLUMN, Role::Plain, &text);
     }
 }

@@ -330,7 +330,8 @@ fn server_name(servers: &[CaptureServer], server: &CaptureServer) -> String {
         .iter()
         .filter(|other| other.point == server.point && other.name == server.name);
     if of_name.count() > 1 {
-        format!("{} ({})", brief(name), server.server)
+        let service = name.split(['.', ':']).next().unwrap_or(name);
+        format!("{service} {}", server.server)
     } else {
         brief(name)
     }

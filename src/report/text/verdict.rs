@@ -5,7 +5,7 @@ use super::lead;
 use super::number::{bytes, counted, decimal, group, share, span};
 use super::page::{Page, Role};
 use super::wrap::{cut_end, width_of, wrap};
-use crate::report::model::{Finding, Impact, Input, Report, Requests, Scope, Severity, State};
+use crate::report::model::{Finding, Impact, Input, Report, Requests, Scope, Severity, State, Unit};
 use crate::units::Timestamp;
 
 /// The kind of inputs whose records are packets.
@@ -160,20 +160,26 @@ fn when(report: &Report, finding: &Finding, clock: Clock) -> String {
 
 /// How much a finding hurt; `denied` counts as hurt only where anything was denied at all.
 pub(super) fn impact(impact: &Impact, requests: &Requests) -> String {
-    let verb = if requests.denied > 0 {
-        "failed or were denied"
-    } else {
-        "failed"
+    let (noun, verb) = match impact.unit {
+        Unit::Requests if requests.denied > 0 => ("request", "failed or were denied"),
+        Unit::Requests => ("request", "failed"),
+        Unit::Connections => ("connection", "failed"),
+        Unit::Packets => ("data packet", "sent again"),
+        Unit::ZeroWindows => ("window of 0", "announced"),
+        Unit::DnsQuestions => ("DNS question", "failed"),
     };
     let text = match (impact.requests, impact.failed) {
+        (_, windows) if impact.unit == Unit::ZeroWindows => {
+            format!("a window of 0 was announced {}", counted(windows, "time"))
+        }
         (0, 0) => "no request of its own".to_owned(),
-        (all, 0) if impact.added_latency_ms.is_some() => counted(all, "request"),
-        (0, failed) => format!("{} {verb}", counted(failed, "request")),
+        (all, 0) if impact.added_latency_ms.is_some() => counted(all, noun),
+        (0, failed) => format!("{} {verb}", counted(failed, noun)),
         (all, failed) => {
             format!(
                 "{} of {} {verb} ({})",
                 group(failed),
-                counted(all, "request"),
+                counted(all, noun),
                 share(failed, all)
             )
         }
