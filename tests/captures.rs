@@ -439,3 +439,111 @@ fn selection_by_pod() {
     assert_eq!(number(&report, "/captures/streams/tcp"), 186);
     assert_eq!(list(&report, "/captures/points").len(), 1);
 }
+
+/// TLS 1.3 hides the alert: the capture alone says that callers reject the certificate, with the log it says why.
+#[test]
+fn tls_1_3_alone_shows_who_rejects_and_not_why() {
+    let input = case_input("cert-expired-tls13");
+    let alone = analyze(&[input.join("productpage-v1.eth0.pcap.gz")]).report();
+    assert_eq!(alone["verdict"]["cause"], "server-cert-rejected");
+    let with_logs = analyze(&[input]).report();
+    assert_eq!(with_logs["verdict"]["cause"], "cert-expired");
+    let confidence = |report: &Value| report["findings"][0]["confidence"].as_f64().unwrap();
+    assert!(confidence(&alone) < confidence(&with_logs));
+    let of_packets = list(&with_logs, "/findings/0/evidence")
+        .iter()
+        .find(|piece| piece["kind"] == "packet")
+        .unwrap();
+    assert_eq!(of_packets["count"], 90, "packets bear out what the log says");
+    assert_eq!(
+        list(&with_logs, "/findings").len(),
+        1,
+        "and are no finding beside it"
+    );
+}
+
+/// Figures of a finding say what they count where there are no rows.
+#[test]
+fn impact_names_its_unit() {
+    for (case, unit, failed) in [
+        ("keepalive-race-captured", "connections", 18),
+        ("dns-remote-cluster-captured", "dns-questions", 5),
+        ("cert-expired-captured", "connections", 789),
+        ("slow-upstream-app-captured", "requests", 0),
+        ("packet-loss", "requests", 0),
+    ] {
+        let report = analyze(&[case_input(case)]).report();
+        let impact = &report["findings"][0]["impact"];
+        assert_eq!(
+            (impact["unit"].as_str(), impact["failed"].as_u64()),
+            (Some(unit), Some(failed)),
+            "{case}"
+        );
+    }
+}
+
+/// Nothing is ruled out by rows where none was read.
+#[test]
+fn look_alikes_are_ruled_out_by_what_was_read() {
+    for case in CASES.into_iter().filter(|case| case.ends_with("-captured")) {
+        let report = analyze(&[case_input(case)]).report();
+        for ruled_out in list(&report, "/findings")
+            .iter()
+            .flat_map(|finding| list(finding, "/ruled_out"))
+        {
+            assert!(
+                !text(ruled_out, "/because").contains(" rows to "),
+                "{case}: {ruled_out}"
+            );
+        }
+    }
+}
+
+/// With the caller's packets alone the alert is still there; what the called side sent is not, and that is said.
+#[test]
+fn one_side_of_connections() {
+    let whole = capture("cert-expired-captured", "ratings-v1.eth0.pcap.gz");
+    let starts = records(&whole);
+    let mut half = whole[..PCAP_HEADER].to_vec();
+    for bounds in starts.windows(2) {
+        let record = &whole[bounds[0]..bounds[1]];
+        let source = RECORD_HEADER + 14 + 12;
+        if record.get(source..source + 4) == Some(&[10, 244, 1, 11]) {
+            half.extend_from_slice(record);
+        }
+    }
+    let whole = Scratch::with("ratings.pcap", whole).report();
+    let half = Scratch::with("ratings.pcap", half).report();
+    assert_eq!(
+        half["verdict"]["cause"], "cert-expired",
+        "{}",
+        half["captures"]["tcp"]
+    );
+    assert!(number(&half, "/captures/honesty/one_sided_streams") > 700);
+    let said = list(&half, "/findings/0/evidence")
+        .iter()
+        .any(|piece| text(piece, "/text").contains("one side only"));
+    assert!(said, "{}", half["findings"][0]["evidence"]);
+    let confidence = |report: &Value| report["findings"][0]["confidence"].as_f64().unwrap();
+    assert!(confidence(&half) < confidence(&whole));
+}
+
+#[test]
+fn inspect_says_what_captures_hold() {
+    let paths = ["slow-upstream-app-captured", "healthy-bookinfo-captured"].map(case_input);
+    let run = postmesh(&["inspect", "--format", "json"], &paths);
+    let report = run.report();
+    assert_eq!(number(&report, "/captures/packets"), 2245);
+    assert_eq!(list(&report, "/captures/points").len(), 3);
+    assert_eq!(report["captures"]["link_types"]["Ethernet"], 2245);
+    let run = postmesh(&["inspect"], &paths);
+    let shown = String::from_utf8(run.stdout).unwrap();
+    for wanted in [
+        "pcapng (",
+        "pcap (",
+        "3 capture points, 2,245 packets",
+        "Ethernet 2,245",
+    ] {
+        assert!(shown.contains(wanted), "{wanted}: {shown}");
+    }
+}

@@ -5,7 +5,7 @@ use super::exit::Status;
 use super::session::Session;
 use super::{analyze, options, warnings};
 use crate::Error;
-use crate::report::model::{Input, Missing, Tool, Window};
+use crate::report::model::{CapturePoint, CaptureStreams, Counts, Input, Missing, Tool, Window};
 use crate::report::{json, text};
 use serde::Serialize;
 
@@ -20,6 +20,17 @@ struct Inspection<'report> {
     window: &'report Window,
     inputs: &'report [Input],
     missing: &'report [Missing],
+    captures: Held<'report>,
+}
+
+/// What captures hold: members of the report's `captures` under their names there.
+#[derive(Serialize)]
+struct Held<'report> {
+    packets: u64,
+    bytes: u64,
+    link_types: &'report Counts,
+    streams: &'report CaptureStreams,
+    points: &'report [CapturePoint],
 }
 
 /// Runs the command.
@@ -39,12 +50,19 @@ pub(super) fn run(args: &InspectArgs, session: &mut Session<'_>) -> Result<Statu
                 window,
                 inputs,
                 missing,
+                captures: Held {
+                    packets: report.captures.packets,
+                    bytes: report.captures.bytes,
+                    link_types: &report.captures.link_types,
+                    streams: &report.captures.streams,
+                    points: &report.captures.points,
+                },
             };
             session.print_with(|out| json::write_document(&document, out))?;
         }
         (Some(Format::Text), _) | (None, false) => {
             let style = session.style(&show.draw);
-            session.print(&text::render_inputs(inputs, missing, window, &style))?;
+            session.print(&text::render_inputs(&report, &style))?;
         }
         (None, true) => {}
     }

@@ -4,12 +4,13 @@ use super::clock::Clock;
 use super::failed::tally;
 use super::next::list_missing;
 use super::number::{bytes, counted, group, per_cent, share, span};
+use super::packets;
 use super::page::{Page, Role};
 use super::place::name_of;
 use super::table::{Cell, Column, Set, Table};
 use super::verdict::read;
 use super::wrap::cut_end;
-use crate::report::model::{Counts, Input, InputProblem, Limit, Missing, Report, Run, Window};
+use crate::report::model::{Counts, Input, InputProblem, Limit, Report, Run};
 
 /// Inputs with something to say that are listed; the rest is counted.
 const LISTED: usize = 20;
@@ -166,7 +167,8 @@ fn run_text(run: &Run) -> String {
 }
 
 /// The table of `postmesh inspect`.
-pub(super) fn inspect(inputs: &[Input], missing: &[Missing], window: &Window, page: &mut Page) {
+pub(super) fn inspect(report: &Report, page: &mut Page) {
+    let (inputs, missing, window) = (&report.inputs, &report.missing, &report.window);
     let clock = Clock::new(window);
     let line = page.line().plain(&read(inputs));
     page.put(line);
@@ -192,6 +194,7 @@ pub(super) fn inspect(inputs: &[Input], missing: &[Missing], window: &Window, pa
         table.row(row(input, clock));
     }
     table.put(page);
+    packets::inspect(report, page);
     for input in inputs
         .iter()
         .filter(|i| !i.problems.is_empty() || i.rejected > 0 || !i.opened)

@@ -25,7 +25,7 @@ mod tests;
 mod verdict;
 mod wrap;
 
-use super::model::{Finding, Input, Missing, Report, State, Window};
+use super::model::{Finding, Report, State};
 use crate::catalog::{Catalog, Signature};
 use page::Page;
 
@@ -68,9 +68,9 @@ pub fn render(report: &Report, style: &TextStyle) -> String {
 }
 
 /// The inputs as a table: what `postmesh inspect` prints.
-pub fn render_inputs(inputs: &[Input], missing: &[Missing], window: &Window, style: &TextStyle) -> String {
+pub fn render_inputs(report: &Report, style: &TextStyle) -> String {
     let mut page = Page::new(*style);
-    inputs::inspect(inputs, missing, window, &mut page);
+    inputs::inspect(report, &mut page);
     page.finish()
 }
 

@@ -47,6 +47,22 @@ pub(super) fn packets(report: &Report, page: &mut Page) {
     honesty(captures, page);
 }
 
+/// What `postmesh inspect` says of captures: where they were taken, and what they hold.
+pub(super) fn inspect(report: &Report, page: &mut Page) {
+    let captures = &report.captures;
+    if captures.points.is_empty() {
+        return;
+    }
+    let points = counted(count(captures.points.len()), "capture point");
+    page.heading(
+        "CAPTURES",
+        &format!("{points}, {}", counted(captures.packets, "packet")),
+    );
+    captured(report, page);
+    tally("link types", &captures.link_types, COLUMN, page);
+    connections(captures, page);
+}
+
 fn count(length: usize) -> u64 {
     u64::try_from(length).unwrap_or(u64::MAX)
 }

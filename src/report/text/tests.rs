@@ -53,10 +53,7 @@ fn without_color(text: &str) -> String {
 }
 
 fn both(report: &Report, style: &TextStyle) -> [String; 2] {
-    [
-        render(report, style),
-        render_inputs(&report.inputs, &report.missing, &report.window, style),
-    ]
+    [render(report, style), render_inputs(report, style)]
 }
 
 #[track_caller]
@@ -117,7 +114,7 @@ fn the_look_of_inspect_and_of_ascii() {
             width,
             ..TextStyle::default()
         };
-        let text = render_inputs(&report.inputs, &report.missing, &report.window, &style);
+        let text = render_inputs(&report, &style);
         insta::assert_snapshot!(format!("inspect-{width}"), text);
     }
     let ascii = TextStyle {
