@@ -460,6 +460,13 @@ fn tls_1_3_alone_shows_who_rejects_and_not_why() {
         1,
         "and are no finding beside it"
     );
+    for ruled_out in list(&with_logs, "/findings/0/ruled_out") {
+        let because = text(ruled_out, "/because");
+        assert!(
+            !because.contains("no alert"),
+            "hidden alerts rule nothing out: {because}"
+        );
+    }
 }
 
 /// Figures of a finding say what they count where there are no rows.

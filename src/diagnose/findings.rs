@@ -13,6 +13,9 @@ use crate::diagnose::answer::{EvidenceKind, Fix, Missing, Role, Severity, Unit, 
 use crate::units::{Place, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// The version that hides alerts after the hellos.
+const TLS_1_3: u16 = 0x0304;
+
 /// References given for a piece of evidence.
 const REFS: usize = 5;
 
@@ -577,7 +580,8 @@ fn look_alikes(
 
 fn because(facts: &Facts<'_>, cause: &str, destination: &str, rows: u64) -> Option<String> {
     let connections = facts.connections_to(destination);
-    let in_captures = facts.rules.absent_in_captures(cause);
+    let alerts_hidden = facts.incident.totals.captures.tls.versions.contains_key(&TLS_1_3);
+    let in_captures = facts.rules.absent_in_captures(cause, alerts_hidden);
     // What was not read rules nothing out.
     let captures_only = facts.incident.totals.rows == 0 && facts.connections_to("*") > 0;
     let (absent, in_captures) = (

@@ -259,9 +259,13 @@ impl Rules {
         toml::from_str(BUILT_IN).map_err(|e| Error::BuiltIn(format!("rules.toml: {e}")))
     }
 
-    /// What is said where no connection in a capture shows a cause.
-    pub fn absent_in_captures(&self, cause: &str) -> Vec<&str> {
-        let connections = self.packet.iter().map(|p| (&p.cause, &p.absent));
+    /// What is said where no connection in a capture shows a cause; of alerts only where they would be seen.
+    pub fn absent_in_captures(&self, cause: &str, alerts_hidden: bool) -> Vec<&str> {
+        let connections = self
+            .packet
+            .iter()
+            .filter(|p| p.alerts.is_empty() || !alerts_hidden)
+            .map(|p| (&p.cause, &p.absent));
         connections
             .chain([(&self.name.cause, &self.name.absent)])
             .filter(|(of, absent)| *of == cause && !absent.is_empty())
