@@ -40,12 +40,16 @@ impl Default for StreamLimits {
             embryonic: 8192,
             held_bytes: MAX_HELD_BYTES,
             held_bytes_of_shard: MAX_HELD_BYTES_OF_SHARD,
-            // Twice the TIME-WAIT of Linux: no sane client uses the port again before.
-            linger_ns: 120_000_000_000,
+            // What still comes of a closed connection are answers to a lost last acknowledgment: a FIN is sent again
+            // after 0.2 s, 0.4 s, ... Longer would keep the state of every short connection of a busy proxy.
+            linger_ns: 10_000_000_000,
             udp_flows: 16_384,
         }
     }
 }
+
+/// Connections of one shard that are remembered when they are over (72 KiB).
+const MAX_PAST: usize = 8192;
 
 /// Takes what a shard has finished.
 pub trait StreamSink {
@@ -153,6 +157,8 @@ pub struct Shard<R> {
     closed: VecDeque<Ticket>,
     sights: Sights,
     latest: Option<(FlowKey, u64, u32)>,
+    /// Hashes of connections that were handed out.
+    past: HashTable<u64>,
     udp: HashTable<u64>,
     dns: Option<Box<DnsPairing>>,
     packets: u64,
@@ -183,6 +189,7 @@ impl<R: Receiver> Shard<R> {
             closed: VecDeque::new(),
             sights: Sights::default(),
             latest: None,
+            past: HashTable::new(),
             udp: HashTable::new(),
             dns: None,
             packets: 0,
@@ -301,6 +308,7 @@ impl<R: Receiver> Shard<R> {
         segment: &TcpSegment,
         sink: &mut impl StreamSink,
     ) -> Option<u32> {
+        let reused_ports = reused_ports || segment.flags.syn() && !segment.flags.ack() && self.is_past(hash);
         if !reused_ports && let Some(embryo) = Embryo::of(key, self.packets, packet, segment) {
             self.insert_embryo(embryo, hash, sink);
             return None;
@@ -407,6 +415,21 @@ impl<R: Receiver> Shard<R> {
         }
     }
 
+    fn is_past(&self, hash: u64) -> bool {
+        self.past.find(hash, |known| *known == hash).is_some()
+    }
+
+    /// Connections that were handed out, so that it can be said of a later one that it uses their ports again. At the
+    /// limit all are forgotten.
+    fn remember_past(&mut self, hash: u64) {
+        if self.past.len() >= MAX_PAST {
+            self.past.clear();
+        }
+        if !self.is_past(hash) {
+            self.past.insert_unique(hash, hash, |known| *known);
+        }
+    }
+
     fn live(&self, ticket: Ticket) -> Option<&Slot<R>> {
         self.streams
             .get(ticket.slot)
@@ -417,7 +440,9 @@ impl<R: Receiver> Shard<R> {
         let Some(key) = self.streams.get(slot).map(|live| live.stream.key) else {
             return;
         };
-        self.forget(Handle::Stream(slot), hash_of(&key));
+        let hash = hash_of(&key);
+        self.forget(Handle::Stream(slot), hash);
+        self.remember_past(hash);
         self.latest = None;
         if let Some(live) = self.streams.remove(slot) {
             self.summary.streams += 1;
