@@ -42,7 +42,7 @@ impl Default for StreamLimits {
             held_bytes_of_shard: MAX_HELD_BYTES_OF_SHARD,
             // What still comes of a closed connection are answers to a lost last acknowledgment: a FIN is sent again
             // after 0.2 s, 0.4 s, ... Longer would keep the state of every short connection of a busy proxy.
-            linger_ns: 10_000_000_000,
+            linger_ns: 5_000_000_000,
             udp_flows: 16_384,
         }
     }
