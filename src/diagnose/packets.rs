@@ -47,7 +47,7 @@ pub fn suspect<'f>(suspects: &mut Suspects<'f>, facts: &'f Facts<'f>) {
                 .push(connections);
         }
         for (destination, groups) in by_destination {
-            let seen = weigh(facts, groups);
+            let seen = weigh(facts, seen_once(groups));
             let idle = rule
                 .after_idle
                 .is_none_or(|wanted| wanted == after_idle(facts, &seen));
@@ -262,6 +262,33 @@ fn about<'c>(rule: &PacketRule, connections: &'c Connections<'_>) -> &'c str {
         StreamClass::ZeroWindow { by: Side::Client } if rule.alone => &connections.source,
         _ => &connections.destination,
     }
+}
+
+/// A connection that was captured at both of its ends counts once: of each pair of parties, where it shows most.
+fn seen_once<'f>(groups: Vec<&'f Connections<'f>>) -> Vec<&'f Connections<'f>> {
+    let mut by_point: BTreeMap<_, BTreeMap<_, u64>> = BTreeMap::new();
+    for connections in &groups {
+        let key = connections.key;
+        let shown = match key.class {
+            StreamClass::Lossy { .. } => sent_again(connections),
+            StreamClass::ZeroWindow { .. } => zero_windows(connections),
+            _ => connections.group.count,
+        };
+        let points = by_point.entry((key.client, key.server)).or_default();
+        *points.entry(key.point).or_default() += shown;
+    }
+    let best = |points: &BTreeMap<_, u64>| {
+        let most = points.iter().max_by(|a, b| a.1.cmp(b.1).then(b.0.cmp(a.0)));
+        most.map(|(point, _)| *point)
+    };
+    let best: BTreeMap<_, _> = by_point
+        .iter()
+        .map(|(parties, points)| (*parties, best(points)))
+        .collect();
+    groups
+        .into_iter()
+        .filter(|c| best.get(&(c.key.client, c.key.server)) == Some(&Some(c.key.point)))
+        .collect()
 }
 
 fn weigh<'f>(facts: &'f Facts<'f>, groups: Vec<&'f Connections<'f>>) -> Seen<'f> {
