@@ -19,7 +19,7 @@ use crate::aggregate::series::Series;
 use crate::correlate::Connections;
 use crate::decode::packet::FrameRef;
 use crate::diagnose::answer::EvidenceKind;
-use crate::streams::{Protocol, Side};
+use crate::streams::{CapturePoint, Protocol, Side};
 use crate::units::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -277,7 +277,7 @@ fn seen_once<'f>(groups: Vec<&'f Connections<'f>>) -> Vec<&'f Connections<'f>> {
         let points = by_point.entry((key.client, key.server)).or_default();
         *points.entry(key.point).or_default() += shown;
     }
-    let best = |points: &BTreeMap<_, u64>| {
+    let best = |points: &BTreeMap<CapturePoint, u64>| {
         let most = points.iter().max_by(|a, b| a.1.cmp(b.1).then(b.0.cmp(a.0)));
         most.map(|(point, _)| *point)
     };
@@ -359,6 +359,7 @@ fn bear_out<'f>(
     let measured = measured(rule, destination, seen);
     let key = (rule.cause.clone(), destination.to_owned());
     if let Some(suspect) = suspects.list.get_mut(&key) {
+        suspect.confidence = suspect.confidence.max(rule.confidence);
         suspect.measured.push(measured);
         return;
     }
@@ -388,14 +389,9 @@ fn hidden_by_other(
     destination: &str,
     span: Option<(Timestamp, Timestamp)>,
 ) -> bool {
-    const STOPS: [&str; 3] = [
-        "upstream-connect-timeout",
-        "network-policy-reject",
-        "listener-bind-failure",
-    ];
     let Some((first, last)) = span else { return false };
     suspects.list.values().any(|other| {
-        STOPS.contains(&other.cause.as_str())
+        facts.rules.stops_traffic.contains(&other.cause)
             && other.destination == destination
             && other
                 .span(facts)

@@ -12,6 +12,8 @@ const BUILT_IN: &str = include_str!("../../data/rules.toml");
 pub struct Rules {
     /// Signatures of lines by which a proxy says that it took in new configuration.
     pub config_applied: Vec<String>,
+    /// Causes that stop traffic to a destination: what is sent again meanwhile is not loss.
+    pub stops_traffic: Vec<String>,
     /// Numbers, each with its source in the file.
     pub thresholds: Thresholds,
     /// What rows show.
@@ -296,7 +298,8 @@ mod tests {
             .chain(rules.line.iter().map(|l| &l.cause))
             .chain(rules.measured.iter().map(|m| &m.cause))
             .chain(rules.packet.iter().map(|p| &p.cause))
-            .chain([&rules.name.cause]);
+            .chain([&rules.name.cause])
+            .chain(&rules.stops_traffic);
         for cause in causes.chain(
             rules
                 .consequence
