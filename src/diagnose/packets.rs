@@ -17,7 +17,7 @@ use crate::aggregate::captures::words::{alert_name, icmp_name, rcode_name, side_
 use crate::aggregate::captures::{StreamClass, StreamHop};
 use crate::aggregate::series::Series;
 use crate::correlate::Connections;
-use crate::decode::packet::FrameRef;
+use crate::decode::packet::{Endpoint, FrameRef};
 use crate::diagnose::answer::EvidenceKind;
 use crate::streams::{CapturePoint, Protocol, Side};
 use crate::units::Timestamp;
@@ -361,6 +361,7 @@ fn bear_out<'f>(
     if let Some(suspect) = suspects.list.get_mut(&key) {
         suspect.confidence = suspect.confidence.max(rule.confidence);
         suspect.measured.push(measured);
+        suspect.servers.extend(servers(seen));
         return;
     }
     let span = span(seen);
@@ -378,8 +379,13 @@ fn bear_out<'f>(
         .filter_map(|c| c.destination_pod.clone())
         .collect();
     suspect.source = most_seen(seen);
+    suspect.servers.extend(servers(seen));
     suspect.remark = !rule.alone && rows > 0;
     suspects.add(suspect);
+}
+
+fn servers<'f>(seen: &'f Seen<'_>) -> impl Iterator<Item = Endpoint> + 'f {
+    seen.groups.iter().map(|c| c.key.server)
 }
 
 /// A fault that stopped all traffic makes senders send again too: it is not loss.

@@ -7,6 +7,7 @@ use crate::aggregate::flags::Outcome;
 use crate::aggregate::signatures::Hits;
 use crate::aggregate::totals::Group;
 use crate::correlate::Call;
+use crate::decode::packet::Endpoint;
 use crate::units::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -52,6 +53,8 @@ pub struct Suspect<'f> {
     pub connections: Option<(u64, u64)>,
     /// The caller, where packets and not rows tell it.
     pub source: Option<String>,
+    /// Servers of the connections that show it.
+    pub servers: BTreeSet<Endpoint>,
 }
 
 /// All suspects, by cause and destination.
@@ -85,6 +88,7 @@ impl Suspect<'_> {
             remark: false,
             connections: None,
             source: None,
+            servers: BTreeSet::new(),
         }
     }
 
@@ -141,6 +145,7 @@ impl Suspect<'_> {
             }
         }
         self.pods.extend(other.pods);
+        self.servers.extend(other.servers);
     }
 }
 
