@@ -93,7 +93,8 @@ fn finding(suspect: &Suspect<'_>, suspects: &Suspects<'_>, facts: &Facts<'_>) ->
     } else {
         Role::Cause
     };
-    let confidence = confidence(suspect, count);
+    let affected = suspect.connections.map_or(0, |(_, affected)| affected);
+    let confidence = confidence(suspect, count.max(affected));
     let (ruled_out, open) = look_alikes(suspect, suspects, facts, &filled.look_alikes);
     let settled_by = filled.overturn.map(|o| Missing {
         what: o.what,

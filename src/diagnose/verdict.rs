@@ -91,12 +91,7 @@ fn missing(facts: &Facts<'_>) -> Vec<Missing> {
         .incident
         .calls
         .iter()
-        .filter(|c| {
-            c.is_source()
-                && c.destination_pod.is_none()
-                && !c.key.host.is_empty()
-                && c.key.cluster.starts_with("outbound|")
-        })
+        .filter(|c| c.is_source() && !c.key.host.is_empty() && c.key.cluster.starts_with("outbound|"))
         .filter(|c| !facts.calls_to(&c.destination).any(|other| !other.is_source()))
         .map(|c| c.destination.as_str())
         .collect();

@@ -242,7 +242,7 @@ fn open(capture: &Capture, source: &Source) -> Result<ByteReader, String> {
     }
 }
 
-fn point_of(index: usize) -> CapturePoint {
+pub(super) fn point_of(index: usize) -> CapturePoint {
     CapturePoint(u32::try_from(index).unwrap_or(u32::MAX))
 }
 
