@@ -380,9 +380,43 @@ fn bear_out<'f>(
         .collect();
     suspect.source = most_seen(seen);
     suspect.servers.extend(servers(seen));
-    suspect.remark = !rule.alone && rows > 0;
+    let explained = explained(suspects, facts, &key, span);
+    suspect.remark = !rule.alone && rows > 0 && explained.is_empty();
     suspects.add(suspect);
+    for other in explained {
+        if let Some(other) = suspects.list.get_mut(&other) {
+            other.follows.get_or_insert_with(|| key.clone());
+        }
+    }
 }
+
+/// Suspects of rows that are this fault as a caller sees it.
+fn explained(
+    suspects: &Suspects<'_>,
+    facts: &Facts<'_>,
+    (cause, destination): &(String, String),
+    span: Option<(Timestamp, Timestamp)>,
+) -> Vec<(String, String)> {
+    let Some((first, last)) = span else {
+        return Vec::new();
+    };
+    let meanwhile = |other: &Suspect<'_>| {
+        let reach = other.span(facts);
+        reach
+            .is_some_and(|(from, to)| from <= last.plus_millis(SLACK_MS) && to.plus_millis(SLACK_MS) >= first)
+    };
+    let rules = facts
+        .rules
+        .shown_by_packets
+        .iter()
+        .filter(|rule| rule.of.contains(cause));
+    let keys = rules.map(|rule| (rule.cause.clone(), destination.clone()));
+    keys.filter(|key| suspects.list.get(key).is_some_and(meanwhile))
+        .collect()
+}
+
+/// Clocks of proxies and of what captures differ a little.
+const SLACK_MS: u64 = 2_000;
 
 fn servers<'f>(seen: &'f Seen<'_>) -> impl Iterator<Item = Endpoint> + 'f {
     seen.groups.iter().map(|c| c.key.server)

@@ -22,6 +22,8 @@ pub struct Rules {
     pub line: Vec<LineRule>,
     /// What connections in captures show.
     pub packet: Vec<PacketRule>,
+    /// What rows say of faults that connections show closer by.
+    pub shown_by_packets: Vec<Consequence>,
     /// What failed names in captures show.
     pub name: NameRule,
     /// Causes that measurements across rows show.
@@ -304,6 +306,7 @@ mod tests {
             rules
                 .consequence
                 .iter()
+                .chain(&rules.shown_by_packets)
                 .flat_map(|c| c.of.iter().chain([&c.cause])),
         ) {
             assert!(catalog.cause(cause).is_some(), "cause {cause}");
