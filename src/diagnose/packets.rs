@@ -342,7 +342,7 @@ fn of_side(connections: &Connections<'_>) -> Option<crate::streams::SideFacts> {
 }
 
 fn sent_again(connections: &Connections<'_>) -> u64 {
-    of_side(connections).map_or(0, |s| s.data_sent_again + s.lost_segments)
+    of_side(connections).map_or(0, |side| side.lost())
 }
 
 fn zero_windows(connections: &Connections<'_>) -> u64 {

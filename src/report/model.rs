@@ -1199,6 +1199,8 @@ pub struct StreamSide {
     pub spurious_retransmissions: u64,
     /// Segments with payload sent again, of the first two sorts.
     pub data_sent_again: u64,
+    /// Segments that the other side says it got twice (D-SACK).
+    pub got_twice: u64,
     /// Segments out of order.
     pub out_of_order: u64,
     /// Acknowledgments that only repeat the last one.

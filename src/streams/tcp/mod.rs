@@ -215,6 +215,9 @@ impl<R: Receiver> Stream<R> {
             },
             self.handshake.first_rtt_ns(),
         );
+        if reports_twice(segment) {
+            self.rare().side(direction ^ 1).got_twice += 1;
+        }
         if signs != Signs::default() {
             self.rare()
                 .tally(direction, signs, segment, packet.payload_wire_bytes, mark);
@@ -489,6 +492,12 @@ fn is_unreachable(message: &IcmpMessage) -> bool {
         (false, 11 | 12) | (true, 1 | 3 | 4) => true,
         _ => false,
     }
+}
+
+/// True for an acknowledgment whose first SACK block lies below what it acknowledges: a D-SACK, RFC 2883 section 4.
+fn reports_twice(segment: &TcpSegment) -> bool {
+    let block = segment.options.first_sack.filter(|_| segment.flags.ack());
+    block.is_some_and(|(_, right)| !sequence::after(right, segment.acknowledgment))
 }
 
 /// Takes what the reassembly passes on of one direction to the receiver, which it makes when there is need of it.

@@ -141,6 +141,7 @@ fn side(facts: &SideFacts) -> StreamSide {
         fast_retransmissions: facts.fast_retransmissions,
         spurious_retransmissions: facts.spurious_retransmissions,
         data_sent_again: facts.data_sent_again,
+        got_twice: facts.got_twice,
         out_of_order: facts.out_of_order,
         duplicate_acks: facts.duplicate_acks,
         lost_segments: facts.lost_segments,
