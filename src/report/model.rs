@@ -1124,7 +1124,7 @@ pub struct StreamTls {
     pub alpn_offered: Vec<String>,
     /// The most telling alert in clear, or null.
     pub alert: Option<StreamAlert>,
-    /// Cipher suite, as four hexadecimal digits.
+    /// Cipher suite by its IANA name, or as four hexadecimal digits.
     pub cipher_suite: Option<String>,
     /// True if the session was resumed, as far as can be seen.
     pub resumed: bool,
