@@ -23,7 +23,7 @@ use crate::matcher::Matcher;
 use crate::options::TimeBound;
 use crate::progress::{NoProgress, Progress};
 use crate::report::build::{Assembly, InputRead};
-use crate::streams::StreamLimits;
+use crate::streams::{CapturePoint, StreamLimits};
 use crate::units::{InputId, Timestamp};
 use crate::{Error, Options, Report, diagnose, report};
 use capture_reader::CaptureReader;
@@ -81,6 +81,7 @@ pub fn analyze_with(options: &Options, progress: &dyn Progress) -> Result<Report
     };
     let (of_captures, capture_reads) = captures::run(capture_run, progress);
     totals.captures = of_captures;
+    totals.captures.pods = pods_of_points(&discovery.sources, &captures);
     for (source, read) in capture_reads {
         if let Some(slot) = reads.get_mut(source) {
             *slot = read;
@@ -314,6 +315,18 @@ fn defer(slot: &mut Slot, source: &Source) {
         let again = source.size_bytes.is_some() && source.open_path != Path::new("-");
         *slot = Slot::Capture((!again).then_some(reader));
     }
+}
+
+/// The pod of each capture point whose path names one.
+fn pods_of_points(sources: &[Source], points: &[Vec<Capture>]) -> BTreeMap<CapturePoint, String> {
+    let mut pods = BTreeMap::new();
+    for (number, captures) in points.iter().enumerate() {
+        let source = captures.first().and_then(|capture| sources.get(capture.source));
+        if let Some(pod) = source.and_then(|source| source.identity.pod.clone()) {
+            pods.insert(captures::point_of(number), pod);
+        }
+    }
+    pods
 }
 
 /// Captures by the point where they were taken: the files of a rotated set together, in order of time.

@@ -6,7 +6,8 @@ use crate::aggregate::class::{GroupKey, Reporter};
 use crate::aggregate::totals::Votes;
 use crate::aggregate::{Merge, Totals, address};
 use crate::decode::packet::{Address, Endpoint};
-use std::collections::BTreeMap;
+use crate::streams::CapturePoint;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The names of an incident.
 #[derive(Clone, Debug, Default)]
@@ -40,6 +41,9 @@ impl Names {
     /// clients call a server, DNS.
     fn name_captured(&mut self, totals: &Totals) {
         let packets = &totals.captures.names;
+        for (ip, pod) in pods_of_captures(totals) {
+            self.pods.entry(ip).or_insert(pod);
+        }
         self.endpoints = called_in_logs(totals);
         let mut hosts: BTreeMap<String, Votes> = BTreeMap::new();
         for (endpoint, votes) in packets.mesh_services.iter() {
@@ -123,6 +127,37 @@ impl Names {
                 .map_or_else(|| unnamed_address(ip), |pod| proxy_name(pod).to_owned()),
         }
     }
+}
+
+/// The addresses of pods in which captures were taken: of each capture, the one that has a part in nearly all of its
+/// connections. A pod's log knows better, and several pods' traffic (a capture on a node) has no such address.
+fn pods_of_captures(totals: &Totals) -> Vec<(String, String)> {
+    let mut parts: BTreeMap<CapturePoint, (u64, BTreeMap<Address, u64>)> = BTreeMap::new();
+    for (key, group) in totals
+        .captures
+        .groups
+        .iter()
+        .filter(|(key, _)| key.class.is_primary())
+    {
+        let (all, of) = parts.entry(key.point).or_default();
+        *all += group.count;
+        for address in BTreeSet::from([key.client, key.server.address]) {
+            *of.entry(address).or_default() += group.count;
+        }
+    }
+    let pods = totals.captures.pods.iter();
+    pods.filter_map(|(point, pod)| {
+        let (all, of) = parts.get(point)?;
+        let mut own = of
+            .iter()
+            .filter(|(address, count)| !address.is_loopback() && **count * 10 >= all * 9);
+        // Two such addresses: a capture of two parties tells not which of them is the pod.
+        match (own.next(), own.next()) {
+            (Some((address, _)), None) => Some((address.to_string(), pod.clone())),
+            _ => None,
+        }
+    })
+    .collect()
 }
 
 fn settled(votes: &Bounded<String, Votes>) -> BTreeMap<String, String> {

@@ -7,11 +7,13 @@ use super::rules::Rule;
 use super::suspects::{Suspect, Suspects};
 use crate::aggregate::address::{self, ClusterName};
 use crate::aggregate::flags::Outcome;
-use crate::catalog::{FilledFix, FilledLookAlike, Placeholders};
+use crate::catalog::{Cause, FilledFix, FilledLookAlike, Placeholders};
 use crate::correlate::{Call, names::proxy_name};
+use crate::decode::packet::Endpoint;
 use crate::diagnose::answer::{EvidenceKind, Fix, Missing, Role, Severity, Unit, ValidFor};
 use crate::units::{Place, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 /// The version that hides alerts after the hellos.
 const TLS_1_3: u16 = 0x0304;
@@ -94,7 +96,8 @@ fn finding(suspect: &Suspect<'_>, suspects: &Suspects<'_>, facts: &Facts<'_>) ->
     } else {
         Role::Cause
     };
-    let confidence = confidence(suspect, count);
+    let affected = suspect.connections.map_or(0, |(_, affected)| affected);
+    let confidence = confidence(suspect, count.max(affected));
     let (ruled_out, open) = look_alikes(suspect, suspects, facts, &filled.look_alikes);
     // What a capture would settle is settled where packets were seen.
     let seen = suspect.measured.iter().any(|measured| measured.name == "packets");
@@ -142,10 +145,38 @@ fn finding(suspect: &Suspect<'_>, suspects: &Suspects<'_>, facts: &Facts<'_>) ->
         checks: filled.checks,
         fixes: filled.fixes.into_iter().map(fix).collect(),
         notes,
-        wireshark: filled.wireshark,
+        wireshark: wireshark(suspect, cause, names, filled.wireshark),
         documented_in: cause.documented_in.clone(),
     })
 }
+
+/// The display filter of the cause, for the servers in the captures: a service's port is not always its pods'.
+fn wireshark(
+    suspect: &Suspect<'_>,
+    cause: &Cause,
+    names: Placeholders,
+    filled: Option<String>,
+) -> Option<String> {
+    let Some(first) = suspect.servers.first() else {
+        return filled;
+    };
+    let of_port = cause.filled(&Placeholders {
+        port: Some(first.port.to_string()),
+        ..names
+    });
+    let address = |server: &Endpoint| match server.address.to_ip() {
+        IpAddr::V4(ip) => format!("ip.addr == {ip}"),
+        IpAddr::V6(ip) => format!("ipv6.addr == {ip}"),
+    };
+    let servers: BTreeSet<String> = suspect.servers.iter().take(SERVERS).map(address).collect();
+    let servers = servers.into_iter().collect::<Vec<_>>().join(" || ");
+    of_port
+        .wireshark
+        .map(|filter| format!("({servers}) && ({filter})"))
+}
+
+/// Servers named in a display filter.
+const SERVERS: usize = 4;
 
 fn fix(fix: FilledFix) -> Fix {
     Fix {

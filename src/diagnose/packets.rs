@@ -17,9 +17,9 @@ use crate::aggregate::captures::words::{alert_name, icmp_name, rcode_name, side_
 use crate::aggregate::captures::{StreamClass, StreamHop};
 use crate::aggregate::series::Series;
 use crate::correlate::Connections;
-use crate::decode::packet::FrameRef;
+use crate::decode::packet::{Endpoint, FrameRef};
 use crate::diagnose::answer::{EvidenceKind, Unit};
-use crate::streams::{Protocol, Side};
+use crate::streams::{CapturePoint, Protocol, Side};
 use crate::units::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -47,7 +47,7 @@ pub fn suspect<'f>(suspects: &mut Suspects<'f>, facts: &'f Facts<'f>) {
                 .push(connections);
         }
         for (destination, groups) in by_destination {
-            let seen = weigh(facts, groups);
+            let seen = weigh(facts, seen_once(groups));
             let idle = rule
                 .after_idle
                 .is_none_or(|wanted| wanted == after_idle(facts, &seen));
@@ -265,6 +265,33 @@ fn about<'c>(rule: &PacketRule, connections: &'c Connections<'_>) -> &'c str {
     }
 }
 
+/// A connection that was captured at both of its ends counts once: of each pair of parties, where it shows most.
+fn seen_once<'f>(groups: Vec<&'f Connections<'f>>) -> Vec<&'f Connections<'f>> {
+    let mut by_point: BTreeMap<_, BTreeMap<_, u64>> = BTreeMap::new();
+    for connections in &groups {
+        let key = connections.key;
+        let shown = match key.class {
+            StreamClass::Lossy { .. } => sent_again(connections),
+            StreamClass::ZeroWindow { .. } => zero_windows(connections),
+            _ => connections.group.count,
+        };
+        let points = by_point.entry((key.client, key.server)).or_default();
+        *points.entry(key.point).or_default() += shown;
+    }
+    let best = |points: &BTreeMap<CapturePoint, u64>| {
+        let most = points.iter().max_by(|a, b| a.1.cmp(b.1).then(b.0.cmp(a.0)));
+        most.map(|(point, _)| *point)
+    };
+    let best: BTreeMap<_, _> = by_point
+        .iter()
+        .map(|(parties, points)| (*parties, best(points)))
+        .collect();
+    groups
+        .into_iter()
+        .filter(|c| best.get(&(c.key.client, c.key.server)) == Some(&Some(c.key.point)))
+        .collect()
+}
+
 fn weigh<'f>(facts: &'f Facts<'f>, groups: Vec<&'f Connections<'f>>) -> Seen<'f> {
     let parties: BTreeSet<_> = groups
         .iter()
@@ -325,7 +352,7 @@ fn of_side(connections: &Connections<'_>) -> Option<crate::streams::SideFacts> {
 }
 
 fn sent_again(connections: &Connections<'_>) -> u64 {
-    of_side(connections).map_or(0, |s| s.data_sent_again + s.lost_segments)
+    of_side(connections).map_or(0, |side| side.lost())
 }
 
 fn zero_windows(connections: &Connections<'_>) -> u64 {
@@ -340,11 +367,16 @@ fn bear_out<'f>(
     seen: &Seen<'f>,
 ) {
     let measured = measured(rule, destination, seen);
+    let key = (rule.cause.clone(), destination.to_owned());
     for cause in std::iter::once(&rule.cause).chain(&rule.bears_out) {
         for whom in [destination, "*"] {
-            let key = (cause.clone(), whom.to_owned());
-            if let Some(suspect) = suspects.list.get_mut(&key) {
+            let shown = (cause.clone(), whom.to_owned());
+            if let Some(suspect) = suspects.list.get_mut(&shown) {
+                if shown == key {
+                    suspect.confidence = suspect.confidence.max(rule.confidence);
+                }
                 suspect.measured.push(measured);
+                suspect.servers.extend(servers(seen));
                 return;
             }
         }
@@ -369,8 +401,47 @@ fn bear_out<'f>(
         suspect.confidence *= HALF_SEEN;
         suspect.measured.push(half);
     }
-    suspect.remark = !rule.alone && rows > 0;
+    suspect.servers.extend(servers(seen));
+    let explained = explained(suspects, facts, &key, span);
+    suspect.remark = !rule.alone && rows > 0 && explained.is_empty();
     suspects.add(suspect);
+    for other in explained {
+        if let Some(other) = suspects.list.get_mut(&other) {
+            other.follows.get_or_insert_with(|| key.clone());
+        }
+    }
+}
+
+/// Suspects of rows that are this fault as a caller sees it.
+fn explained(
+    suspects: &Suspects<'_>,
+    facts: &Facts<'_>,
+    (cause, destination): &(String, String),
+    span: Option<(Timestamp, Timestamp)>,
+) -> Vec<(String, String)> {
+    let Some((first, last)) = span else {
+        return Vec::new();
+    };
+    let meanwhile = |other: &Suspect<'_>| {
+        let reach = other.span(facts);
+        reach
+            .is_some_and(|(from, to)| from <= last.plus_millis(SLACK_MS) && to.plus_millis(SLACK_MS) >= first)
+    };
+    let rules = facts
+        .rules
+        .shown_by_packets
+        .iter()
+        .filter(|rule| rule.of.contains(cause));
+    let keys = rules.map(|rule| (rule.cause.clone(), destination.clone()));
+    keys.filter(|key| suspects.list.get(key).is_some_and(meanwhile))
+        .collect()
+}
+
+/// Clocks of proxies and of what captures differ a little.
+const SLACK_MS: u64 = 2_000;
+
+fn servers<'f>(seen: &'f Seen<'_>) -> impl Iterator<Item = Endpoint> + 'f {
+    seen.groups.iter().map(|c| c.key.server)
 }
 
 /// What a finding is less sure for, where much of what it rests on was captured in part.
@@ -407,14 +478,9 @@ fn hidden_by_other(
     destination: &str,
     span: Option<(Timestamp, Timestamp)>,
 ) -> bool {
-    const STOPS: [&str; 3] = [
-        "upstream-connect-timeout",
-        "network-policy-reject",
-        "listener-bind-failure",
-    ];
     let Some((first, last)) = span else { return false };
     suspects.list.values().any(|other| {
-        STOPS.contains(&other.cause.as_str())
+        facts.rules.stops_traffic.contains(&other.cause)
             && other.destination == destination
             && other
                 .span(facts)

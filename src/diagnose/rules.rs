@@ -12,6 +12,8 @@ const BUILT_IN: &str = include_str!("../../data/rules.toml");
 pub struct Rules {
     /// Signatures of lines by which a proxy says that it took in new configuration.
     pub config_applied: Vec<String>,
+    /// Causes that stop traffic to a destination: what is sent again meanwhile is not loss.
+    pub stops_traffic: Vec<String>,
     /// Numbers, each with its source in the file.
     pub thresholds: Thresholds,
     /// What rows show.
@@ -20,6 +22,8 @@ pub struct Rules {
     pub line: Vec<LineRule>,
     /// What connections in captures show.
     pub packet: Vec<PacketRule>,
+    /// What rows say of faults that connections show closer by.
+    pub shown_by_packets: Vec<Consequence>,
     /// What failed names in captures show.
     pub name: NameRule,
     /// Causes that measurements across rows show.
@@ -303,11 +307,13 @@ mod tests {
             .chain(rules.line.iter().map(|l| &l.cause))
             .chain(rules.measured.iter().map(|m| &m.cause))
             .chain(rules.packet.iter().map(|p| &p.cause))
-            .chain([&rules.name.cause]);
+            .chain([&rules.name.cause])
+            .chain(&rules.stops_traffic);
         for cause in causes.chain(
             rules
                 .consequence
                 .iter()
+                .chain(&rules.shown_by_packets)
                 .flat_map(|c| c.of.iter().chain([&c.cause])),
         ) {
             assert!(catalog.cause(cause).is_some(), "cause {cause}");

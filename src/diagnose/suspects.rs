@@ -7,6 +7,7 @@ use crate::aggregate::flags::Outcome;
 use crate::aggregate::signatures::Hits;
 use crate::aggregate::totals::Group;
 use crate::correlate::Call;
+use crate::decode::packet::Endpoint;
 use crate::diagnose::answer::Unit;
 use crate::units::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
@@ -55,6 +56,8 @@ pub struct Suspect<'f> {
     pub unit: Unit,
     /// The caller, where packets and not rows tell it.
     pub source: Option<String>,
+    /// Servers of the connections that show it.
+    pub servers: BTreeSet<Endpoint>,
 }
 
 /// All suspects, by cause and destination.
@@ -89,6 +92,7 @@ impl Suspect<'_> {
             connections: None,
             unit: Unit::Requests,
             source: None,
+            servers: BTreeSet::new(),
         }
     }
 
@@ -145,6 +149,7 @@ impl Suspect<'_> {
             }
         }
         self.pods.extend(other.pods);
+        self.servers.extend(other.servers);
     }
 }
 

@@ -60,6 +60,10 @@ fn headline(state: State, findings: &[Finding], unexplained: u64, facts: &Facts<
             facts.connections_to("*")
         ),
         (State::NotEnough, _) => format!("Too little to judge: {rows} access-log rows were read"),
+        _ if rows == 0 && facts.incident.totals.captures.tls.client_hellos > 0 => {
+            "Nothing is wrong with the connections in these captures; what was said inside TLS they do not show"
+                .to_owned()
+        }
         _ if rows == 0 => "Nothing is wrong with the connections in these captures".to_owned(),
         _ => {
             let app: u64 = facts
@@ -87,12 +91,7 @@ fn missing(facts: &Facts<'_>) -> Vec<Missing> {
         .incident
         .calls
         .iter()
-        .filter(|c| {
-            c.is_source()
-                && c.destination_pod.is_none()
-                && !c.key.host.is_empty()
-                && c.key.cluster.starts_with("outbound|")
-        })
+        .filter(|c| c.is_source() && !c.key.host.is_empty() && c.key.cluster.starts_with("outbound|"))
         .filter(|c| !facts.calls_to(&c.destination).any(|other| !other.is_source()))
         .map(|c| c.destination.as_str())
         .collect();

@@ -17,7 +17,8 @@ use crate::progress::Progress;
 use crate::report::build::{CaptureRead, InputRead};
 use crate::streams::application::Conversation;
 use crate::streams::{
-    CapturePoint, DnsExchange, SHARDS, Shard, StreamLimits, StreamRecord, StreamSink, shard_of,
+    CapturePoint, DnsExchange, SHARDS, Shard, StreamLimits, StreamRecord, StreamSink, flow_hash,
+    shard_of_hash,
 };
 use crate::units::Timestamp;
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
@@ -241,7 +242,7 @@ fn open(capture: &Capture, source: &Source) -> Result<ByteReader, String> {
     }
 }
 
-fn point_of(index: usize) -> CapturePoint {
+pub(super) fn point_of(index: usize) -> CapturePoint {
     CapturePoint(u32::try_from(index).unwrap_or(u32::MAX))
 }
 
@@ -249,6 +250,8 @@ fn point_of(index: usize) -> CapturePoint {
 struct ShardOwner {
     point: CapturePoint,
     shards: Vec<Option<Shard<Conversation>>>,
+    /// Packets of the present block for each shard, with the hashes of their connections.
+    queues: Vec<Vec<(usize, u64)>>,
     collector: Collecting,
 }
 
@@ -273,18 +276,35 @@ impl ShardOwner {
             shards: (0..SHARDS)
                 .map(|shard| (shard % workers == worker).then(|| Shard::new(point, run.limits)))
                 .collect(),
+            queues: vec![Vec::new(); SHARDS],
             collector: Collecting(run.empty_totals()),
         }
     }
 
+    /// Takes the packets of a block shard by shard, those of a shard in their order: what a shard keeps stays in the
+    /// processor's cache meanwhile.
     fn block(&mut self, block: &PacketBlock) {
-        for packet in &block.packets {
-            let shard = shard_of(self.point, &packet.flow());
-            if let Some(Some(shard)) = self.shards.get_mut(shard) {
+        self.sort(block);
+        for (shard, queue) in self.shards.iter_mut().zip(&mut self.queues) {
+            let Some(shard) = shard else { continue };
+            for (index, hash) in queue.drain(..) {
+                let Some(packet) = block.packets.get(index) else {
+                    continue;
+                };
                 if !matches!(packet.transport, Transport::Tcp(_)) {
                     self.collector.0.packet(self.point, packet);
                 }
-                shard.packet(packet, packet.payload.of(&block.data), &mut self.collector);
+                shard.packet_of(hash, packet, packet.payload.of(&block.data), &mut self.collector);
+            }
+        }
+    }
+
+    fn sort(&mut self, block: &PacketBlock) {
+        for (index, packet) in block.packets.iter().enumerate() {
+            let hash = flow_hash(&packet.flow());
+            let shard = shard_of_hash(self.point, hash);
+            if let (Some(Some(_)), Some(queue)) = (self.shards.get(shard), self.queues.get_mut(shard)) {
+                queue.push((index, hash));
             }
         }
     }

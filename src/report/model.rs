@@ -1126,7 +1126,7 @@ pub struct StreamTls {
     pub alpn_offered: Vec<String>,
     /// The most telling alert in clear, or null.
     pub alert: Option<StreamAlert>,
-    /// Cipher suite, as four hexadecimal digits.
+    /// Cipher suite by its IANA name, or as four hexadecimal digits.
     pub cipher_suite: Option<String>,
     /// True if the session was resumed, as far as can be seen.
     pub resumed: bool,
@@ -1201,6 +1201,8 @@ pub struct StreamSide {
     pub spurious_retransmissions: u64,
     /// Segments with payload sent again, of the first two sorts.
     pub data_sent_again: u64,
+    /// Segments that the other side says it got twice (D-SACK).
+    pub got_twice: u64,
     /// Segments out of order.
     pub out_of_order: u64,
     /// Acknowledgments that only repeat the last one.

@@ -303,6 +303,11 @@ impl Reassembly {
         }
     }
 
+    /// True when all that the side sent was passed on, to its end.
+    pub(super) fn is_told(&self) -> bool {
+        self.end == End::Told
+    }
+
     /// Nothing more will come: what waits is passed on, and what is known to be missing is told.
     pub(super) fn finish(&mut self, budget: &mut Budget, out: &mut impl Output) {
         while let Some(held) = self.front() {

@@ -161,6 +161,8 @@ pub struct SideFacts {
     pub spurious_retransmissions: u64,
     /// Segments with payload among the retransmissions and fast retransmissions: FINs and probes are not lost data.
     pub data_sent_again: u64,
+    /// Segments that the other side says it got twice (D-SACK, RFC 2883): the first one was not lost, only late.
+    pub got_twice: u64,
     /// Arrived out of order.
     pub out_of_order: u64,
     /// Acknowledgments that only repeat the last one.
@@ -181,6 +183,14 @@ pub struct SideFacts {
     pub window_updates: u64,
     /// Bytes missing from the capture for good; those that the snaplen cut off are not among them.
     pub missing_bytes: u64,
+}
+
+impl SideFacts {
+    /// Segments that were lost on the way: sent again and not because the first was only late, or missing before the
+    /// capture point.
+    pub fn lost(&self) -> u64 {
+        self.data_sent_again.saturating_sub(self.got_twice) + self.lost_segments
+    }
 }
 
 /// How a connection ended.

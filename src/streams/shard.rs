@@ -40,12 +40,16 @@ impl Default for StreamLimits {
             embryonic: 8192,
             held_bytes: MAX_HELD_BYTES,
             held_bytes_of_shard: MAX_HELD_BYTES_OF_SHARD,
-            // Twice the TIME-WAIT of Linux: no sane client uses the port again before.
-            linger_ns: 120_000_000_000,
+            // What still comes of a closed connection are answers to a lost last acknowledgment: a FIN is sent again
+            // after 0.2 s, 0.4 s, ... Longer would keep the state of every short connection of a busy proxy.
+            linger_ns: 5_000_000_000,
             udp_flows: 16_384,
         }
     }
 }
+
+/// Connections of one shard that are remembered when they are over (72 KiB).
+const MAX_PAST: usize = 8192;
 
 /// Takes what a shard has finished.
 pub trait StreamSink {
@@ -91,13 +95,19 @@ pub struct LeftOut {
 
 /// Which shard a packet of this connection belongs to. The same for both directions and on every machine.
 pub fn shard_of(point: CapturePoint, flow: &FlowKey) -> usize {
-    let hash = hash_of(flow) ^ u64::from(point.0).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    shard_of_hash(point, flow_hash(flow))
+}
+
+/// The same, from the [`flow_hash`] of the connection.
+pub fn shard_of_hash(point: CapturePoint, hash: u64) -> usize {
+    let hash = hash ^ u64::from(point.0).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     // The high bits: the tables of a shard use the low ones.
     usize::try_from(hash >> 58).unwrap_or(0) % SHARDS
 }
 
 /// Hash of a connection with a fixed seed.
-fn hash_of(flow: &FlowKey) -> u64 {
+#[inline]
+pub fn flow_hash(flow: &FlowKey) -> u64 {
     let mut bytes = [0; 36];
     for (endpoint, place) in [&flow.low, &flow.high]
         .into_iter()
@@ -152,7 +162,9 @@ pub struct Shard<R> {
     open: VecDeque<Ticket>,
     closed: VecDeque<Ticket>,
     sights: Sights,
-    latest: Option<(FlowKey, u64, u32)>,
+    latest: Option<(FlowKey, u32)>,
+    /// Hashes of connections that were handed out.
+    past: HashTable<u64>,
     udp: HashTable<u64>,
     dns: Option<Box<DnsPairing>>,
     packets: u64,
@@ -183,6 +195,7 @@ impl<R: Receiver> Shard<R> {
             closed: VecDeque::new(),
             sights: Sights::default(),
             latest: None,
+            past: HashTable::new(),
             udp: HashTable::new(),
             dns: None,
             packets: 0,
@@ -193,13 +206,18 @@ impl<R: Receiver> Shard<R> {
 
     /// Takes the next packet of this shard, in capture order, with its payload as far as it was captured.
     pub fn packet(&mut self, packet: &Packet, payload: &[u8], sink: &mut impl StreamSink) {
+        self.packet_of(flow_hash(&packet.flow()), packet, payload, sink);
+    }
+
+    /// The same for a packet whose [`flow_hash`] is known.
+    pub fn packet_of(&mut self, hash: u64, packet: &Packet, payload: &[u8], sink: &mut impl StreamSink) {
         self.packets += 1;
         if let Some(time) = packet.time {
             self.now = Some(time.0);
         }
         match &packet.transport {
-            Transport::Tcp(segment) => self.tcp(packet, segment, payload, sink),
-            Transport::Udp => self.udp(packet, payload, sink),
+            Transport::Tcp(segment) => self.tcp(hash, packet, segment, payload, sink),
+            Transport::Udp => self.udp(hash, packet, payload, sink),
             Transport::Icmp(message) => self.icmp(packet, message, sink),
             Transport::Fragment | Transport::Other(_) | Transport::NotIp => self.summary.other_packets += 1,
         }
@@ -227,16 +245,20 @@ impl<R: Receiver> Shard<R> {
         self.summary
     }
 
-    fn tcp(&mut self, packet: &Packet, segment: &TcpSegment, payload: &[u8], sink: &mut impl StreamSink) {
+    fn tcp(
+        &mut self,
+        hash: u64,
+        packet: &Packet,
+        segment: &TcpSegment,
+        payload: &[u8],
+        sink: &mut impl StreamSink,
+    ) {
         self.summary.tcp_packets += 1;
         self.let_go_of_closed(sink);
         let key = FlowKey::of(packet.source, packet.destination);
-        let (hash, slot) = match self.latest {
-            Some((latest, hash, slot)) if latest == key => (hash, Some(slot)),
-            _ => {
-                let hash = hash_of(&key);
-                (hash, self.stream_of(&key, hash, sink))
-            }
+        let slot = match self.latest {
+            Some((latest, slot)) if latest == key => Some(slot),
+            _ => self.stream_of(&key, hash, sink),
         };
         let seen_before = self.sights.seen_before(hash, packet, segment);
         let slot = match slot {
@@ -248,7 +270,7 @@ impl<R: Receiver> Shard<R> {
             None => self.begin(key, hash, false, packet, segment, sink),
         };
         let Some(slot) = slot else { return };
-        self.latest = Some((key, hash, slot));
+        self.latest = Some((key, slot));
         let Some(live) = self.streams.get_mut(slot) else {
             return;
         };
@@ -301,6 +323,7 @@ impl<R: Receiver> Shard<R> {
         segment: &TcpSegment,
         sink: &mut impl StreamSink,
     ) -> Option<u32> {
+        let reused_ports = reused_ports || segment.flags.syn() && !segment.flags.ack() && self.is_past(hash);
         if !reused_ports && let Some(embryo) = Embryo::of(key, self.packets, packet, segment) {
             self.insert_embryo(embryo, hash, sink);
             return None;
@@ -407,6 +430,21 @@ impl<R: Receiver> Shard<R> {
         }
     }
 
+    fn is_past(&self, hash: u64) -> bool {
+        self.past.find(hash, |known| *known == hash).is_some()
+    }
+
+    /// Connections that were handed out, so that it can be said of a later one that it uses their ports again. At the
+    /// limit all are forgotten.
+    fn remember_past(&mut self, hash: u64) {
+        if self.past.len() >= MAX_PAST {
+            self.past.clear();
+        }
+        if !self.is_past(hash) {
+            self.past.insert_unique(hash, hash, |known| *known);
+        }
+    }
+
     fn live(&self, ticket: Ticket) -> Option<&Slot<R>> {
         self.streams
             .get(ticket.slot)
@@ -417,7 +455,9 @@ impl<R: Receiver> Shard<R> {
         let Some(key) = self.streams.get(slot).map(|live| live.stream.key) else {
             return;
         };
-        self.forget(Handle::Stream(slot), hash_of(&key));
+        let hash = flow_hash(&key);
+        self.forget(Handle::Stream(slot), hash);
+        self.remember_past(hash);
         self.latest = None;
         if let Some(live) = self.streams.remove(slot) {
             self.summary.streams += 1;
@@ -437,7 +477,7 @@ impl<R: Receiver> Shard<R> {
         let Some(young) = self.embryos.get(slot).copied() else {
             return;
         };
-        self.forget(Handle::Embryo(slot), hash_of(&young.key));
+        self.forget(Handle::Embryo(slot), flow_hash(&young.key));
         self.embryos.remove(slot);
         let (packet, segment) = (young.packet(), young.segment());
         let mut stream = Stream::<R>::new(young.key, young.serial, false, &packet);
@@ -446,13 +486,12 @@ impl<R: Receiver> Shard<R> {
         sink.stream(stream.record(&mut self.shared, cut_short));
     }
 
-    fn udp(&mut self, packet: &Packet, payload: &[u8], sink: &mut impl StreamSink) {
+    fn udp(&mut self, hash: u64, packet: &Packet, payload: &[u8], sink: &mut impl StreamSink) {
         self.summary.udp_packets += 1;
         let point = self.shared.point;
         self.dns
             .get_or_insert_with(|| Box::new(DnsPairing::new(point)))
             .udp(packet, payload, |exchange| sink.dns(exchange));
-        let hash = hash_of(&FlowKey::of(packet.source, packet.destination));
         if self.udp.find(hash, |known| *known == hash).is_some() {
             return;
         }
@@ -470,7 +509,7 @@ impl<R: Receiver> Shard<R> {
             return;
         };
         let key = FlowKey::of(quoted.source, quoted.destination);
-        let hash = hash_of(&key);
+        let hash = flow_hash(&key);
         let slot = self.stream_of(&key, hash, sink);
         match slot.and_then(|slot| self.streams.get_mut(slot)) {
             Some(live) => live.stream.icmp(packet, message),
@@ -496,7 +535,7 @@ impl<R: Receiver> Shard<R> {
     fn remember(&mut self, handle: Handle, hash: u64) {
         let (embryos, streams) = (&self.embryos, &self.streams);
         self.index.insert_unique(hash, handle, |handle| {
-            key_of(embryos, streams, *handle).map_or(0, |key| hash_of(&key))
+            key_of(embryos, streams, *handle).map_or(0, |key| flow_hash(&key))
         });
     }
 

@@ -298,7 +298,7 @@ pub fn server_errors(record: &StreamRecord) -> u64 {
 fn lost(record: &StreamRecord, side: Side) -> bool {
     let facts = side_of(record, side);
     let receiver_had_room = side_of(record, side.other()).zero_window_packets == 0;
-    receiver_had_room && facts.data_sent_again + facts.lost_segments > 0
+    receiver_had_room && facts.lost() > 0
 }
 
 fn not_opened(record: &StreamRecord) -> Option<StreamClass> {

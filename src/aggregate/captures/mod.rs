@@ -90,6 +90,8 @@ pub struct CaptureTotals {
     pub groups: StreamGroups,
     /// Connections kept whole.
     pub kept: KeptStreams,
+    /// Pods in which captures were taken, where the path of the capture says it.
+    pub pods: BTreeMap<CapturePoint, String>,
     /// Names.
     pub names: PacketNames,
     /// First time of a connection or question.
@@ -114,6 +116,7 @@ impl Default for CaptureTotals {
             series: Series::default(),
             groups: StreamGroups::default(),
             kept: KeptStreams::default(),
+            pods: BTreeMap::new(),
             names: PacketNames::default(),
             first: None,
             last: None,
@@ -335,6 +338,7 @@ impl Merge for CaptureTotals {
         self.series.merge(other.series);
         self.groups.merge(other.groups);
         self.kept.merge(other.kept);
+        self.pods.extend(other.pods);
         self.names.merge(other.names);
         self.first = earliest(self.first, other.first);
         self.last = self.last.max(other.last);

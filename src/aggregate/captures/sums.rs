@@ -49,6 +49,7 @@ pub fn add_side(sum: &mut SideFacts, side: &SideFacts) {
         (&mut sum.retransmissions, side.retransmissions),
         (&mut sum.fast_retransmissions, side.fast_retransmissions),
         (&mut sum.data_sent_again, side.data_sent_again),
+        (&mut sum.got_twice, side.got_twice),
         (&mut sum.spurious_retransmissions, side.spurious_retransmissions),
         (&mut sum.out_of_order, side.out_of_order),
         (&mut sum.duplicate_acks, side.duplicate_acks),

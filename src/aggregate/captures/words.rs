@@ -1,121 +1,64 @@
 //! What numbers and kinds of the protocols are called.
 
 use super::StreamClass;
+use crate::streams::application;
 use crate::streams::{CloseKind, Opening, Protocol, Side};
 
-/// A TLS alert: its number, its name in RFC 8446 section 6 (older ones in RFC 5246 section 7.2), and what it says of
-/// the other side or of the sender.
-const ALERTS: [(u8, &str, &str); 30] = [
-    (0, "close_notify", "the end of the session, as it should be"),
-    (10, "unexpected_message", "a message that does not belong there"),
-    (20, "bad_record_mac", "a record that does not decrypt"),
-    (21, "decryption_failed", "a record that does not decrypt"),
-    (22, "record_overflow", "a record that is too long"),
-    (30, "decompression_failure", "a record that does not decompress"),
-    (
-        40,
-        "handshake_failure",
-        "no version, cipher or certificate that suits both",
-    ),
-    (41, "no_certificate", "it has no certificate to show"),
-    (
-        42,
-        "bad_certificate",
-        "the other's certificate is broken or does not verify",
-    ),
-    (
-        43,
-        "unsupported_certificate",
-        "the other's certificate is of a kind that it does not take",
-    ),
-    (44, "certificate_revoked", "the other's certificate was revoked"),
-    (
-        45,
-        "certificate_expired",
-        "the other's certificate is not valid at this time",
-    ),
+/// What a TLS alert says of the other side or of the sender, by its number (RFC 8446 section 6; older ones in RFC 5246
+/// section 7.2).
+const MEANINGS: [(u8, &str); 30] = [
+    (0, "the end of the session, as it should be"),
+    (10, "a message that does not belong there"),
+    (20, "a record that does not decrypt"),
+    (21, "a record that does not decrypt"),
+    (22, "a record that is too long"),
+    (30, "a record that does not decompress"),
+    (40, "no version, cipher or certificate that suits both"),
+    (41, "it has no certificate to show"),
+    (42, "the other's certificate is broken or does not verify"),
+    (43, "the other's certificate is of a kind that it does not take"),
+    (44, "the other's certificate was revoked"),
+    (45, "the other's certificate is not valid at this time"),
     (
         46,
-        "certificate_unknown",
         "the other's certificate is not acceptable, such as for its name",
     ),
-    (47, "illegal_parameter", "a field of the handshake makes no sense"),
+    (47, "a field of the handshake makes no sense"),
     (
         48,
-        "unknown_ca",
         "the other's certificate is signed by an authority that it does not know",
     ),
-    (
-        49,
-        "access_denied",
-        "the other's certificate is good, and has no access",
-    ),
-    (50, "decode_error", "a message that cannot be decoded"),
-    (
-        51,
-        "decrypt_error",
-        "a signature or key exchange that does not verify",
-    ),
-    (70, "protocol_version", "no version of TLS that both speak"),
-    (
-        71,
-        "insufficient_security",
-        "no cipher that is strong enough for it",
-    ),
-    (80, "internal_error", "a fault of its own, such as a missing key"),
-    (
-        86,
-        "inappropriate_fallback",
-        "the other fell back to an older version needlessly",
-    ),
-    (90, "user_canceled", "the handshake was given up"),
-    (100, "no_renegotiation", "it does not negotiate again"),
-    (
-        109,
-        "missing_extension",
-        "an extension that is mandatory is missing",
-    ),
-    (
-        110,
-        "unsupported_extension",
-        "an extension that was not asked for",
-    ),
-    (112, "unrecognized_name", "it serves no such name"),
-    (
-        113,
-        "bad_certificate_status_response",
-        "the proof of validity that came with the certificate is bad",
-    ),
-    (
-        116,
-        "certificate_required",
-        "the other showed no certificate, and must",
-    ),
-    (
-        120,
-        "no_application_protocol",
-        "no application protocol that both speak",
-    ),
+    (49, "the other's certificate is good, and has no access"),
+    (50, "a message that cannot be decoded"),
+    (51, "a signature or key exchange that does not verify"),
+    (70, "no version of TLS that both speak"),
+    (71, "no cipher that is strong enough for it"),
+    (80, "a fault of its own, such as a missing key"),
+    (86, "the other fell back to an older version needlessly"),
+    (90, "the handshake was given up"),
+    (100, "it does not negotiate again"),
+    (109, "an extension that is mandatory is missing"),
+    (110, "an extension that was not asked for"),
+    (112, "it serves no such name"),
+    (113, "the proof of validity that came with the certificate is bad"),
+    (116, "the other showed no certificate, and must"),
+    (120, "no application protocol that both speak"),
 ];
 
 /// The name of a TLS alert.
 pub fn alert_name(description: u8) -> String {
-    find_alert(description).map_or_else(
-        || format!("alert {description}"),
-        |(_, name, _)| (*name).to_owned(),
-    )
+    match application::alert_name(description) {
+        "unknown" => format!("alert {description}"),
+        name => name.to_owned(),
+    }
 }
 
 /// What a TLS alert means, as said by its sender.
 pub fn alert_meaning(description: u8) -> Option<&'static str> {
-    find_alert(description).map(|(_, _, meaning)| *meaning)
-}
-
-fn find_alert(description: u8) -> Option<&'static (u8, &'static str, &'static str)> {
-    ALERTS
-        .binary_search_by_key(&description, |(number, ..)| *number)
-        .ok()
-        .and_then(|at| ALERTS.get(at))
+    let at = MEANINGS
+        .binary_search_by_key(&description, |(number, _)| *number)
+        .ok()?;
+    MEANINGS.get(at).map(|(_, meaning)| *meaning)
 }
 
 /// The level of a TLS alert.
@@ -129,15 +72,7 @@ pub fn alert_level(level: u8) -> String {
 
 /// A version of TLS or SSL by its number.
 pub fn tls_version(version: u16) -> String {
-    match version {
-        0x0200 => "SSL 2.0".to_owned(),
-        0x0300 => "SSL 3.0".to_owned(),
-        0x0301 => "TLS 1.0".to_owned(),
-        0x0302 => "TLS 1.1".to_owned(),
-        0x0303 => "TLS 1.2".to_owned(),
-        0x0304 => "TLS 1.3".to_owned(),
-        other => format!("0x{other:04x}"),
-    }
+    application::version_name(version).map_or_else(|| format!("0x{version:04x}"), str::to_owned)
 }
 
 /// A response code of DNS (IANA, "DNS RCODEs").
@@ -343,7 +278,7 @@ mod tests {
 
     #[test]
     fn alerts_are_in_order_and_found() {
-        assert!(ALERTS.is_sorted_by_key(|(number, ..)| *number));
+        assert!(MEANINGS.is_sorted_by_key(|(number, _)| *number));
         assert_eq!(alert_name(45), "certificate_expired");
         assert_eq!(alert_name(250), "alert 250");
         assert_eq!(alert_meaning(250), None);

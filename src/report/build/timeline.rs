@@ -188,12 +188,17 @@ fn change_point(incident: &Incident<'_>, finding: &Finding) -> Option<ChangePoin
             failed += rows.failed;
         }
     }
+    let (before, after) = (ratio(failed, all), ratio(finding.failed, finding.requests));
+    let (metric, before, after) = match finding.added_latency_ms {
+        Some(added_ms) if after <= before => ("added_latency_ms", 0.0, added_ms.round()),
+        _ => ("failed_share", before, after),
+    };
     Some(ChangePoint {
         at,
-        metric: "failed_share".to_owned(),
+        metric: metric.to_owned(),
         scope: destination.to_owned(),
-        before: ratio(failed, all),
-        after: ratio(finding.failed, finding.requests),
+        before,
+        after,
     })
 }
 

@@ -447,7 +447,9 @@ impl Talk {
             let (facts, kept, times, left_out) = exchanges.finish();
             application.http = Some(facts);
             application.exchanges = kept;
+            application.exchanges.shrink_to_fit();
             application.response_times = times;
+            application.response_times.shrink_to_fit();
             application.left_out = left_out;
         }
         if let Some(dns) = self.dns {

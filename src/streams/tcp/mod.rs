@@ -43,6 +43,8 @@ pub(super) struct Stream<R> {
     ending: Ending,
     rare: Option<Box<Rare>>,
     receiver: Option<Box<R>>,
+    /// What the bytes said, once both sides were read to their end: it takes a part of what the receiver does.
+    told: Option<Box<Application>>,
 }
 
 /// What connections of a shard share.
@@ -75,6 +77,7 @@ impl<R: Receiver> Stream<R> {
             ending,
             rare: None,
             receiver: None,
+            told: None,
         }
     }
 
@@ -154,6 +157,16 @@ impl<R: Receiver> Stream<R> {
             .segment(segment, by_client, packet.payload_wire_bytes > 0, mark);
         self.bytes(packet, segment, payload, direction, mark, shared);
         self.close(packet, segment, payload, direction, signs, mark);
+        if segment.flags.ack() && self.reassembly.iter().all(Reassembly::is_told) {
+            self.tell();
+        }
+    }
+
+    /// Both sides were read to their end: the receiver is let go of.
+    fn tell(&mut self) {
+        if let Some(receiver) = self.receiver.take() {
+            self.told = Some(Box::new(receiver.finish()));
+        }
     }
 
     /// An ICMP error that quotes this connection.
@@ -202,6 +215,9 @@ impl<R: Receiver> Stream<R> {
             },
             self.handshake.first_rtt_ns(),
         );
+        if reports_twice(segment) {
+            self.rare().side(direction ^ 1).got_twice += 1;
+        }
         if signs != Signs::default() {
             self.rare()
                 .tally(direction, signs, segment, packet.payload_wire_bytes, mark);
@@ -231,7 +247,7 @@ impl<R: Receiver> Stream<R> {
             sequence = sequence.wrapping_add(1);
             self.reassembly[direction].start(sequence);
         }
-        if flags.rst() {
+        if flags.rst() || self.told.is_some() {
             return;
         }
         let (client, point, key) = (self.client(), shared.point, self.key);
@@ -367,10 +383,8 @@ impl<R: Receiver> Stream<R> {
             rare.window_open(0, self.end);
             rare.window_open(1, self.end);
         }
-        let application = self
-            .receiver
-            .take()
-            .map_or_else(Application::default, |receiver| receiver.finish());
+        self.tell();
+        let application = self.told.take().map(|told| *told).unwrap_or_default();
         let opening = self.opening();
         let rare = self.rare.as_deref();
         let facts = |direction: usize| facts::side_facts(&self.sent[direction], rare, direction);
@@ -478,6 +492,12 @@ fn is_unreachable(message: &IcmpMessage) -> bool {
         (false, 11 | 12) | (true, 1 | 3 | 4) => true,
         _ => false,
     }
+}
+
+/// True for an acknowledgment whose first SACK block lies below what it acknowledges: a D-SACK, RFC 2883 section 4.
+fn reports_twice(segment: &TcpSegment) -> bool {
+    let block = segment.options.first_sack.filter(|_| segment.flags.ack());
+    block.is_some_and(|(_, right)| !sequence::after(right, segment.acknowledgment))
 }
 
 /// Takes what the reassembly passes on of one direction to the receiver, which it makes when there is need of it.

@@ -6,19 +6,19 @@ use super::{ContainerKind, MAX_BLOCK_BYTES, Record, Step};
 use crate::decode::packet::Address;
 use crate::decode::packet::summary::Facts;
 use crate::units::Timestamp;
+use pcap_parser::{
+    CB_MAGIC, DCB_MAGIC, EPB_MAGIC, IDB_MAGIC, ISB_MAGIC, NRB_MAGIC, OptionCode, SJE_MAGIC, SPB_MAGIC,
+};
 
 /// Type of a section header block, the same in both byte orders.
 pub(super) const SECTION_HEADER: [u8; 4] = [0x0a, 0x0d, 0x0d, 0x0a];
 
-const INTERFACE_DESCRIPTION: u32 = 1;
+/// The packet block, obsolete: `pcap-parser` has no name for it.
 const OLD_PACKET: u32 = 2;
-const SIMPLE_PACKET: u32 = 3;
-const NAME_RESOLUTION: u32 = 4;
-const INTERFACE_STATISTICS: u32 = 5;
-const ENHANCED_PACKET: u32 = 6;
-const SYSTEMD_JOURNAL: u32 = 9;
-const CUSTOM: u32 = 0x0bad;
-const CUSTOM_NOT_COPIED: u32 = 0x4000_0bad;
+/// Bits of frame check sequence behind each packet, in an interface description.
+const IF_FCSLEN: OptionCode = OptionCode(13);
+/// Packets dropped before this one, in a packet block.
+const EPB_DROPCOUNT: OptionCode = OptionCode(4);
 /// Events of sysdig and Falco, which Wireshark numbers as frames.
 const SYSDIG_EVENTS: [u32; 6] = [0x204, 0x208, 0x216, 0x217, 0x221, 0x222];
 
@@ -88,15 +88,15 @@ impl Pcapng {
         }
         let whole = padded(length);
         match kind {
-            ENHANCED_PACKET => self.enhanced_packet(order, body, whole, facts),
-            SIMPLE_PACKET => self.simple_packet(order, body, whole, facts),
+            EPB_MAGIC => self.enhanced_packet(order, body, whole, facts),
+            SPB_MAGIC => self.simple_packet(order, body, whole, facts),
             OLD_PACKET => self.old_packet(order, body, whole, facts),
             kind if is_other_frame(kind) => Step::Frame(whole as u64),
             _ => {
                 match kind {
-                    INTERFACE_DESCRIPTION => self.interface(order, body, facts),
-                    INTERFACE_STATISTICS => self.statistics(order, body, facts),
-                    NAME_RESOLUTION => names(order, body, facts),
+                    IDB_MAGIC => self.interface(order, body, facts),
+                    ISB_MAGIC => self.statistics(order, body, facts),
+                    NRB_MAGIC => names(order, body, facts),
                     _ => facts.skipped_block(),
                 }
                 Step::Pass(whole as u64)
@@ -105,7 +105,7 @@ impl Pcapng {
     }
 
     fn pass_long(kind: u32, length: u32, facts: &mut Facts) -> Step {
-        let packet = matches!(kind, ENHANCED_PACKET | SIMPLE_PACKET | OLD_PACKET);
+        let packet = matches!(kind, EPB_MAGIC | SPB_MAGIC | OLD_PACKET);
         facts.problem(&format!(
             "a block of type {kind} has {length} bytes, more than the {MAX_BLOCK_BYTES} that are looked into: it is \
              skipped"
@@ -177,11 +177,11 @@ impl Pcapng {
         let mut name = None;
         let tail = body.get(8..).unwrap_or_default();
         each_option(order, tail, |code, value| match (code, value) {
-            (1, comment) => facts.comment(comment),
-            (2, value) => name = Some(value),
-            (9, &[value, ..]) => resolution = TimeResolution::from_option(value),
-            (13, &[bits, ..]) => fcs_bits = bits,
-            (14, value) => {
+            (OptionCode::Comment, comment) => facts.comment(comment),
+            (OptionCode::IfName, value) => name = Some(value),
+            (OptionCode::IfTsresol, &[value, ..]) => resolution = TimeResolution::from_option(value),
+            (IF_FCSLEN, &[bits, ..]) => fcs_bits = bits,
+            (OptionCode::IfTsoffset, value) => {
                 if let Some(seconds) = value.first_chunk() {
                     offset_s = order.u64(*seconds).cast_signed();
                 }
@@ -298,9 +298,9 @@ impl Pcapng {
         let mut dropped = None;
         each_option(order, body.get(12..).unwrap_or_default(), |code, value| {
             match (code, value.first_chunk()) {
-                (1, _) => facts.comment(value),
-                // isb_ifdrop and isb_osdrop, both since the beginning of the capture.
-                (5 | 7, Some(count)) => {
+                (OptionCode::Comment, _) => facts.comment(value),
+                // Both since the beginning of the capture.
+                (OptionCode::IsbIfDrop | OptionCode::IsbOsDrop, Some(count)) => {
                     dropped = Some(order.u64(*count).saturating_add(dropped.unwrap_or(0)));
                 }
                 _ => {}
@@ -321,7 +321,7 @@ impl Interface {
 }
 
 fn is_other_frame(kind: u32) -> bool {
-    matches!(kind, CUSTOM | CUSTOM_NOT_COPIED | SYSTEMD_JOURNAL) || SYSDIG_EVENTS.contains(&kind)
+    matches!(kind, CB_MAGIC | DCB_MAGIC | SJE_MAGIC) || SYSDIG_EVENTS.contains(&kind)
 }
 
 /// Blocks end on four bytes; a length that does not is taken to the next such place.
@@ -355,14 +355,14 @@ fn unknown_interface(id: u32, whole: usize, facts: &mut Facts) -> Step {
 }
 
 /// Calls `each` with code and value of every option; stops at the end mark and at a length that lies.
-fn each_option<'a>(order: ByteOrder, mut bytes: &'a [u8], mut each: impl FnMut(u16, &'a [u8])) {
+fn each_option<'a>(order: ByteOrder, mut bytes: &'a [u8], mut each: impl FnMut(OptionCode, &'a [u8])) {
     while let Some(&[c0, c1, l0, l1]) = bytes.first_chunk::<4>() {
-        let code = order.u16([c0, c1]);
+        let code = OptionCode(order.u16([c0, c1]));
         let length = usize::from(order.u16([l0, l1]));
         let Some(value) = bytes.get(4..).and_then(|rest| rest.get(..length)) else {
             return;
         };
-        if code == 0 {
+        if code == OptionCode::EndOfOpt {
             return;
         }
         each(code, value);
@@ -375,8 +375,8 @@ fn each_option<'a>(order: ByteOrder, mut bytes: &'a [u8], mut each: impl FnMut(u
 #[cold]
 fn packet_options(order: ByteOrder, options: &[u8], listed: Option<usize>, facts: &mut Facts) {
     each_option(order, options, |code, value| match code {
-        1 => facts.comment_of_next_frame(value),
-        4 => {
+        OptionCode::Comment => facts.comment_of_next_frame(value),
+        EPB_DROPCOUNT => {
             if let Some(count) = value.first_chunk() {
                 facts.dropped_before_packet(listed, order.u64(*count));
             }
@@ -387,7 +387,7 @@ fn packet_options(order: ByteOrder, options: &[u8], listed: Option<usize>, facts
 
 fn section_comments(order: ByteOrder, options: &[u8], facts: &mut Facts) {
     each_option(order, options, |code, value| {
-        if code == 1 {
+        if code == OptionCode::Comment {
             facts.comment(value);
         }
     });
@@ -396,7 +396,8 @@ fn section_comments(order: ByteOrder, options: &[u8], facts: &mut Facts) {
 /// Records of a name resolution block: an address, and then names that end in a NUL each.
 fn names(order: ByteOrder, body: &[u8], facts: &mut Facts) {
     each_option(order, body, |code, value| {
-        let (address, names) = match code {
+        // Records are laid out as options are, with kinds of their own.
+        let (address, names) = match code.0 {
             1 => match value.split_first_chunk::<4>() {
                 Some((address, names)) => (Address::v4(*address), names),
                 None => return,

@@ -4,6 +4,7 @@ use super::Layers;
 use super::fragments::{Added, DatagramKey, Piece};
 use super::span::Span;
 use crate::decode::packet::{Address, Endpoint, Packet, Transport};
+use etherparse::{IpAuthHeaderSlice, Ipv6FragmentHeaderSlice, Ipv6RawExtHeaderSlice};
 
 const MORE_FRAGMENTS: u16 = 0x2000;
 
@@ -98,21 +99,25 @@ impl Layers {
             ICMPV6 => self.icmp(true, span, packet),
             4 | 41 => self.ip_in_ip(protocol, span, packet, headers),
             47 => self.gre(span, packet, headers),
-            // Hop-by-hop, routing, destination, mobility, HIP, shim6: next header, and length in 8 bytes.
-            0 | 43 | 60 | 135 | 139 | 140 => match span.bytes {
-                &[next, length, ..] => {
-                    let bytes = usize::from(length).saturating_add(1) << 3;
-                    self.protocol(next, span.skip(bytes), packet, headers);
-                }
-                _ => self.cut(),
+            // Hop-by-hop, routing, destination, mobility, HIP, shim6.
+            0 | 43 | 60 | 135 | 139 | 140 => match Ipv6RawExtHeaderSlice::from_slice(span.bytes) {
+                Ok(head) => self.protocol(
+                    head.next_header().0,
+                    span.skip(head.slice().len()),
+                    packet,
+                    headers,
+                ),
+                Err(_) => self.cut(),
             },
-            // Authentication, RFC 4302: length in 4 bytes.
-            51 => match span.bytes {
-                &[next, length, ..] => {
-                    let bytes = usize::from(length).saturating_add(2) << 2;
-                    self.protocol(next, span.skip(bytes), packet, headers);
-                }
-                _ => self.cut(),
+            // Authentication, RFC 4302.
+            51 => match IpAuthHeaderSlice::from_slice(span.bytes) {
+                Ok(head) => self.protocol(
+                    head.next_header().0,
+                    span.skip(head.slice().len()),
+                    packet,
+                    headers,
+                ),
+                Err(_) => self.cut(),
             },
             44 => self.ipv6_fragment(span, packet, headers),
             _ => {}
@@ -120,22 +125,21 @@ impl Layers {
     }
 
     fn ipv6_fragment(&mut self, span: Span<'_>, packet: &mut Packet, headers: u8) {
-        let Some((head, body)) = span.split::<8>() else {
+        let Ok(head) = Ipv6FragmentHeaderSlice::from_slice(span.bytes) else {
             return self.cut();
         };
+        let body = span.skip(head.slice().len());
         self.summary.fragments.ipv6 = self.summary.fragments.ipv6.saturating_add(1);
-        let field = u16::from_be_bytes([head[2], head[3]]);
         let piece = Piece {
-            protocol: head[0],
-            offset_bytes: u32::from(field & 0xfff8),
-            more: field & 1 == 1,
+            protocol: head.next_header().0,
+            offset_bytes: u32::from(head.fragment_offset().byte_offset()),
+            more: head.more_fragments(),
         };
         // A whole datagram with a fragment header, RFC 6946.
         if piece.offset_bytes == 0 && !piece.more {
             return self.protocol(piece.protocol, body, packet, headers);
         }
-        let identification = u32::from_be_bytes([head[4], head[5], head[6], head[7]]);
-        self.fragment(identification, 44, piece, body, packet, headers);
+        self.fragment(head.identification(), 44, piece, body, packet, headers);
     }
 
     #[cold]

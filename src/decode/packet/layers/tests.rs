@@ -528,7 +528,7 @@ fn icmp_errors_quote_their_connection() {
     assert_eq!(packet.flow(), direct.packet.flow());
     let (found, _) = quoted(&tcp6(), true, 1).unwrap();
     assert_eq!(found.source, endpoint("[fd00::1]:40000"));
-    let behind_extension = [&ipv6(60, &[6, 0, 1, 4, 0, 0, 0, 0])[..], &tcp6()[40..]].concat();
+    let behind_extension = ipv6(60, &[&[6, 0, 1, 4, 0, 0, 0, 0][..], &tcp6()[40..]].concat());
     let (found, _) = quoted(&behind_extension, true, 1).unwrap();
     assert_eq!(
         (found.protocol, found.source.port, found.sequence),

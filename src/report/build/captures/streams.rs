@@ -6,6 +6,7 @@ use crate::aggregate::captures::{StreamClass, StreamHop, words};
 use crate::correlate::{Incident, Names};
 use crate::report::build::figures::as_f64;
 use crate::report::model::{Counts, Stream, StreamAlert, StreamClose, StreamHttp, StreamSide, StreamTls};
+use crate::streams::application::cipher_suite_name;
 use crate::streams::{HttpFacts, SideFacts, StreamRecord, TlsAlert, TlsFacts};
 
 /// All connections in order of their first packet, if they were asked for.
@@ -79,7 +80,9 @@ fn tls(facts: &TlsFacts) -> StreamTls {
         alpn: facts.alpn.clone(),
         alpn_offered: facts.alpn_offered.clone(),
         alert: telling(&facts.alerts).map(alert),
-        cipher_suite: facts.cipher_suite.map(|suite| format!("{suite:04x}")),
+        cipher_suite: facts
+            .cipher_suite
+            .map(|suite| cipher_suite_name(suite).map_or_else(|| format!("{suite:04x}"), str::to_owned)),
         resumed: facts.resumed,
         established: facts.established,
         handshake_ms: facts.handshake_ns.map(ms),
@@ -141,6 +144,7 @@ fn side(facts: &SideFacts) -> StreamSide {
         fast_retransmissions: facts.fast_retransmissions,
         spurious_retransmissions: facts.spurious_retransmissions,
         data_sent_again: facts.data_sent_again,
+        got_twice: facts.got_twice,
         out_of_order: facts.out_of_order,
         duplicate_acks: facts.duplicate_acks,
         lost_segments: facts.lost_segments,
