@@ -86,6 +86,7 @@ fn push(list: &mut Vec<Latency>, kind: &str, named: &Named<'_>) {
             let failed = samples(figures, 1, metric_index);
             let others = samples(figures, 2, metric_index);
             let all = sum([&*others, &*ok, &*failed].into_iter());
+            let (all, ok): (&Samples, &Samples) = (&all, &ok);
             let figure_of = |outcome, samples| {
                 let scope = LatencyScope {
                     kind: kind.to_owned(),
@@ -93,14 +94,14 @@ fn push(list: &mut Vec<Latency>, kind: &str, named: &Named<'_>) {
                 };
                 figure(scope, *reporter, metric, outcome, samples)
             };
-            let of_all = figure_of("all", &all);
+            let of_all = figure_of("all", all);
             // Where no row went wrong, the good ones are all.
             let of_ok = match &of_all {
-                Some(same) if std::ptr::eq(&*all, &*ok) => Some(Latency {
+                Some(same) if std::ptr::eq(all, ok) => Some(Latency {
                     outcome: "ok".to_owned(),
                     ..same.clone()
                 }),
-                _ => figure_of("ok", &ok),
+                _ => figure_of("ok", ok),
             };
             list.extend(
                 [of_all, of_ok, figure_of("failed", &failed)]
