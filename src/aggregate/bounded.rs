@@ -48,7 +48,7 @@ impl<K: Key, V: Merge> Bounded<K, V> {
 
     /// Adds `value` to what `key` has.
     pub fn add(&mut self, key: K, value: V) {
-        if key.key_hash() > self.threshold {
+        if self.is_beyond(&key) {
             self.other.entry(key.lump()).or_default().merge(value);
         } else {
             self.kept.entry(key).or_default().merge(value);
@@ -56,9 +56,14 @@ impl<K: Key, V: Merge> Bounded<K, V> {
         }
     }
 
+    /// True if a key is not kept; as long as all are, none is hashed.
+    fn is_beyond(&self, key: &K) -> bool {
+        self.is_truncated() && key.key_hash() > self.threshold
+    }
+
     /// Changes what `key` has, or what remains of keys that are not kept.
     pub fn change(&mut self, key: K, change: impl FnOnce(&mut V)) {
-        if key.key_hash() > self.threshold {
+        if self.is_beyond(&key) {
             change(self.other.entry(key.lump()).or_default());
         } else {
             change(self.kept.entry(key).or_default());

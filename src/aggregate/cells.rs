@@ -33,6 +33,9 @@ pub const MAX_SAMPLE_BYTES: usize = 12 << 20;
 /// be fetched from memory for each row.
 const PENDING: usize = 64;
 
+/// Rows of a class for which there is room at first.
+const FEW: usize = 8;
+
 /// Rows of one second.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Moment {
@@ -68,6 +71,8 @@ pub struct HotCell {
     pub attempt_seed: u64,
     /// Hash of proxy and upstream host, for connections.
     pub connection_seed: u64,
+    /// See [`Cell::path_seed`].
+    pub path_seed: u64,
     /// True once as many places are kept as wanted.
     full: bool,
     /// True on rows of TCP connections.
@@ -136,6 +141,8 @@ pub struct Cell {
     pub places: Vec<(Place, String)>,
     /// How many places to keep.
     pub keep_places: usize,
+    /// Hash of the authority, which all rows of a class share, and of whether they found an upstream.
+    pub path_seed: u64,
 }
 
 /// A slot of the index: a fingerprint less 16 of its bits, in whose place the number of the cell stands.
@@ -326,6 +333,7 @@ impl HotCell {
             pending: Vec::new(),
             attempt_seed: stable_hash_with(proxy, class.cluster.as_bytes()),
             connection_seed: stable_hash_with(proxy, class.host.as_bytes()),
+            path_seed: cell.path_seed,
             full: false,
             tcp: class.tcp,
             connect_failure: cell.class.connect_failure,
@@ -345,6 +353,9 @@ impl HotCell {
     #[inline]
     fn record(&mut self, at: Option<Timestamp>, duration_ms: Option<u64>, upstream_ms: Option<u64>) {
         let ms = |ms: Option<u64>| ms.map_or(NO_MS, |ms| u32::try_from(ms.min(MAX_MS)).unwrap_or(NO_MS));
+        if self.pending.len() == self.pending.capacity() {
+            self.grow();
+        }
         self.pending.push(Pending {
             at_ns: at.map_or(NO_TIME, |at| at.0),
             duration_ms: ms(duration_ms),
@@ -352,11 +363,21 @@ impl HotCell {
         });
     }
 
+    /// Room for a few rows at first, since many classes have no more, and then for all that wait.
+    #[cold]
+    fn grow(&mut self) {
+        let room = if self.pending.is_empty() { FEW } else { PENDING };
+        self.pending.reserve_exact(room - self.pending.len());
+    }
+
     fn keep_place(&mut self, place: Place, text: String) {
         let cell = &mut self.sums.cell;
         let at = cell.places.partition_point(|(p, _)| *p < place);
-        cell.places.insert(at, (place, text));
-        cell.places.truncate(cell.keep_places);
+        if at < cell.keep_places {
+            cell.places.truncate(cell.keep_places - 1);
+            cell.places.reserve_exact(1);
+            cell.places.insert(at, (place, text));
+        }
         if cell.places.len() >= cell.keep_places {
             self.full = true;
             self.sums.full_at = cell.places.last().map(|(last, _)| *last);
@@ -434,6 +455,7 @@ impl Cell {
             series: Series::default(),
             places: Vec::new(),
             keep_places,
+            path_seed: 0,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::cells::{Cell, Cells, HotCell, MAX_SAMPLE_BYTES};
 use super::class::{Reporter, RowClass};
-use super::fingerprint::{Fingerprint, Lanes};
+use super::fingerprint::{Fingerprint, Lanes, short_hash};
 use super::flags::Outcome;
 use super::inputs::{BlockSummary, InputStats};
 use super::paths::Paths;
@@ -250,9 +250,9 @@ impl<'run> Collector<'run> {
     fn spill_cells(&mut self) {
         let (mut cells, mut tallies) = self.cells.take();
         let mut shared = tallies.take();
-        self.partial.cells.append(&mut cells);
-        self.partial.figures.append(&mut shared.figures);
-        self.partial.hops.append(&mut shared.hops);
+        append(&mut self.partial.cells, &mut cells);
+        append(&mut self.partial.figures, &mut shared.figures);
+        append(&mut self.partial.hops, &mut shared.hops);
     }
 
     /// Adds a line.
@@ -459,6 +459,15 @@ impl<'run> Collector<'run> {
     }
 }
 
+/// Moves all of `more` to the end of `list`, as it is where that is empty.
+fn append<T>(list: &mut Vec<T>, more: &mut Vec<T>) {
+    if list.is_empty() {
+        std::mem::swap(list, more);
+    } else {
+        list.append(more);
+    }
+}
+
 fn new_cell(
     options: &CollectorOptions<'_>,
     origin: &Origin,
@@ -479,7 +488,11 @@ fn new_cell(
     hits.clear();
     options.matcher.access(row, hits);
     let plain = class.key.outcome == Outcome::Ok && hits.is_empty();
-    Cell::new(class, hits.clone(), if plain { 1 } else { options.examples })
+    let keep_places = if plain { 1 } else { options.examples };
+    Cell {
+        path_seed: Paths::seed(row.authority.unwrap_or_default(), row.upstream_host.is_some()),
+        ..Cell::new(class, hits.clone(), keep_places)
+    }
 }
 
 /// The fingerprint of the bytes that decide a row's class: its spans where it has them, else its fields.
@@ -534,12 +547,10 @@ fn follow(
         seconds.count(at.secs(), cell.reporter, duration);
     }
     if let Some(id) = row.request_id {
-        partial
-            .attempts
-            .offer(stable_hash_with(cell.attempt_seed, id), ());
+        partial.attempts.offer(short_hash(cell.attempt_seed, id), ());
     }
     if let (Some(local), Some(start), Some(end)) = (row.upstream_local, row.start, completed) {
-        let hash = stable_hash_with(cell.connection_seed, local);
+        let hash = short_hash(cell.connection_seed, local);
         partial.connections.offer_with(hash, || ConnectionRow {
             start_ns: start.0,
             end_ns: end.0,
@@ -548,7 +559,8 @@ fn follow(
         });
     }
     if let (Some(authority), Some(path)) = (row.authority, row.path) {
-        partial.paths.note(authority, path, row.upstream_host.is_some());
+        let routed = row.upstream_host.is_some();
+        partial.paths.note(cell.path_seed, authority, path, routed);
     }
     if let Some(duration) = row.duration_ms
         && partial.slowest.admits(duration)
@@ -583,8 +595,14 @@ impl Seconds {
             return;
         };
         if open.second != second {
-            self.closed.push(std::mem::take(open));
-            open.second = second;
+            // Seconds have about as many rows as those before them.
+            let next = SecondDurations {
+                second,
+                durations: [0, 1].map(|reporter: usize| {
+                    Vec::with_capacity(open.durations.get(reporter).map_or(0, Vec::len))
+                }),
+            };
+            self.closed.push(std::mem::replace(open, next));
         }
         if let Some(durations) = open.durations.get_mut(reporter as usize) {
             durations.push(Bucket::of(duration_ms));

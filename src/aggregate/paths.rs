@@ -3,6 +3,7 @@
 
 use super::Merge;
 use super::bounded::{Bounded, Key};
+use super::fingerprint::short_hash;
 use super::{stable_hash, stable_hash_with, text};
 use std::collections::BTreeMap;
 
@@ -14,6 +15,12 @@ const SPELLINGS: usize = 8;
 
 /// Slots of the filter of what was seen lately; a power of two.
 const RECENT: usize = 4096;
+
+/// Slots of the filter of how paths began lately; a power of two.
+const RECENT_HEADS: usize = 2048;
+
+/// Bytes by which that filter knows a path.
+const HEAD_BYTES: usize = 16;
 
 /// Longest part of a path that is looked at.
 const PREFIX_BYTES: usize = 96;
@@ -67,33 +74,70 @@ impl Merge for Spellings {
 #[derive(Clone, Debug)]
 pub struct Paths {
     table: Bounded<PathKey, Spellings>,
-    recent: Vec<u64>,
+    recent: Filter,
+    /// Paths that begin like this have a template that was seen: for most rows nothing more is looked at.
+    recent_heads: Filter,
+}
+
+/// Hashes that were seen lately: each is remembered until another one takes its slot.
+#[derive(Clone, Debug, Default)]
+struct Filter(Vec<u64>);
+
+impl Filter {
+    #[inline]
+    fn slot(hash: u64, slots: usize) -> usize {
+        usize::try_from(hash % slots as u64).unwrap_or(0)
+    }
+
+    #[inline]
+    fn has(&self, hash: u64, slots: usize) -> bool {
+        self.0.get(Self::slot(hash, slots)) == Some(&hash)
+    }
+
+    fn put(&mut self, hash: u64, slots: usize) {
+        if self.0.is_empty() {
+            self.0.resize(slots, 0);
+        }
+        if let Some(last) = self.0.get_mut(Self::slot(hash, slots)) {
+            *last = hash;
+        }
+    }
 }
 
 impl Default for Paths {
     fn default() -> Self {
         Self {
             table: Bounded::new(LIMIT),
-            recent: Vec::new(),
+            recent: Filter::default(),
+            recent_heads: Filter::default(),
         }
     }
 }
 
 impl Paths {
-    /// Notes a path.
+    /// What [`Paths::note`] wants to know of an authority.
+    pub fn seed(authority: &[u8], routed: bool) -> u64 {
+        stable_hash_with(u64::from(routed), authority)
+    }
+
+    /// Notes a path; `seed` is [`Paths::seed`] of the other two.
     #[inline]
-    pub fn note(&mut self, authority: &[u8], path: &[u8], routed: bool) {
-        let template = template(path);
-        let hash = stable_hash_with(stable_hash(authority) ^ u64::from(routed), template);
-        if self.recent.is_empty() {
-            self.recent.resize(RECENT, 0);
+    pub fn note(&mut self, seed: u64, authority: &[u8], path: &[u8], routed: bool) {
+        let head = short_hash(seed, path.get(..HEAD_BYTES).unwrap_or(path));
+        if !self.recent_heads.has(head, RECENT_HEADS) {
+            self.note_template(seed, head, authority, path, routed);
         }
-        let slot = usize::try_from(hash % RECENT as u64).unwrap_or(0);
-        if let Some(last) = self.recent.get_mut(slot)
-            && *last != hash
-        {
-            *last = hash;
+    }
+
+    fn note_template(&mut self, seed: u64, head: u64, authority: &[u8], path: &[u8], routed: bool) {
+        let (template, decided_by) = template(path);
+        let hash = short_hash(seed, template);
+        if !self.recent.has(hash, RECENT) {
+            self.recent.put(hash, RECENT);
             self.remember(authority, template, routed);
+        }
+        if decided_by <= HEAD_BYTES || path.len() < HEAD_BYTES {
+            self.recent_heads.put(head, RECENT_HEADS);
         }
     }
 
@@ -124,19 +168,21 @@ impl Paths {
 
 /// The first two segments of a path without its query, ending before a segment that looks like an id (longer
 /// than three bytes with a digit in it): `/api/v1/items/7?x=1` gives `/api/v1`, `/ratings/42` gives `/ratings`.
-pub fn template(path: &[u8]) -> &[u8] {
+/// Told with it: whatever follows this many bytes of the path, it would be the same.
+fn template(path: &[u8]) -> (&[u8], usize) {
+    let up_to = |kept| path.get(..kept).unwrap_or(path);
     let looked_at = path.get(..path.len().min(PREFIX_BYTES)).unwrap_or(path);
     let (mut kept, mut start, mut digits, mut segments) = (0, 1, 0, 0);
     for (at, &byte) in looked_at.iter().enumerate().skip(1) {
         match byte {
             b'/' | b'?' | b'#' => {
                 if looks_like_an_id(at - start, digits) {
-                    return path.get(..kept).unwrap_or(path);
+                    return (up_to(kept), at + 1);
                 }
                 kept = at;
                 segments += 1;
                 if segments == 2 || byte != b'/' {
-                    return path.get(..kept).unwrap_or(path);
+                    return (up_to(kept), at + 1);
                 }
                 (start, digits) = (at + 1, 0);
             }
@@ -148,7 +194,7 @@ pub fn template(path: &[u8]) -> &[u8] {
     if rest > 0 && !looks_like_an_id(rest, digits) {
         kept = looked_at.len();
     }
-    path.get(..kept).unwrap_or(path)
+    (up_to(kept), usize::MAX)
 }
 
 fn looks_like_an_id(length: usize, digits: usize) -> bool {
@@ -158,6 +204,8 @@ fn looks_like_an_id(length: usize, digits: usize) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
+    use std::collections::BTreeSet;
 
     #[test]
     fn templates() {
@@ -171,7 +219,33 @@ mod tests {
             ("/0123/x", ""),
         ];
         for (path, expected) in cases {
-            assert_eq!(text(template(path.as_bytes())), expected, "{path}");
+            assert_eq!(text(template(path.as_bytes()).0), expected, "{path}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_decides_a_template_decides_it(path in "/[a-z0-9/?]{0,40}", more in "[a-z0-9/?]{0,20}") {
+            let (kept, decided_by) = template(path.as_bytes());
+            if let Some(head) = path.get(..decided_by) {
+                let other = format!("{head}{more}");
+                prop_assert_eq!(template(other.as_bytes()), (kept, decided_by));
+            }
+        }
+
+        #[test]
+        fn every_path_is_noted(paths in prop::collection::vec("/[ab1]{0,3}(/[ab1]{0,12}){0,3}", 0..300)) {
+            let mut noted = Paths::default();
+            for path in &paths {
+                noted.note(Paths::seed(b"a", true), b"a", path.as_bytes(), true);
+            }
+            let mut expected: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+            for path in &paths {
+                let spelling = text(template(path.as_bytes()).0);
+                expected.entry(spelling.to_ascii_lowercase()).or_default().insert(spelling);
+            }
+            let found: Vec<&String> = noted.table().iter().map(|(key, _)| &key.folded).collect();
+            prop_assert_eq!(found, expected.keys().collect::<Vec<_>>());
         }
     }
 }

@@ -35,11 +35,22 @@ impl<R: Copy + Ord> Sampled<R> {
     pub fn offer_with(&mut self, hash: u64, row: impl FnOnce() -> R) {
         self.seen += 1;
         if hash <= self.threshold {
+            if self.rows.len() == self.rows.capacity() {
+                self.grow();
+            }
             self.rows.push((hash, row()));
             if self.rows.len() > self.limit {
                 self.shrink();
             }
         }
+    }
+
+    /// Makes room, twice as much at a time and never beyond one row more than the limit.
+    #[cold]
+    fn grow(&mut self) {
+        let held = self.rows.len();
+        let beyond = self.limit.saturating_add(1).saturating_sub(held);
+        self.rows.reserve_exact(held.max(64).min(beyond.max(1)));
     }
 
     #[cold]
@@ -56,7 +67,11 @@ impl<R: Copy + Ord> Sampled<R> {
     }
 
     /// Adds another sample of the same limit.
-    pub fn absorb(&mut self, other: Self) {
+    pub fn absorb(&mut self, mut other: Self) {
+        // The fewer rows move to the more: a first sample is not copied.
+        if self.rows.len() < other.rows.len() {
+            std::mem::swap(&mut self.rows, &mut other.rows);
+        }
         self.seen += other.seen;
         self.threshold = self.threshold.min(other.threshold);
         let threshold = self.threshold;

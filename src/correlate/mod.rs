@@ -82,12 +82,7 @@ impl Hop<'_> {
     /// second, those of all buckets that reach into it.
     pub fn between(&self, from: i64, to: i64) -> HopMoment {
         let mut sum = HopMoment::default();
-        let width_s = self.series.width_s();
-        for (_, moment) in self
-            .series
-            .iter()
-            .filter(|(second, _)| *second <= to && second.saturating_add(width_s) > from)
-        {
+        for moment in self.series.reaching_into(from, to) {
             sum.merge(*moment);
         }
         sum

@@ -6,7 +6,7 @@
 use super::escape::acts;
 use super::model::Report;
 use serde::Serialize;
-use serde_json::ser::{Formatter, PrettyFormatter};
+use serde_json::ser::Formatter;
 use std::io::{self, Write};
 
 /// Writes `report` to `writer`.
@@ -26,7 +26,7 @@ pub fn write_document<T: Serialize>(document: &T, writer: &mut dyn Write) -> io:
         bytes: Vec::with_capacity(GATHERED_BYTES),
         writer,
     };
-    let mut serializer = serde_json::Serializer::with_formatter(&mut gathered, Quiet(PrettyFormatter::new()));
+    let mut serializer = serde_json::Serializer::with_formatter(&mut gathered, Quiet::default());
     document.serialize(&mut serializer)?;
     gathered.bytes.push(b'\n');
     gathered.hand_on()
@@ -73,44 +73,85 @@ impl Write for Gathered<'_> {
     }
 }
 
-/// The pretty layout, with what acts on a terminal escaped.
-struct Quiet(PrettyFormatter<'static>);
+/// The layout of `serde_json`'s pretty formatter (which writes each two blanks of a line's start by themselves), with
+/// what acts on a terminal escaped.
+#[derive(Default)]
+struct Quiet {
+    depth: usize,
+    has_value: bool,
+}
+
+/// A comma, the end of a line and the blanks that deep nesting begins one with.
+const LINE_START: &[u8; 66] = b",\n                                                                ";
+
+impl Quiet {
+    /// Begins a line, after a comma unless it is the first one.
+    #[inline]
+    fn begin_line<W: Write + ?Sized>(&self, writer: &mut W, first: bool) -> io::Result<()> {
+        let (start, mut blanks) = (usize::from(first), self.depth * 2);
+        let end = LINE_START.len().min(2 + blanks);
+        writer.write_all(LINE_START.get(start..end).unwrap_or_default())?;
+        blanks -= end - 2;
+        (0..blanks).try_for_each(|_| writer.write_all(b" "))
+    }
+
+    fn begin<W: Write + ?Sized>(&mut self, writer: &mut W, bracket: &[u8]) -> io::Result<()> {
+        self.depth += 1;
+        self.has_value = false;
+        writer.write_all(bracket)
+    }
+
+    fn end<W: Write + ?Sized>(&mut self, writer: &mut W, bracket: &[u8]) -> io::Result<()> {
+        self.depth = self.depth.saturating_sub(1);
+        if self.has_value {
+            self.begin_line(writer, true)?;
+        }
+        writer.write_all(bracket)
+    }
+}
 
 impl Formatter for Quiet {
     fn begin_array<W: Write + ?Sized>(&mut self, writer: &mut W) -> io::Result<()> {
-        self.0.begin_array(writer)
+        self.begin(writer, b"[")
     }
 
     fn end_array<W: Write + ?Sized>(&mut self, writer: &mut W) -> io::Result<()> {
-        self.0.end_array(writer)
+        self.end(writer, b"]")
     }
 
+    #[inline]
     fn begin_array_value<W: Write + ?Sized>(&mut self, writer: &mut W, first: bool) -> io::Result<()> {
-        self.0.begin_array_value(writer, first)
+        self.begin_line(writer, first)
     }
 
-    fn end_array_value<W: Write + ?Sized>(&mut self, writer: &mut W) -> io::Result<()> {
-        self.0.end_array_value(writer)
+    #[inline]
+    fn end_array_value<W: Write + ?Sized>(&mut self, _: &mut W) -> io::Result<()> {
+        self.has_value = true;
+        Ok(())
     }
 
     fn begin_object<W: Write + ?Sized>(&mut self, writer: &mut W) -> io::Result<()> {
-        self.0.begin_object(writer)
+        self.begin(writer, b"{")
     }
 
     fn end_object<W: Write + ?Sized>(&mut self, writer: &mut W) -> io::Result<()> {
-        self.0.end_object(writer)
+        self.end(writer, b"}")
     }
 
+    #[inline]
     fn begin_object_key<W: Write + ?Sized>(&mut self, writer: &mut W, first: bool) -> io::Result<()> {
-        self.0.begin_object_key(writer, first)
+        self.begin_line(writer, first)
     }
 
+    #[inline]
     fn begin_object_value<W: Write + ?Sized>(&mut self, writer: &mut W) -> io::Result<()> {
-        self.0.begin_object_value(writer)
+        writer.write_all(b": ")
     }
 
-    fn end_object_value<W: Write + ?Sized>(&mut self, writer: &mut W) -> io::Result<()> {
-        self.0.end_object_value(writer)
+    #[inline]
+    fn end_object_value<W: Write + ?Sized>(&mut self, _: &mut W) -> io::Result<()> {
+        self.has_value = true;
+        Ok(())
     }
 
     fn write_string_fragment<W: Write + ?Sized>(&mut self, writer: &mut W, text: &str) -> io::Result<()> {
@@ -175,6 +216,17 @@ mod tests {
             "\"\\u001b[31m \\u009b1m \\u202eabc \\udb40\\udc41 \\u007f ü 😀\"\n"
         );
         assert_eq!(serde_json::from_str::<String>(&text).unwrap(), hostile);
+    }
+
+    #[test]
+    fn the_layout_is_that_of_serde_json() {
+        let mut nested =
+            serde_json::json!({"empty": [], "none": {}, "list": [1, [2.5, {}], {"a": null}], "b": true});
+        for _ in 0..40 {
+            nested = serde_json::json!({"deeper": [nested, 1]});
+        }
+        let expected = serde_json::to_string_pretty(&nested).unwrap();
+        assert_eq!(written(&nested), format!("{expected}\n"));
     }
 
     proptest! {

@@ -5,6 +5,7 @@ use crate::aggregate::samples::{Samples, Slots};
 use crate::aggregate::totals::{Dimension, Figures};
 use crate::correlate::Incident;
 use crate::report::model::{HistogramBucket, Latency, LatencyScope};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 /// Resolution of Envoy's durations.
@@ -44,18 +45,21 @@ pub(super) fn named<'t>(incident: &Incident<'t>, dimension: Dimension) -> Named<
 }
 
 /// Samples of some figures: `outcome` as a row of [`Figures::samples`], `metric` as its column.
-pub(super) fn samples(figures: &[&Figures], outcome: usize, metric: usize) -> Samples {
-    let mut sum = Samples::default();
-    for figures in figures {
-        if let Some(samples) = figures
-            .samples
-            .get(outcome)
-            .and_then(|metrics| metrics.get(metric))
-        {
-            sum.merge_ref(samples);
+pub(super) fn samples<'t>(figures: &[&'t Figures], outcome: usize, metric: usize) -> Cow<'t, Samples> {
+    let of_metric = |figures: &&'t Figures| figures.samples.get(outcome)?.get(metric);
+    sum(figures.iter().filter_map(of_metric))
+}
+
+/// All samples; where they are one name's alone, as most are, nothing is copied.
+fn sum<'t>(all: impl Iterator<Item = &'t Samples>) -> Cow<'t, Samples> {
+    let mut sum: Option<Cow<'_, Samples>> = None;
+    for samples in all.filter(|samples| !samples.is_empty()) {
+        match &mut sum {
+            Some(sum) => sum.to_mut().merge_ref(samples),
+            None => sum = Some(Cow::Borrowed(samples)),
         }
     }
-    sum
+    sum.unwrap_or_default()
 }
 
 /// All latency figures.
@@ -80,16 +84,30 @@ fn push(list: &mut Vec<Latency>, kind: &str, named: &Named<'_>) {
         for (metric_index, metric) in METRICS.into_iter().enumerate() {
             let ok = samples(figures, 0, metric_index);
             let failed = samples(figures, 1, metric_index);
-            let mut all = samples(figures, 2, metric_index);
-            all.merge_ref(&ok);
-            all.merge_ref(&failed);
-            for (outcome, samples) in [("all", &all), ("ok", &ok), ("failed", &failed)] {
+            let others = samples(figures, 2, metric_index);
+            let all = sum([&*others, &*ok, &*failed].into_iter());
+            let (all, ok): (&Samples, &Samples) = (&all, &ok);
+            let figure_of = |outcome, samples| {
                 let scope = LatencyScope {
                     kind: kind.to_owned(),
                     name: name.clone(),
                 };
-                list.extend(figure(scope, *reporter, metric, outcome, samples));
-            }
+                figure(scope, *reporter, metric, outcome, samples)
+            };
+            let of_all = figure_of("all", all);
+            // Where no row went wrong, the good ones are all.
+            let of_ok = match &of_all {
+                Some(same) if std::ptr::eq(all, ok) => Some(Latency {
+                    outcome: "ok".to_owned(),
+                    ..same.clone()
+                }),
+                _ => figure_of("ok", ok),
+            };
+            list.extend(
+                [of_all, of_ok, figure_of("failed", &failed)]
+                    .into_iter()
+                    .flatten(),
+            );
         }
     }
 }
