@@ -2,6 +2,7 @@
 
 use super::finding::{Evidence, Finding, RuledOut, Scope};
 use super::measure::{Facts, Measured, first_places, rows_between, some};
+use super::packets;
 use super::resets::ratio;
 use super::rules::Rule;
 use super::suspects::{Suspect, Suspects};
@@ -612,7 +613,6 @@ fn look_alikes(
 fn because(facts: &Facts<'_>, cause: &str, destination: &str, rows: u64) -> Option<String> {
     let connections = facts.connections_to(destination);
     let alerts_hidden = facts.incident.totals.captures.tls.versions.contains_key(&TLS_1_3);
-    let in_captures = facts.rules.absent_in_captures(cause, alerts_hidden);
     // What was not read rules nothing out.
     let captures_only = facts.incident.totals.rows == 0 && facts.connections_to("*") > 0;
     let (absent, in_captures) = (
@@ -621,7 +621,11 @@ fn because(facts: &Facts<'_>, cause: &str, destination: &str, rows: u64) -> Opti
         } else {
             Vec::new()
         },
-        if connections > 0 { in_captures } else { Vec::new() },
+        if connections > 0 {
+            packets::absent(facts, cause, destination, alerts_hidden)?
+        } else {
+            Vec::new()
+        },
     );
     let said = |absent: &[&str]| absent.iter().take(2).copied().collect::<Vec<_>>().join("; ");
     let text = said(&absent).replace("{proxies}", &facts.proxies.to_string());

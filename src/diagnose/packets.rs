@@ -212,6 +212,34 @@ fn answer_name(rcode: Option<u8>) -> String {
     rcode.map_or_else(|| "no answer".to_owned(), rcode_name)
 }
 
+/// What is said of a cause of which captures show nothing at a destination (`*` for all); of alerts only where they
+/// would be seen. `None` where they show something after all, though too little to accuse.
+pub fn absent<'r>(
+    facts: &'r Facts<'_>,
+    cause: &str,
+    destination: &str,
+    alerts_hidden: bool,
+) -> Option<Vec<&'r str>> {
+    let mut said = Vec::new();
+    let rules = facts.rules.packet.iter();
+    for rule in rules.filter(|rule| rule.cause == cause && (rule.alerts.is_empty() || !alerts_hidden)) {
+        let mut connections = facts.incident.connections.iter();
+        let shown =
+            connections.any(|c| (destination == "*" || c.destination == destination) && fits(rule, c));
+        let text = if shown {
+            rule.otherwise.as_deref()?
+        } else {
+            &rule.absent
+        };
+        said.push(text);
+    }
+    if facts.rules.name.cause == cause {
+        said.push(&facts.rules.name.absent);
+    }
+    said.retain(|text| !text.is_empty());
+    Some(said)
+}
+
 fn fits(rule: &PacketRule, connections: &Connections<'_>) -> bool {
     let class = connections.key.class;
     let spoken = |wanted: &Option<String>, spoke: Protocol| {

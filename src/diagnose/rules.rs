@@ -208,6 +208,8 @@ pub struct PacketRule {
     pub says: String,
     /// What is said when there is none; empty to say nothing.
     pub absent: String,
+    /// What is said when there are such connections, and `after_idle` is not as it is for this cause.
+    pub otherwise: Option<String>,
 }
 
 /// Names that did not resolve, as captures show them.
@@ -261,20 +263,6 @@ impl Rules {
     /// [`Error::BuiltIn`] if they cannot be read.
     pub fn built_in() -> Result<Self, Error> {
         toml::from_str(BUILT_IN).map_err(|e| Error::BuiltIn(format!("rules.toml: {e}")))
-    }
-
-    /// What is said where no connection in a capture shows a cause; of alerts only where they would be seen.
-    pub fn absent_in_captures(&self, cause: &str, alerts_hidden: bool) -> Vec<&str> {
-        let connections = self
-            .packet
-            .iter()
-            .filter(|p| p.alerts.is_empty() || !alerts_hidden)
-            .map(|p| (&p.cause, &p.absent));
-        connections
-            .chain([(&self.name.cause, &self.name.absent)])
-            .filter(|(of, absent)| *of == cause && !absent.is_empty())
-            .map(|(_, absent)| absent.as_str())
-            .collect()
     }
 
     /// What is said where nothing in logs shows a cause; empty for a cause that leaves no trace there.
