@@ -700,3 +700,23 @@ proptest! {
         prop_assert_eq!(read.len(), bytes.len());
     }
 }
+
+/// Found by fuzzing: an `ICMPv6` error inside of tunnels quotes an IPv6 packet whose extension headers run beyond its end.
+#[test]
+fn a_quoted_packet_whose_extension_headers_are_cut() {
+    let mut quote = vec![0x60, 0, 0, 0, 0, 60, 0, 61];
+    quote.extend([0; 32]);
+    for (next, length) in [(60, 0), (48, 0), (60, 4), (60, 255)] {
+        let mut bytes = quote.clone();
+        bytes[6] = 60;
+        bytes.extend([next, length, 1, 4, 0, 0, 0, 0, 60, 0, 1, 4]);
+        for cut in 40..=bytes.len() {
+            let body = [&[1, 0, 0, 0, 0, 0, 0, 0][..], &bytes[..cut]].concat();
+            let (read, _) = decode_frame(101, &ipv6(58, &body));
+            let Transport::Icmp(message) = read.packet.transport else {
+                panic!("{:?}", read.packet.transport);
+            };
+            assert!(message.quoted.is_some(), "{next} {length} {cut}");
+        }
+    }
+}
