@@ -3,6 +3,7 @@
 //! holds are sums.
 
 use super::class::{Reporter, RowClass};
+use super::bounded::Key;
 use super::fingerprint::Fingerprint;
 use super::flags::Outcome;
 use super::samples::{MAX_MS, Samples};
@@ -96,6 +97,8 @@ pub struct Sums {
     pub cell: Cell,
     /// Hash of reporter and destination.
     pub scope_hash: u64,
+    /// Hash of the rows' group.
+    pub group_hash: u64,
     units: Units,
     /// See [`Cell::is_plain`].
     plain: bool,
@@ -342,6 +345,7 @@ impl HotCell {
             reporter: class.reporter,
             sums: Box::new(Sums {
                 scope_hash: super::collector::scope_hash(class.reporter, &class.destination),
+                group_hash: class.key_hash(),
                 units,
                 plain: cell.is_plain(),
                 full_at: None,

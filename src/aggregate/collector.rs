@@ -2,8 +2,9 @@
 
 use super::cells::{Cell, Cells, HotCell, MAX_SAMPLE_BYTES};
 use super::class::{Reporter, RowClass};
-use super::fingerprint::{Fingerprint, Lanes, short_hash};
+use super::fingerprint::{Fingerprint, Lanes, mixed, short_hash};
 use super::flags::Outcome;
+use super::followed::{self, Followed};
 use super::inputs::{BlockSummary, InputStats};
 use super::paths::Paths;
 use super::sampled::Sampled;
@@ -115,6 +116,8 @@ pub struct Partial {
     pub attempts: Sampled<()>,
     /// Rows by hash of proxy, host and local address.
     pub connections: Sampled<ConnectionRow>,
+    /// Rows that are followed one by one.
+    pub followed: Followed,
     /// Paths.
     pub paths: Paths,
     /// Slowest requests.
@@ -134,6 +137,7 @@ impl Default for Partial {
             seconds: Vec::new(),
             attempts: Sampled::new(MAX_ATTEMPTS),
             connections: Sampled::new(MAX_CONNECTION_ROWS),
+            followed: Followed::default(),
             paths: Paths::default(),
             slowest: Slowest::default(),
             inputs: BTreeMap::new(),
@@ -353,8 +357,12 @@ impl<'run> Collector<'run> {
         });
         let Some(index) = found else { return };
         let Some(cell) = self.cells.get(index) else { return };
+        let id_hash = row.request_id.map(followed::id_hash);
+        self.partial
+            .followed
+            .offer(cell.outcome, row, id_hash, place, || cell.sums.group_hash);
         if !cell.tcp {
-            follow(&mut self.partial, &mut self.seconds, cell, row, completed, place);
+            follow(&mut self.partial, &mut self.seconds, cell, row, id_hash, completed, place);
         }
         let at_time = if cell.connect_failure {
             row.start
@@ -540,14 +548,15 @@ fn follow(
     seconds: &mut Seconds,
     cell: &HotCell,
     row: &AccessRow<'_>,
+    id_hash: Option<u64>,
     completed: Option<Timestamp>,
     place: Place,
 ) {
     if let (Some(at), Some(duration), Outcome::Ok) = (completed, row.duration_ms, cell.outcome) {
         seconds.count(at.secs(), cell.reporter, duration);
     }
-    if let Some(id) = row.request_id {
-        partial.attempts.offer(short_hash(cell.attempt_seed, id), ());
+    if let Some(id) = id_hash {
+        partial.attempts.offer(mixed(cell.attempt_seed, id), ());
     }
     if let (Some(local), Some(start), Some(end)) = (row.upstream_local, row.start, completed) {
         let hash = short_hash(cell.connection_seed, local);

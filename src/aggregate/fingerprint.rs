@@ -38,6 +38,14 @@ pub fn short_hash(seed: u64, bytes: &[u8]) -> u64 {
     low ^ high
 }
 
+/// A hash of what `hash` stands for that another `seed` makes another one.
+#[inline]
+pub fn mixed(seed: u64, hash: u64) -> u64 {
+    let [[low, high], .., last] = ROOTS;
+    let Lane([low, high]) = Lane([low ^ seed, high]).round([hash, !hash]).round(last);
+    low ^ high
+}
+
 /// Half-made fingerprints that later become one.
 #[derive(Clone, Copy, Debug)]
 pub struct Lanes([Lane; 4]);

@@ -18,6 +18,7 @@ pub mod class;
 pub mod collector;
 pub mod fingerprint;
 pub mod flags;
+pub mod followed;
 pub mod inputs;
 pub mod paths;
 pub mod sampled;

@@ -101,6 +101,11 @@ impl<R: Copy + Ord> Sampled<R> {
         self.threshold < u64::MAX
     }
 
+    /// The kept rows in no particular order.
+    pub fn rows(&self) -> impl Iterator<Item = R> {
+        self.rows.iter().map(|(_, row)| *row)
+    }
+
     /// The kept rows in order of hash, then row: rows that belong together stand together.
     pub fn sorted(&self) -> Vec<(u64, R)> {
         let mut rows = self.rows.clone();

@@ -6,6 +6,7 @@ use super::cells::{Cell, Moment};
 use super::class::{GroupKey, Reporter, RowClass};
 use super::collector::{ConnectionRow, MAX_ATTEMPTS, MAX_CONNECTION_ROWS, Partial, SecondLatency};
 use super::flags::Outcome;
+use super::followed::Followed;
 use super::inputs::InputStats;
 use super::paths::Paths;
 use super::sampled::Sampled;
@@ -291,6 +292,8 @@ pub struct Totals {
     pub attempts: Sampled<()>,
     /// Rows by connection.
     pub connections: Sampled<ConnectionRow>,
+    /// Rows that are followed one by one.
+    pub followed: Followed,
     /// Paths.
     pub paths: Paths,
     /// Slowest requests.
@@ -333,6 +336,7 @@ impl Default for Totals {
             row_series: Series::default(),
             attempts: Sampled::new(MAX_ATTEMPTS),
             connections: Sampled::new(MAX_CONNECTION_ROWS),
+            followed: Followed::default(),
             paths: Paths::default(),
             slowest: Slowest::default(),
             inputs: BTreeMap::new(),
@@ -370,6 +374,7 @@ impl Totals {
         }
         self.attempts.absorb(partial.attempts);
         self.connections.absorb(partial.connections);
+        self.followed.absorb(partial.followed);
         self.paths.absorb(partial.paths);
         self.slowest.merge(partial.slowest);
         for (input, stats) in partial.inputs {

@@ -1,9 +1,11 @@
-//! Merged totals to one picture of the incident: who is who, which rows are of one hop, where lines are.
+//! Merged totals to one picture of the incident: who is who, which rows are of one hop, which connection carried a row,
+//! where lines are.
 //!
-//! In: [`Totals`]. Out: [`Incident`]. Later: rows joined to connections. Never: judges.
+//! In: [`Totals`]. Out: [`Incident`]. Never: judges.
 
 pub mod connections;
 pub mod hops;
+pub mod join;
 pub mod lines;
 pub mod names;
 
@@ -14,6 +16,7 @@ use crate::aggregate::totals::{Group, HopKey, HopMoment};
 use crate::aggregate::{Merge, Totals};
 use crate::units::Timestamp;
 pub use connections::{Connections, Server};
+pub use join::{Joined, JoinedRow};
 pub use lines::LineNumbers;
 pub use names::Names;
 
@@ -106,6 +109,8 @@ pub struct Incident<'t> {
     pub names: Names,
     /// Line numbers.
     pub lines: LineNumbers,
+    /// Rows with their connections.
+    pub joined: Joined<'t>,
     /// First record time.
     pub start: Option<Timestamp>,
     /// Last record time.
@@ -135,6 +140,7 @@ impl<'t> Incident<'t> {
             .min();
         let end = records.filter_map(|i| i.last).chain(totals.captures.last).max();
         Self {
+            joined: Joined::of(totals, &calls, &names),
             totals,
             connections: connections::of(&totals.captures, &calls, &names),
             servers: connections::servers(&totals.captures, &calls, &names),

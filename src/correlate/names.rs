@@ -98,6 +98,14 @@ impl Names {
             .map(|host| format!("{host}:{}", server.port))
     }
 
+    /// The pod at an address of a capture, if a log of it was read.
+    pub fn pod_of(&self, address: Address) -> Option<&str> {
+        if address.is_loopback() {
+            return None;
+        }
+        self.pods.get(&address.to_string()).map(String::as_str)
+    }
+
     /// The pod at `ip` or `ip:port`, if a log of it was read.
     pub fn pod_at(&self, address: &str) -> Option<&str> {
         let ip = address::ip(address.as_bytes())?;

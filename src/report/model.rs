@@ -1225,29 +1225,77 @@ pub struct StreamSide {
     pub missing_bytes: u64,
 }
 
-/// Log rows joined to connections. Present and empty until captures are read.
+/// Log rows joined to connections, and to each other.
 #[derive(Clone, Debug, Default, Serialize, JsonSchema)]
 pub struct Correlation {
-    /// Joined.
+    /// HTTP rows of which a connection was found.
     pub joined_requests: u64,
-    /// That could have been.
+    /// HTTP rows whose connection a capture could have shown: taken there, at that time.
     pub joinable_requests: u64,
-    /// Reasons for what did not join.
+    /// Reasons for what did not join; those of rows that could not be joined are among them.
     pub unjoined_because: Counts,
+    /// Rows of TCP connections of which a connection was found.
+    pub joined_connections: u64,
+    /// How exactly the requests of joined rows are known on their connections: `request-id`, `order`, `multiplexed`,
+    /// `unseen`; `set` where the row does not name the local port and the attempts of that time are known.
+    pub told_by: Counts,
     /// Rows of both sides of one request.
     pub paired_proxies: PairedProxies,
-    /// Where the time went.
+    /// How the clocks of proxies and captures differ.
+    pub clock: Vec<ClockOffset>,
+    /// Where the time of requests went, by part: `connect`, `tls`, `request_sent`, `waiting`, `response_received`,
+    /// `retries`, `proxy`; of `waiting` also `network` and `application` where both sides are known.
     pub time_spent_ms: BTreeMap<String, Quantiles>,
+    /// Requests by what tells where their time went: `packets`, `packets-at-the-other-end`, `rows`.
+    pub time_spent_from: Counts,
+    /// The same by destination, most time first.
+    pub by_destination: Vec<DestinationSpent>,
     /// Examples.
     pub examples: Vec<JoinExample>,
+    /// True where rows or connections were left out: the counts are of a sample.
+    pub truncated: bool,
+}
+
+/// How one clock differs from another.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct ClockOffset {
+    /// An input with times of the one.
+    pub input_a: InputId,
+    /// An input with times of the other.
+    pub input_b: InputId,
+    /// What the other shows more, in microseconds: the middle of the bounds.
+    pub offset_us: f64,
+    /// Half the distance of the bounds.
+    pub spread_us: f64,
+    /// Lower bound.
+    pub low_us: f64,
+    /// Upper bound.
+    pub high_us: f64,
+    /// Records that bound it.
+    pub anchors: u64,
+}
+
+/// Where the time of requests to one destination went.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct DestinationSpent {
+    /// Destination.
+    pub name: String,
+    /// Whose rows these are: `source` or `destination`.
+    pub reporter: String,
+    /// Requests.
+    pub requests: u64,
+    /// By what tells it.
+    pub from: Counts,
+    /// By part.
+    pub time_spent_ms: BTreeMap<String, Quantiles>,
 }
 
 /// Rows of both sides of one request.
 #[derive(Clone, Debug, Default, Serialize, JsonSchema)]
 pub struct PairedProxies {
-    /// Joined.
+    /// Callers' rows whose called proxy's row was found.
     pub joined: u64,
-    /// Of.
+    /// Callers' rows whose called proxy wrote a log at that time.
     pub of: u64,
 }
 
@@ -1271,10 +1319,27 @@ pub struct Quantiles {
 pub struct JoinExample {
     /// The row.
     pub request: Ref,
-    /// The stream.
-    pub stream: Ref,
+    /// The stream: its first frame stands in `first_frame` as well.
+    pub stream: StreamRef,
+    /// How exactly the request is known on it, as in `told_by`.
+    pub told_by: String,
+    /// Where its time went, by part.
+    pub time_spent_ms: BTreeMap<String, f64>,
     /// What happened.
     pub story: String,
+}
+
+/// A connection in a capture.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct StreamRef {
+    /// Input id.
+    pub input: InputId,
+    /// Its first frame.
+    pub first_frame: u64,
+    /// The client.
+    pub client: String,
+    /// The server.
+    pub server: String,
 }
 
 /// Who called whom.

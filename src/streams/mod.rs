@@ -21,9 +21,9 @@ mod tests;
 mod twice;
 
 pub use record::{
-    Application, CertificateFacts, Close, CloseKind, DnsExchange, DnsOutcome, Exchange, HttpFacts, Opening,
-    Protocol, ResponseTime, Side, SideFacts, StreamEvent, StreamEventKind, StreamMoment, StreamRecord,
-    TlsAlert, TlsFacts,
+    Application, Burst, CertificateFacts, Close, CloseKind, DnsExchange, DnsOutcome, Exchange, HttpFacts,
+    Opening, Protocol, ResponseTime, Side, SideFacts, StreamEvent, StreamEventKind, StreamMoment,
+    StreamRecord, TimedExchange, TlsAlert, TlsFacts, request_id_hash,
 };
 pub use shard::{LeftOut, Shard, ShardSummary, StreamLimits, StreamSink, flow_hash, shard_of, shard_of_hash};
 

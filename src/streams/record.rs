@@ -279,6 +279,11 @@ pub struct Application {
     pub dns: Vec<DnsExchange>,
     /// Times from request to first byte of the answer of all exchanges; at most [`MAX_EXCHANGE_TIMES`].
     pub response_times: Vec<ResponseTime>,
+    /// When each exchange took place, in the order in which they ended, the first [`MAX_TIMED`].
+    pub timed: Vec<TimedExchange>,
+    /// Who sent when, where bytes cannot be told apart as exchanges: TLS, unknown protocols, and connections of which
+    /// one side is in the capture. The first [`MAX_BURSTS`].
+    pub bursts: Vec<Burst>,
     /// Requests beyond what the lists keep.
     pub left_out: u64,
 }
@@ -290,6 +295,51 @@ pub struct ResponseTime {
     pub second: i64,
     /// From the request to the first byte of the answer, in nanoseconds.
     pub ns: u64,
+}
+
+/// When an exchange took place. Times are nanoseconds since the epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TimedExchange {
+    /// First byte of the request.
+    pub asked_ns: i64,
+    /// Last byte of the request.
+    pub sent_ns: Option<i64>,
+    /// First byte of the answer.
+    pub answered_ns: Option<i64>,
+    /// Last byte of the answer.
+    pub ended_ns: Option<i64>,
+    /// Hash of the `x-request-id` (see [`request_id_hash`]).
+    pub request_id: Option<u64>,
+    /// Status of the answer.
+    pub code: Option<u16>,
+    /// Where the request begins.
+    pub at: FrameRef,
+}
+
+/// Payload of one side that nothing of the other side interrupts, nor a silence of [`BURST_SILENCE_NS`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Burst {
+    /// Who sent it.
+    pub side: Side,
+    /// Time of its first packet, nanoseconds since the epoch.
+    pub begin_ns: i64,
+    /// Time of its last packet, nanoseconds since the epoch.
+    pub end_ns: i64,
+    /// Its first packet.
+    pub at: FrameRef,
+}
+
+/// A silence that ends a [`Burst`]: longer than the gaps within what one write to a socket sends.
+pub const BURST_SILENCE_NS: i64 = 1_000_000;
+
+/// Exchanges whose times a record keeps.
+pub const MAX_TIMED: usize = 1024;
+/// Bursts that a record keeps.
+pub const MAX_BURSTS: usize = 1024;
+
+/// The hash by which a request is known in logs and packets.
+pub fn request_id_hash(id: &[u8]) -> u64 {
+    rapidhash::v3::rapidhash_v3(id)
 }
 
 /// Exchanges that a record keeps.

@@ -225,6 +225,8 @@ fn hash_of(record: &StreamRecord) -> u64 {
 fn without_times(record: &StreamRecord) -> StreamRecord {
     let mut kept = record.clone();
     kept.application.response_times = Vec::new();
+    kept.application.timed = Vec::new();
+    kept.application.bursts = Vec::new();
     let left_out = kept.application.exchanges.len().saturating_sub(MAX_EXCHANGES);
     kept.application.left_out += left_out as u64;
     kept.application.exchanges.truncate(MAX_EXCHANGES);
@@ -236,6 +238,8 @@ fn without_times(record: &StreamRecord) -> StreamRecord {
 fn for_the_list(record: &StreamRecord) -> StreamRecord {
     let mut kept = record.clone();
     kept.application.response_times = Vec::new();
+    kept.application.timed = Vec::new();
+    kept.application.bursts = Vec::new();
     kept.application.exchanges = Vec::new();
     kept.application.dns = Vec::new();
     kept.events = Vec::new();

@@ -8,6 +8,7 @@
 //! Never: sees a packet of a connection; decides what a figure means.
 
 pub mod class;
+pub mod followed;
 pub mod groups;
 pub mod hop;
 pub mod kept;
@@ -26,6 +27,7 @@ use crate::decode::packet::{Endpoint, FlowKey, Packet, Transport};
 use crate::streams::{CapturePoint, DnsExchange, ShardSummary, StreamEventKind, StreamRecord};
 use crate::units::Timestamp;
 pub use class::StreamClass;
+pub use followed::{FollowedConnection, FollowedConnections};
 pub use groups::{StreamGroup, StreamGroupKey, StreamGroups};
 pub use hop::StreamHop;
 pub use kept::{KeptStreams, Sort};
@@ -90,6 +92,8 @@ pub struct CaptureTotals {
     pub groups: StreamGroups,
     /// Connections kept whole.
     pub kept: KeptStreams,
+    /// Connections followed for the join with log rows.
+    pub followed: FollowedConnections,
     /// Pods in which captures were taken, where the path of the capture says it.
     pub pods: BTreeMap<CapturePoint, String>,
     /// Names.
@@ -116,6 +120,7 @@ impl Default for CaptureTotals {
             series: Series::default(),
             groups: StreamGroups::default(),
             kept: KeptStreams::default(),
+            followed: FollowedConnections::default(),
             pods: BTreeMap::new(),
             names: PacketNames::default(),
             first: None,
@@ -160,6 +165,7 @@ impl CaptureTotals {
             .change(server, |server| server.add(record, hop, primary));
         self.groups.add(record, hop, &classes);
         self.kept.offer(record, &classes);
+        self.followed.offer(record, &classes);
         self.names.stream(record);
         self.over_time(record, primary);
         self.span(record.start, record.end);
@@ -338,6 +344,7 @@ impl Merge for CaptureTotals {
         self.series.merge(other.series);
         self.groups.merge(other.groups);
         self.kept.merge(other.kept);
+        self.followed.merge(other.followed);
         self.pods.extend(other.pods);
         self.names.merge(other.names);
         self.first = earliest(self.first, other.first);

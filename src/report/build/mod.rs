@@ -1,13 +1,14 @@
 //! Totals, names and findings to the report document.
 
 mod captures;
+mod correlation;
 mod figures;
 mod findings;
 mod inputs;
 mod requests;
 mod timeline;
 
-use super::model::{CatalogInfo, Correlation, Limit, Missing, Report, SCHEMA, Tool, Verdict, Window};
+use super::model::{CatalogInfo, Limit, Missing, Report, SCHEMA, Tool, Verdict, Window};
 use crate::aggregate::Merge;
 use crate::aggregate::bounded::{Bounded, Key};
 use crate::aggregate::sampled::Sampled;
@@ -142,7 +143,7 @@ pub fn assemble(assembly: Assembly<'_>) -> Report {
         timeline: timeline::timeline(incident, catalog, &diagnosis.findings),
         captures,
         streams: captures::streams(incident),
-        correlation: Correlation::default(),
+        correlation: correlation::correlation(incident),
         topology: requests::topology(incident),
         limits: limits(incident),
         requests,

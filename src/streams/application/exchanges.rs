@@ -1,7 +1,9 @@
 //! Requests with their answers: which of them are kept, and the times of all.
 
 use crate::streams::application::{Moment, elapsed_ns};
-use crate::streams::record::{Exchange, HttpFacts, MAX_EXCHANGE_TIMES, MAX_EXCHANGES, ResponseTime};
+use crate::streams::record::{
+    Exchange, HttpFacts, MAX_EXCHANGE_TIMES, MAX_EXCHANGES, MAX_TIMED, ResponseTime, TimedExchange, request_id_hash,
+};
 use std::cmp::Reverse;
 
 /// Bytes that are kept of a method.
@@ -25,6 +27,7 @@ pub(super) struct Exchanges {
     /// The place in `kept` of what is given up first, where all places are taken.
     weakest: usize,
     times: Vec<ResponseTime>,
+    timed: Vec<TimedExchange>,
     left_out: u64,
     spare: Vec<Exchange>,
 }
@@ -79,6 +82,9 @@ impl Exchanges {
             let second = asked.secs();
             self.times.push(ResponseTime { second, ns });
         }
+        if self.timed.len() < MAX_TIMED {
+            self.timed.extend(timed(&exchange));
+        }
         if self.kept.len() < MAX_EXCHANGES {
             self.kept.push(exchange);
             self.find_weakest();
@@ -116,10 +122,40 @@ impl Exchanges {
     }
 
     /// Facts, exchanges in order, times, and how many exchanges are not kept.
-    pub(super) fn finish(mut self) -> (Box<HttpFacts>, Vec<Exchange>, Vec<ResponseTime>, u64) {
+    pub(super) fn finish(mut self) -> Finished {
         self.kept.sort_by_key(|exchange| exchange.request.1);
-        (self.facts, self.kept, self.times, self.left_out)
+        Finished {
+            facts: self.facts,
+            kept: self.kept,
+            times: self.times,
+            timed: self.timed,
+            left_out: self.left_out,
+        }
     }
+}
+
+/// What is left of the exchanges of a connection.
+pub(super) struct Finished {
+    pub(super) facts: Box<HttpFacts>,
+    /// In order of their requests.
+    pub(super) kept: Vec<Exchange>,
+    pub(super) times: Vec<ResponseTime>,
+    pub(super) timed: Vec<TimedExchange>,
+    /// Exchanges that are not in `kept`.
+    pub(super) left_out: u64,
+}
+
+fn timed(exchange: &Exchange) -> Option<TimedExchange> {
+    let (asked, at) = exchange.request;
+    Some(TimedExchange {
+        asked_ns: asked?.0,
+        sent_ns: exchange.request_end.map(|(time, _)| time.0),
+        answered_ns: exchange.response.and_then(|(time, _)| time).map(|time| time.0),
+        ended_ns: exchange.response_end.map(|(time, _)| time.0),
+        request_id: exchange.request_id.as_deref().map(|id| request_id_hash(id.as_bytes())),
+        code: exchange.code,
+        at,
+    })
 }
 
 fn empty(request: Moment) -> Exchange {
@@ -210,7 +246,7 @@ fn path_of(target: &[u8]) -> &[u8] {
 
 #[cfg(test)]
 mod tests {
-    use super::{Exchanges, path_of, text};
+    use super::{Exchanges, Finished, path_of, text};
     use crate::decode::packet::FrameRef;
     use crate::streams::record::MAX_EXCHANGES;
     use crate::units::{InputId, Timestamp};
@@ -236,8 +272,15 @@ mod tests {
             }
             exchanges.end(exchange);
         }
-        let (facts, kept, times, left_out) = exchanges.finish();
+        let Finished {
+            facts,
+            kept,
+            times,
+            timed,
+            left_out,
+        } = exchanges.finish();
         assert_eq!((kept.len(), left_out, times.len()), (MAX_EXCHANGES, 68, 99));
+        assert_eq!(timed.len(), 100, "those without an answer too");
         assert_eq!((facts.unanswered, facts.methods["GET"]), (1, 100));
         let frames: Vec<u64> = kept.iter().map(|exchange| exchange.request.1.frame).collect();
         assert!(frames.is_sorted());

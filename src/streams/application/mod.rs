@@ -36,7 +36,7 @@ use self::peer_exchange::PeerExchange;
 use self::proxy_protocol::{ProxyHeader, Step};
 use self::tls::Tls;
 use super::CapturePoint;
-use super::record::{Application, Protocol, Side};
+use super::record::{Application, BURST_SILENCE_NS, Burst, MAX_BURSTS, Protocol, Side};
 use crate::decode::packet::{Endpoint, FrameRef};
 use crate::units::Timestamp;
 
@@ -104,6 +104,7 @@ impl Conversation {
         let talk = self.talk.get_or_insert_default();
         let idle_ns = talk.last.and_then(|(last, _)| elapsed_ns(last, chunk.time));
         talk.deliver(*chunk, idle_ns, &self.ends);
+        talk.note_burst(chunk);
         talk.last = Some(chunk.moment());
     }
 
@@ -191,9 +192,34 @@ struct Talk {
     tls: Option<Box<Tls>>,
     http: Option<Box<Http>>,
     dns: Option<Box<DnsOverTcp>>,
+    bursts: Vec<Burst>,
 }
 
 impl Talk {
+    /// Notes who sends when, unless exchanges tell it better.
+    fn note_burst(&mut self, chunk: &Chunk<'_>) {
+        let http = |route: &Route| matches!(route, Route::Http1 | Route::Http2);
+        if self.routes.iter().all(http) {
+            return;
+        }
+        let Some(now_ns) = chunk.time.map(|time| time.0) else {
+            return;
+        };
+        if let Some(last) = self.bursts.last_mut()
+            && last.side == chunk.side
+            && now_ns.saturating_sub(last.end_ns) < BURST_SILENCE_NS
+        {
+            last.end_ns = now_ns.max(last.end_ns);
+        } else if self.bursts.len() < MAX_BURSTS {
+            self.bursts.push(Burst {
+                side: chunk.side,
+                begin_ns: now_ns,
+                end_ns: now_ns,
+                at: chunk.at,
+            });
+        }
+    }
+
     /// Gives `chunk` to where its side's bytes go, which may change within it.
     fn deliver(&mut self, chunk: Chunk<'_>, idle_ns: Option<u64>, ends: &Ends) {
         let mut chunk = chunk;
@@ -432,6 +458,7 @@ impl Talk {
             first_bytes: self.first_bytes,
             proxy_protocol: self.proxy_protocol,
             tls: self.tls.map(|tls| Box::new(tls.finish())),
+            bursts: self.bursts,
             ..Application::default()
         };
         if let Some(http) = self.http {
@@ -444,13 +471,14 @@ impl Talk {
             if let Some(two) = two {
                 two.finish(&mut exchanges);
             }
-            let (facts, kept, times, left_out) = exchanges.finish();
-            application.http = Some(facts);
-            application.exchanges = kept;
+            let finished = exchanges.finish();
+            application.http = Some(finished.facts);
+            application.exchanges = finished.kept;
             application.exchanges.shrink_to_fit();
-            application.response_times = times;
+            application.response_times = finished.times;
             application.response_times.shrink_to_fit();
-            application.left_out = left_out;
+            application.timed = finished.timed;
+            application.left_out = finished.left_out;
         }
         if let Some(dns) = self.dns {
             let (exchanges, left_out) = dns.finish();
