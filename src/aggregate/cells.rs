@@ -2,8 +2,8 @@
 //! decide the class. It is emptied into a [`super::Partial`] when it grows too large, which changes no result, since what it
 //! holds are sums.
 
-use super::class::{Reporter, RowClass};
 use super::bounded::Key;
+use super::class::{Reporter, RowClass};
 use super::fingerprint::Fingerprint;
 use super::flags::Outcome;
 use super::samples::{MAX_MS, Samples};

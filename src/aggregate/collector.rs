@@ -362,7 +362,15 @@ impl<'run> Collector<'run> {
             .followed
             .offer(cell.outcome, row, id_hash, place, || cell.sums.group_hash);
         if !cell.tcp {
-            follow(&mut self.partial, &mut self.seconds, cell, row, id_hash, completed, place);
+            follow(
+                &mut self.partial,
+                &mut self.seconds,
+                cell,
+                row,
+                id_hash,
+                completed,
+                place,
+            );
         }
         let at_time = if cell.connect_failure {
             row.start

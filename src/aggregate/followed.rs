@@ -230,7 +230,11 @@ fn number(digits: &[u8]) -> Option<u32> {
     if digits.is_empty() || digits.len() > 5 || !digits.iter().all(u8::is_ascii_digit) {
         return None;
     }
-    Some(digits.iter().fold(0, |sum, digit| sum * 10 + u32::from(digit - b'0')))
+    Some(
+        digits
+            .iter()
+            .fold(0, |sum, digit| sum * 10 + u32::from(digit - b'0')),
+    )
 }
 
 #[cfg(test)]
@@ -286,10 +290,28 @@ mod tests {
                 port: address.port(),
             }
         };
-        for address in ["10.244.1.11:42048", "127.0.0.6:1", "[2001:db8::1]:80", "[::ffff:10.0.0.1]:80"] {
-            assert_eq!(endpoint(address.as_bytes()), Some(of_packet(address)), "{address}");
+        for address in [
+            "10.244.1.11:42048",
+            "127.0.0.6:1",
+            "[2001:db8::1]:80",
+            "[::ffff:10.0.0.1]:80",
+        ] {
+            assert_eq!(
+                endpoint(address.as_bytes()),
+                Some(of_packet(address)),
+                "{address}"
+            );
         }
-        for not_one in ["", "10.0.0.1", "10.0.0:80", "10.0.0.256:80", "10.0.0.1:65536", "10.0.0.1:", "envoy://a/b", "a:80"] {
+        for not_one in [
+            "",
+            "10.0.0.1",
+            "10.0.0:80",
+            "10.0.0.256:80",
+            "10.0.0.1:65536",
+            "10.0.0.1:",
+            "envoy://a/b",
+            "a:80",
+        ] {
             assert_eq!(endpoint(not_one.as_bytes()), None, "{not_one}");
         }
         assert_eq!(

@@ -397,6 +397,7 @@ fn evidence(suspect: &Suspect<'_>, facts: &Facts<'_>, own: &[usize]) -> Vec<Evid
     }
     list.extend(line_evidence(suspect, facts));
     list.extend(suspect.measured.iter().map(measured_evidence));
+    list.extend(super::joined::evidence(suspect, facts, own));
     list.extend(carried_evidence(suspect, facts));
     list.extend(before_and_elsewhere(suspect, facts, own));
     list.sort_by(|a, b| b.strength.total_cmp(&a.strength));

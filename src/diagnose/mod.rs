@@ -10,6 +10,7 @@ pub mod answer;
 pub mod consequences;
 pub mod finding;
 pub mod findings;
+mod joined;
 pub mod latency;
 pub mod measure;
 pub mod packets;

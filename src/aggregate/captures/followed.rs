@@ -7,9 +7,7 @@ use super::class::StreamClass;
 use crate::aggregate::Merge;
 use crate::aggregate::followed::endpoint_hash;
 use crate::decode::packet::{Endpoint, FrameRef};
-use crate::streams::{
-    Burst, CapturePoint, CloseKind, Opening, Protocol, Side, StreamRecord, TimedExchange,
-};
+use crate::streams::{Burst, CapturePoint, Close, Opening, Protocol, StreamRecord, TimedExchange};
 use crate::units::Timestamp;
 
 /// Connections kept of those that went wrong, and as many of the others.
@@ -55,8 +53,8 @@ pub struct FollowedConnection {
     pub tls: bool,
     /// True where several requests can be under way at a time: HTTP/2, or TLS whose ALPN is not known to be HTTP/1.
     pub may_multiplex: bool,
-    /// How it ended, by whom, when and where, and the silence before it.
-    pub close: (CloseKind, Option<Side>, Option<(Timestamp, FrameRef)>, Option<u64>),
+    /// How it ended.
+    pub close: Close,
     /// Segments lost on the way, of both sides.
     pub lost_segments: u64,
     /// Time in which a window was closed, of both sides.
@@ -78,7 +76,13 @@ impl FollowedConnection {
         let serial_alpn = |alpn: &str| alpn.contains("http/1");
         let serial = tls.is_none_or(|tls| match &tls.alpn {
             Some(alpn) => serial_alpn(alpn),
-            None => !tls.alpn_offered.is_empty() && tls.alpn_offered.iter().all(|alpn| serial_alpn(alpn) || alpn == "istio"),
+            None => {
+                !tls.alpn_offered.is_empty()
+                    && tls
+                        .alpn_offered
+                        .iter()
+                        .all(|alpn| serial_alpn(alpn) || alpn == "istio")
+            }
         });
         Self {
             point: record.point,
@@ -95,17 +99,12 @@ impl FollowedConnection {
             initial_sequence: record.initial_sequence,
             one_sided: record.one_sided,
             client_hello,
-            tls_ready: client_hello.zip(handshake_ns).map(|(hello, ns)| {
-                Timestamp(hello.0.saturating_add(i64::try_from(ns).unwrap_or(i64::MAX)))
-            }),
+            tls_ready: client_hello
+                .zip(handshake_ns)
+                .map(|(hello, ns)| Timestamp(hello.0.saturating_add(i64::try_from(ns).unwrap_or(i64::MAX)))),
             tls: tls.is_some(),
             may_multiplex: application.protocol == Protocol::Http2 || !serial,
-            close: (
-                record.close.kind,
-                record.close.by,
-                record.close.at,
-                record.close.idle_before_ns,
-            ),
+            close: record.close,
             lost_segments: record.sides.iter().map(crate::streams::SideFacts::lost).sum(),
             zero_window_ns: record.sides.iter().map(|side| side.zero_window_ns).sum(),
             classes: classes.to_vec(),

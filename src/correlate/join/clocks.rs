@@ -160,7 +160,9 @@ fn between_proxies(edges: &mut Edges, rows: &[JoinedRow], calls: &[Call<'_>]) {
         let Some(pair) = row.pair.and_then(|pair| rows.get(pair)) else {
             continue;
         };
-        let Some(called) = calls.get(pair.call) else { continue };
+        let Some(called) = calls.get(pair.call) else {
+            continue;
+        };
         if call.outcome() != Outcome::Ok || called.outcome() != Outcome::Ok || call.key.tcp {
             continue;
         }
@@ -170,7 +172,11 @@ fn between_proxies(edges: &mut Edges, rows: &[JoinedRow], calls: &[Call<'_>]) {
             (Clock::Proxy(call.key.proxy.clone()), row.row.place.input),
             (Clock::Proxy(called.key.proxy.clone()), pair.row.place.input),
             Some(called_end.saturating_sub(RESOLUTION_NS).saturating_sub(end)),
-            Some(called_start.saturating_add(RESOLUTION_NS / 2).saturating_sub(start)),
+            Some(
+                called_start
+                    .saturating_add(RESOLUTION_NS / 2)
+                    .saturating_sub(start),
+            ),
         );
     }
 }
@@ -196,7 +202,11 @@ fn proxies_and_points(
         let (start, end) = interval_ns(row);
         for (_, connection) in &candidates {
             // Ports that were used twice need time to be told apart.
-            let alone = candidates.iter().filter(|(_, other)| other.point == connection.point).count() == 1;
+            let alone = candidates
+                .iter()
+                .filter(|(_, other)| other.point == connection.point)
+                .count()
+                == 1;
             let foreign = connection.client.address.is_loopback()
                 && index
                     .points
@@ -207,7 +217,10 @@ fn proxies_and_points(
                 continue;
             }
             let exchange = row.request().and_then(|id| {
-                let mut of_id = connection.timed.iter().filter(|exchange| exchange.request_id == Some(id));
+                let mut of_id = connection
+                    .timed
+                    .iter()
+                    .filter(|exchange| exchange.request_id == Some(id));
                 of_id.next().filter(|_| of_id.next().is_none())
             });
             let (low, high) = match exchange {
@@ -235,7 +248,7 @@ fn proxies_and_points(
 
 /// True if the capture shows how the connection ended: what it shows last was then the last.
 fn is_over(connection: &FollowedConnection) -> bool {
-    connection.close.2.is_some()
+    connection.close.at.is_some()
 }
 
 /// A SYN arrives after it was sent, a SYN-ACK as well.
@@ -244,7 +257,9 @@ fn between_points(edges: &mut Edges, connections: &[&FollowedConnection], index:
         let Some((syn, _)) = connection.syn else { continue };
         let hash = crate::aggregate::followed::endpoint_hash(connection.client);
         for other in index.of_client(hash).filter(|other| *other > number) {
-            let Some(other) = connections.get(other) else { continue };
+            let Some(other) = connections.get(other) else {
+                continue;
+            };
             let same = other.server == connection.server
                 && other.point != connection.point
                 && !connection.client.address.is_loopback()
@@ -258,7 +273,10 @@ fn between_points(edges: &mut Edges, connections: &[&FollowedConnection], index:
             };
             // The client's end sees the SYN first and the SYN-ACK last: which end that is the distance of the two tells,
             // whatever the clocks say.
-            let (here, there) = (ack.0.saturating_sub(syn.0), other_ack.0.saturating_sub(other_syn.0));
+            let (here, there) = (
+                ack.0.saturating_sub(syn.0),
+                other_ack.0.saturating_sub(other_syn.0),
+            );
             let syn_offset = other_syn.0.saturating_sub(syn.0);
             let ack_offset = other_ack.0.saturating_sub(ack.0);
             let (low, high) = if here >= there {
@@ -284,7 +302,9 @@ fn offset(((a, b), mut bounds): ((Clock, Clock), Bounds)) -> Option<ClockOffset>
     let (mut low, mut high) = (*bounds.low.last()?, *bounds.high.first()?);
     if low > high {
         // Some contradict: the clock was set, or a record is not what it seems. The bulk decides.
-        low = *bounds.low.get(bounds.low.len() - 1 - bounds.low.len() / OUTLIERS)?;
+        low = *bounds
+            .low
+            .get(bounds.low.len() - 1 - bounds.low.len() / OUTLIERS)?;
         high = *bounds.high.get(bounds.high.len() / OUTLIERS)?;
     }
     let spread_ns = high.saturating_sub(low).saturating_abs() / 2;
@@ -325,7 +345,9 @@ fn settle(offsets: &[ClockOffset], index: &Index<'_>, calls: &[Call<'_>]) -> BTr
     edges.extend(assumed.iter().map(|(a, b)| (0, a, b, 0)));
     let mut group_of: BTreeMap<Clock, (usize, Shift)> = BTreeMap::new();
     for (number, clock) in edges.iter().flat_map(|(_, a, b, _)| [*a, *b]).enumerate() {
-        group_of.entry(clock.clone()).or_insert((number, Shift::default()));
+        group_of
+            .entry(clock.clone())
+            .or_insert((number, Shift::default()));
     }
     for (spread, a, b, apart) in edges {
         let (Some(&(group_a, at_a)), Some(&(group_b, at_b))) = (group_of.get(a), group_of.get(b)) else {
@@ -335,7 +357,10 @@ fn settle(offsets: &[ClockOffset], index: &Index<'_>, calls: &[Call<'_>]) -> BTr
             continue;
         }
         // Move the whole of b's group so that b stands where a says.
-        let move_by = at_a.offset_ns.saturating_add(apart).saturating_sub(at_b.offset_ns);
+        let move_by = at_a
+            .offset_ns
+            .saturating_add(apart)
+            .saturating_sub(at_b.offset_ns);
         let uncertain = if apart == 0 { 0 } else { spread };
         for (group, shift) in group_of.values_mut().filter(|(group, _)| *group == group_b) {
             *group = group_a;

@@ -6,7 +6,7 @@ use crate::aggregate::followed::endpoint_hash;
 use crate::correlate::Names;
 use crate::decode::packet::Address;
 use crate::streams::CapturePoint;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 /// Where Istio's proxies take redirected connections of applications and of other pods
 /// (`istio.io` ops/deployment/application-requirements).
@@ -27,8 +27,8 @@ pub(super) struct Point {
 
 /// Finds connections.
 pub(super) struct Index<'t> {
-    by_client: HashMap<u64, Vec<usize>>,
-    by_server: HashMap<u64, Vec<usize>>,
+    by_client: BTreeMap<u64, Vec<usize>>,
+    by_server: BTreeMap<u64, Vec<usize>>,
     hashes: Vec<(u64, u64)>,
     /// See [`super::Joined::halves`].
     pub halves: Vec<Option<usize>>,
@@ -40,8 +40,8 @@ pub(super) struct Index<'t> {
 impl<'t> Index<'t> {
     pub(super) fn of(connections: &[&FollowedConnection], totals: &'t Totals, names: &'t Names) -> Self {
         let mut index = Self {
-            by_client: HashMap::new(),
-            by_server: HashMap::new(),
+            by_client: BTreeMap::new(),
+            by_server: BTreeMap::new(),
             hashes: Vec::with_capacity(connections.len()),
             halves: vec![None; connections.len()],
             points: BTreeMap::new(),
@@ -84,7 +84,11 @@ impl<'t> Index<'t> {
     fn name_points(&mut self, connections: &[&FollowedConnection], names: &Names) {
         let mut parts: BTreeMap<CapturePoint, (u64, BTreeMap<&str, u64>)> = BTreeMap::new();
         for connection in connections {
-            if self.points.get(&connection.point).is_some_and(|point| point.pod.is_some()) {
+            if self
+                .points
+                .get(&connection.point)
+                .is_some_and(|point| point.pod.is_some())
+            {
                 continue;
             }
             let (all, pods) = parts.entry(connection.point).or_default();

@@ -1,11 +1,13 @@
 //! Rows to connections.
 
 use super::index::{Index, is_inside, is_listener};
-use super::{Clocks, JoinedRow, Link, RESOLUTION_NS, Seen, Timing, Told, Why, interval_ns, is_source, span_ns};
+use super::{
+    Clocks, JoinedRow, Link, RESOLUTION_NS, Seen, Timing, Told, Why, interval_ns, is_source, span_ns,
+};
 use crate::aggregate::captures::FollowedConnection;
 use crate::aggregate::followed::FollowedRow;
 use crate::correlate::Call;
-use crate::streams::{Opening, Side};
+use crate::streams::{Burst, Opening, Side};
 use std::collections::BTreeMap;
 
 /// Attempts to connect that are kept of one row.
@@ -53,23 +55,27 @@ pub(super) fn link(
 }
 
 /// Which side of the row's proxy.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Leg {
     Downstream,
     Upstream,
 }
 
-/// Rows by connection and start: whether others were under way at the same time.
-struct Crowds(BTreeMap<usize, Vec<(i64, i64)>>);
+/// Rows by connection and start: whether others were under way at the same time. The rows of the connection's two ends are
+/// kept apart, since both tell of the same requests.
+struct Crowds(BTreeMap<(usize, Leg), Vec<(i64, i64)>>);
 
 impl Crowds {
     fn of(rows: &[JoinedRow]) -> Self {
-        let mut crowds: BTreeMap<usize, Vec<(i64, i64)>> = BTreeMap::new();
+        let mut crowds: BTreeMap<(usize, Leg), Vec<(i64, i64)>> = BTreeMap::new();
         for row in rows {
-            for link in [&row.downstream, &row.upstream] {
+            for (link, leg) in [(&row.downstream, Leg::Downstream), (&row.upstream, Leg::Upstream)] {
                 if let Link::Exact { .. } = link {
                     for connection in link.connections() {
-                        crowds.entry(connection).or_default().push(interval_ns(&row.row));
+                        crowds
+                            .entry((connection, leg))
+                            .or_default()
+                            .push(interval_ns(&row.row));
                     }
                 }
             }
@@ -81,8 +87,8 @@ impl Crowds {
     }
 
     /// True if another row used the connection while this one was under way, beyond what cutting to milliseconds may feign.
-    fn overlap(&self, connection: usize, row: &FollowedRow) -> bool {
-        let Some(list) = self.0.get(&connection) else {
+    fn overlap(&self, connection: usize, leg: Leg, row: &FollowedRow) -> bool {
+        let Some(list) = self.0.get(&(connection, leg)) else {
             return false;
         };
         let (start, end) = interval_ns(row);
@@ -140,7 +146,8 @@ impl Linker<'_> {
             .of_client(row.downstream_remote)
             .filter(|number| {
                 self.connection(*number).is_some_and(|connection| {
-                    self.index.is_server(*number, row.downstream_local) || is_listener(connection) && self.is_near(*number, call)
+                    self.index.is_server(*number, row.downstream_local)
+                        || is_listener(connection) && self.is_near(*number, call)
                 })
             })
             .filter(|number| self.fits_pod(*number, call))
@@ -168,12 +175,23 @@ impl Linker<'_> {
         if !is_inside(connection) {
             return true;
         }
-        let pod = self.index.points.get(&connection.point).and_then(|point| point.pod.as_deref());
+        let pod = self
+            .index
+            .points
+            .get(&connection.point)
+            .and_then(|point| point.pod.as_deref());
         pod.is_none_or(|pod| pod == call.key.proxy)
     }
 
     /// The connection at the row's time, at its own pod and elsewhere.
-    fn choose(&self, candidates: &[usize], client: u64, row: &FollowedRow, call: &Call<'_>, inside: bool) -> Link {
+    fn choose(
+        &self,
+        candidates: &[usize],
+        client: u64,
+        row: &FollowedRow,
+        call: &Call<'_>,
+        inside: bool,
+    ) -> Link {
         if candidates.is_empty() {
             return Link::None(self.why(client, row, call, inside));
         }
@@ -210,7 +228,10 @@ impl Linker<'_> {
         let (from, to) = span_ns(connection)?;
         let shift = self.clocks.of_point(connection.point, &call.key.proxy);
         let (start, end) = interval_ns(row);
-        let (start, end) = (start.saturating_add(shift.offset_ns), end.saturating_add(shift.offset_ns));
+        let (start, end) = (
+            start.saturating_add(shift.offset_ns),
+            end.saturating_add(shift.offset_ns),
+        );
         let slack = SLACK_NS.saturating_add(shift.slack_ns());
         // A connection may be made before the request is accepted, and both ends may be cut off by the capture.
         let there = from.saturating_sub(slack) <= end && start <= to.saturating_add(slack);
@@ -259,29 +280,38 @@ impl Linker<'_> {
             let Some((syn, _)) = connection.syn else { continue };
             let shift = self.clocks.of_point(connection.point, &call.key.proxy);
             let slack = SLACK_NS.saturating_add(shift.slack_ns());
+            // Several requests may wait for one attempt that began before them.
             let at = syn.0.saturating_sub(shift.offset_ns);
-            if at.saturating_add(slack) >= start && at <= end.saturating_add(slack) && attempts.len() < MAX_ATTEMPTS {
+            let until = attempted_until(connection).saturating_sub(shift.offset_ns);
+            let under_way = until.saturating_add(slack) >= start && at <= end.saturating_add(slack);
+            if under_way && attempts.len() < MAX_ATTEMPTS {
                 attempts.push(number);
             }
         }
         // What failed explains a row that failed; a connection that went well served another one.
         let failed = |number: &usize| {
             self.connection(*number).is_some_and(|connection| {
-                connection.opening != Opening::Established || connection.classes.iter().any(|class| !class.is_good())
+                connection.opening != Opening::Established
+                    || connection.classes.iter().any(|class| !class.is_good())
             })
         };
         if attempts.iter().any(failed) {
             attempts.retain(failed);
         }
         if attempts.is_empty() {
-            return Link::None(self.why(row.upstream_host, row, call, !is_source(call)).min(Why::NotInCapture));
+            return Link::None(
+                self.why(row.upstream_host, row, call, !is_source(call))
+                    .min(Why::NotInCapture),
+            );
         }
         Link::Set(attempts)
     }
 
     /// True for connections that the row's pod opened, as far as its address tells.
     fn is_from_pod_of(&self, connection: &FollowedConnection, call: &Call<'_>) -> bool {
-        self.index.pod_at(connection.client.address).is_some_and(|pod| pod == call.key.proxy)
+        self.index
+            .pod_at(connection.client.address)
+            .is_some_and(|pod| pod == call.key.proxy)
     }
 
     /// Finds the request's bytes on its connection.
@@ -307,7 +337,9 @@ impl Linker<'_> {
             .and_then(|half| self.connection(half));
         let (told, timing) = match by_id(connection, half, row, &window) {
             Some(timing) => (Told::ById, Some(timing)),
-            None if connection.may_multiplex && crowds.overlap(seen.connection, row) => (Told::Multiplexed, None),
+            None if connection.may_multiplex && crowds.overlap(seen.connection, leg, row) => {
+                (Told::Multiplexed, None)
+            }
             None => match by_order(connection, half, &window) {
                 Some(timing) => (Told::ByOrder, Some(timing)),
                 None => (Told::Unseen, None),
@@ -315,6 +347,25 @@ impl Linker<'_> {
         };
         seen.told = told;
         seen.timing = timing;
+    }
+}
+
+/// Until when an attempt to connect was under way: until its answer, or, where none came, until the next SYN would have been
+/// sent, since giving up sends no packet. Each wait is twice the one before it (RFC 6298 section 5.5), the first is a second.
+fn attempted_until(connection: &FollowedConnection) -> i64 {
+    let Some((from, to)) = span_ns(connection) else {
+        return i64::MIN;
+    };
+    match (connection.opening, connection.handshake_ack, connection.syn_ack) {
+        (Opening::Unanswered | Opening::HalfOpen, ..) => to
+            .saturating_add(to.saturating_sub(from))
+            .saturating_add(1_000_000_000),
+        (Opening::Established, Some((open, _)), _) | (Opening::Established, None, Some((open, _)))
+            if !connection.tls =>
+        {
+            open.0
+        }
+        _ => to,
     }
 }
 
@@ -365,7 +416,10 @@ fn by_order(
         _ => (connection, half),
     };
     if !client.timed.is_empty() {
-        let in_time = client.timed.iter().filter(|exchange| window.holds(exchange.asked_ns));
+        let in_time = client
+            .timed
+            .iter()
+            .filter(|exchange| window.holds(exchange.asked_ns));
         let exchange = match window.leg {
             // The proxy notes the start when it has read the request's head: the last one before that.
             Leg::Downstream => client
@@ -373,7 +427,9 @@ fn by_order(
                 .iter()
                 .filter(|exchange| {
                     exchange.asked_ns <= window.start.saturating_add(window.slack)
-                        && exchange.ended_ns.is_none_or(|ended| ended.saturating_add(window.slack) >= window.start)
+                        && exchange
+                            .ended_ns
+                            .is_none_or(|ended| ended.saturating_add(window.slack) >= window.start)
                 })
                 .max_by_key(|exchange| exchange.asked_ns)?,
             Leg::Upstream => in_time.min_by_key(|exchange| exchange.asked_ns)?,
@@ -433,24 +489,44 @@ fn by_bursts(
             burst.side == Side::Client && burst.begin_ns.saturating_add(window.slack) >= window.start
         }),
     }?;
-    let mut own = bursts.get(first..)?.iter();
-    let request = own.next()?;
-    let mut timing = Timing {
-        asked_ns: request.begin_ns,
-        sent_ns: request.end_ns,
-        answered_ns: None,
-        ended_ns: None,
-        at: request.at,
-    };
-    for burst in own {
-        match (burst.side, timing.answered_ns) {
-            (Side::Client, None) => timing.sent_ns = burst.end_ns,
-            (Side::Client, Some(_)) => {}
-            (Side::Server, _) => {
-                timing.answered_ns = timing.answered_ns.or(Some(burst.begin_ns));
-                timing.ended_ns = Some(burst.end_ns);
-            }
+    let own = bursts.get(first..)?;
+    let request = own.first()?;
+    let answer = own.iter().position(|burst| burst.side == Side::Server);
+    let sent = own.get(..answer.unwrap_or(own.len())).unwrap_or_default();
+    let answer = answer.map(|first| {
+        if connection.tls {
+            after_silence(own, first)
+        } else {
+            first
         }
-    }
-    Some(timing)
+    });
+    Some(Timing {
+        asked_ns: request.begin_ns,
+        sent_ns: sent.last().map_or(request.end_ns, |burst| burst.end_ns),
+        answered_ns: answer
+            .and_then(|answer| own.get(answer))
+            .map(|burst| burst.begin_ns),
+        ended_ns: own
+            .iter()
+            .rfind(|burst| burst.side == Side::Server)
+            .map(|burst| burst.end_ns),
+        at: request.at,
+    })
+}
+
+/// Which of a server's bursts begins its answer where bytes are hidden: HTTP/2 acknowledges what it gets and opens windows, and
+/// TLS 1.3 sends tickets, all before the answer. These come at once; the answer comes after the longest silence.
+fn after_silence(bursts: &[Burst], first: usize) -> usize {
+    let server = (first..bursts.len())
+        .filter(|place| bursts.get(*place).is_some_and(|burst| burst.side == Side::Server));
+    let silence = |place: usize| {
+        let before = place.checked_sub(1).and_then(|before| bursts.get(before));
+        let burst = bursts.get(place);
+        before
+            .zip(burst)
+            .map_or(0, |(before, burst)| burst.begin_ns.saturating_sub(before.end_ns))
+    };
+    server
+        .max_by_key(|place| (silence(*place), std::cmp::Reverse(*place)))
+        .unwrap_or(first)
 }

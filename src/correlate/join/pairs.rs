@@ -64,8 +64,14 @@ fn of_request(
         for (place, (_, other, other_call)) in called.iter().enumerate() {
             let ends = (other.row.downstream_remote, other.row.downstream_local);
             if wanted.0 != 0 && ends == wanted {
-                let distance = other.row.start_ns.saturating_sub(row.row.start_ns).saturating_abs();
-                if !taken.get(place).copied().unwrap_or(true) && best.is_none_or(|(least, _)| distance < least) {
+                let distance = other
+                    .row
+                    .start_ns
+                    .saturating_sub(row.row.start_ns)
+                    .saturating_abs();
+                if !taken.get(place).copied().unwrap_or(true)
+                    && best.is_none_or(|(least, _)| distance < least)
+                {
                     best = Some((distance, place));
                 }
             } else if other_call.destination == call.destination {
@@ -114,7 +120,10 @@ fn spans(totals: &Totals, rows: &[JoinedRow], calls: &[Call<'_>]) -> Spans {
 fn count(rows: &[JoinedRow], calls: &[Call<'_>], names: &Names, spans: &Spans) -> (u64, u64) {
     let (mut joined, mut all) = (0, 0);
     for row in rows {
-        let Some(call) = calls.get(row.call).filter(|call| is_source(call) && !call.key.tcp) else {
+        let Some(call) = calls
+            .get(row.call)
+            .filter(|call| is_source(call) && !call.key.tcp)
+        else {
             continue;
         };
         if row.row.upstream_local == 0 || row.row.request().is_none() {

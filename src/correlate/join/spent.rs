@@ -67,7 +67,7 @@ impl Phase {
 pub enum SpentFrom {
     /// The packets at the proxy's own pod.
     Packets,
-    /// The packets at the other end of its connection, and the row.
+    /// The packets at the other end of its connection or of the called proxy's, and the row.
     FarPackets,
     /// The rows alone.
     Rows,
@@ -137,7 +137,11 @@ pub(super) fn attribute(
     connections: &[&FollowedConnection],
     clocks: &Clocks,
 ) {
-    for number in 0..rows.len() {
+    // Callers' rows last: they take what is known of the called proxies' rows.
+    let of_source = |row: &JoinedRow| calls.get(row.call).is_some_and(is_source);
+    let (callers, called): (Vec<usize>, Vec<usize>) =
+        (0..rows.len()).partition(|number| rows.get(*number).is_some_and(of_source));
+    for number in called.into_iter().chain(callers) {
         let Some(row) = rows.get(number) else { continue };
         let Some(call) = calls.get(row.call).filter(|call| !call.key.tcp) else {
             continue;
@@ -160,7 +164,9 @@ fn of_row(
     let duration_ns = row.row.duration_ms()?.checked_mul(1_000_000)?;
     let duration_ns = i64::try_from(duration_ns).ok()?;
     let packets = match &row.upstream {
-        Link::Exact { near: Some(near), .. } => from_packets(row, near, call, connections, clocks, duration_ns),
+        Link::Exact { near: Some(near), .. } => {
+            from_packets(row, near, call, connections, clocks, duration_ns)
+        }
         Link::Exact { far: Some(far), .. } => from_far_packets(row, far, duration_ns),
         Link::Set(_) => Some(waiting_to_connect(duration_ns)),
         Link::Exact { .. } | Link::None(_) => None,
@@ -192,23 +198,37 @@ fn from_packets(
     let start = start.saturating_add(shift.offset_ns);
     let end = end.saturating_add(shift.offset_ns);
     let mut spent = Spent::new(SpentFrom::Packets);
-    let made_for = |at: Option<i64>| at.filter(|at| *at >= start.saturating_sub(MADE_FOR_NS) && *at <= timing.asked_ns);
+    let made_for =
+        |at: Option<i64>| at.filter(|at| *at >= start.saturating_sub(MADE_FOR_NS) && *at <= timing.asked_ns);
     if let Some(syn) = made_for(connection.syn.map(|(syn, _)| syn.0)) {
-        let open = connection.handshake_ack.or(connection.syn_ack).map(|(time, _)| time.0);
+        let open = connection
+            .handshake_ack
+            .or(connection.syn_ack)
+            .map(|(time, _)| time.0);
         spent.set(Phase::Connect, open.map(|open| open.saturating_sub(syn)));
         if let Some(hello) = made_for(connection.client_hello.map(|hello| hello.0)) {
-            let ready = connection.tls_ready.map(|ready| ready.0.min(timing.asked_ns.max(hello)));
+            let ready = connection
+                .tls_ready
+                .map(|ready| ready.0.min(timing.asked_ns.max(hello)));
             spent.set(Phase::Tls, ready.map(|ready| ready.saturating_sub(hello)));
         }
     }
-    spent.set(Phase::RequestSent, Some(timing.sent_ns.saturating_sub(timing.asked_ns)));
+    spent.set(
+        Phase::RequestSent,
+        Some(timing.sent_ns.saturating_sub(timing.asked_ns)),
+    );
     // An answer that did not come was waited for until the row ended.
     let answered = timing.answered_ns.unwrap_or(end).max(timing.sent_ns.min(end));
     spent.set(Phase::Waiting, Some(answered.saturating_sub(timing.sent_ns)));
     if let (Some(answered), Some(ended)) = (timing.answered_ns, timing.ended_ns) {
         spent.set(Phase::ResponseReceived, Some(ended.saturating_sub(answered)));
     }
-    rest(&mut spent, row, duration_ns, timing.asked_ns.saturating_sub(start));
+    rest(
+        &mut spent,
+        row,
+        duration_ns,
+        timing.asked_ns.saturating_sub(start),
+    );
     Some(spent)
 }
 
@@ -219,7 +239,9 @@ fn rest(spent: &mut Spent, row: &JoinedRow, duration_ns: i64, before_ns: i64) {
         .into_iter()
         .filter_map(|phase| spent.of_ns(phase))
         .sum::<u64>();
-    let before = before_ns.saturating_sub(i64::try_from(of_connection).unwrap_or(i64::MAX)).clamp(0, left);
+    let before = before_ns
+        .saturating_sub(i64::try_from(of_connection).unwrap_or(i64::MAX))
+        .clamp(0, left);
     if row.earlier_attempts > 0 {
         spent.set(Phase::Retries, Some(before));
         spent.set(Phase::Proxy, Some(left - before));
@@ -263,20 +285,32 @@ fn split_waiting(spent: &mut Spent, row: &JoinedRow, pair: Option<&JoinedRow>, c
         spent.set(Phase::Application, waiting.filter(|_| row.row.upstream_host != 0));
         return;
     }
-    let (Some(waiting), Some(pair)) = (waiting, pair) else { return };
+    let (Some(waiting), Some(pair)) = (waiting, pair) else {
+        return;
+    };
     let ns = |ms: Option<u64>| ms.and_then(|ms| i64::try_from(ms).ok()?.checked_mul(1_000_000));
-    let called_ns = ns(pair.row.duration_ms());
-    // Of a far end's packets the way is known more exactly than from milliseconds.
-    if spent.of_ns(Phase::Network).is_none() {
-        let way = called_ns.map(|called| waiting.saturating_sub(called).max(0));
+    let way = ns(pair.row.duration_ms()).map(|called| waiting.saturating_sub(called).max(0));
+    if way.is_some() {
         spent.set(Phase::Network, way);
     }
-    let application = ns(pair.row.upstream_ms()).map(|application| application.min(waiting));
-    spent.set(Phase::Application, application);
+    let by_packets = pair
+        .spent
+        .filter(|pair| pair.from == SpentFrom::Packets)
+        .and_then(|pair| i64::try_from(pair.of_ns(Phase::Application)?).ok());
+    if by_packets.is_some() && spent.from == SpentFrom::Rows {
+        spent.from = SpentFrom::FarPackets;
+    }
+    let application = by_packets.or_else(|| ns(pair.row.upstream_ms()));
+    spent.set(
+        Phase::Application,
+        application.map(|application| application.min(waiting)),
+    );
 }
 
 /// True if a connection was made for the row: it began while the row's request was under way.
 pub fn made_for(row: &JoinedRow, connection: &FollowedConnection) -> bool {
     let from = plus_ns(row.row.start(), -MADE_FOR_NS);
-    connection.syn.is_some_and(|(syn, _)| syn >= from && syn <= row.row.end())
+    connection
+        .syn
+        .is_some_and(|(syn, _)| syn >= from && syn <= row.row.end())
 }

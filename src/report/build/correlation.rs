@@ -43,7 +43,10 @@ fn count(incident: &Incident<'_>, correlation: &mut Correlation) {
             continue;
         }
         if let Some(why) = row.why() {
-            *correlation.unjoined_because.entry(why.name().to_owned()).or_default() += 1;
+            *correlation
+                .unjoined_because
+                .entry(why.name().to_owned())
+                .or_default() += 1;
             correlation.joinable_requests += u64::from(why.is_joinable());
         } else {
             correlation.joined_requests += 1;
@@ -167,7 +170,10 @@ fn time_spent(incident: &Incident<'_>, correlation: &mut Correlation) {
 }
 
 fn from(counts: &BTreeMap<SpentFrom, u64>) -> Counts {
-    counts.iter().map(|(from, count)| (from.name().to_owned(), *count)).collect()
+    counts
+        .iter()
+        .map(|(from, count)| (from.name().to_owned(), *count))
+        .collect()
 }
 
 fn quantiles(mut parts: Parts) -> BTreeMap<String, Quantiles> {
@@ -262,7 +268,10 @@ fn story(row: &JoinedRow, call: &Call<'_>, link: &Link, connection: &FollowedCon
     } else {
         format!(" {}", call.key.flags)
     };
-    let after = row.row.duration_ms().map_or_else(String::new, |ms| format!(" after {ms} ms"));
+    let after = row
+        .row
+        .duration_ms()
+        .map_or_else(String::new, |ms| format!(" after {ms} ms"));
     let mut parts = vec![format!("{}{flags}{after}", call.key.code)];
     if let Link::Set(attempts) = link {
         parts.push(format!(
@@ -284,7 +293,11 @@ fn story(row: &JoinedRow, call: &Call<'_>, link: &Link, connection: &FollowedCon
     if let Some((phase, ns)) = row.spent.as_ref().and_then(Spent::longest)
         && ns >= LONG_NS
     {
-        parts.push(format!("most of the time was {} ({:.1} ms)", words(phase), ms(ns)));
+        parts.push(format!(
+            "most of the time was {} ({:.1} ms)",
+            words(phase),
+            ms(ns)
+        ));
     }
     parts.join("; ")
 }
@@ -343,21 +356,25 @@ fn how_it_went(connection: &FollowedConnection, seen: Option<&Seen>) -> Vec<Stri
             StreamClass::EncryptedAlertThenClose { by } => {
                 format!("{} sent what may be an encrypted alert, and closed", side(*by))
             }
-            StreamClass::KeepAliveRace => "the request crossed the server's FIN on the idle connection".to_owned(),
+            StreamClass::KeepAliveRace => {
+                "the request crossed the server's FIN on the idle connection".to_owned()
+            }
             StreamClass::ZeroWindow { by } => format!("{} closed its window", side(*by)),
-            StreamClass::Lossy { .. } => format!("{} segments were lost on the way", connection.lost_segments),
+            StreamClass::Lossy { .. } => {
+                format!("{} segments were lost on the way", connection.lost_segments)
+            }
             _ => continue,
         };
         parts.push(text);
     }
-    if let (kind, Some(by), Some((_, at)), idle) = connection.close
-        && connection.opening == Opening::Established
-    {
-        let how = match kind {
+    let close = connection.close;
+    if let (Some(by), Some((_, at)), Opening::Established) = (close.by, close.at, connection.opening) {
+        let how = match close.kind {
             CloseKind::ResetBeforeData | CloseKind::ResetMidExchange | CloseKind::ResetIdle => "reset it",
             _ => "closed it",
         };
-        let idle = idle
+        let idle = close
+            .idle_before_ns
             .map(|ns| i64::try_from(ns / 1_000_000).unwrap_or(i64::MAX))
             .filter(|ms| *ms >= 100)
             .map_or_else(String::new, |ms| format!(" after {} of silence", seconds(ms)));

@@ -217,7 +217,26 @@ fn limits(incident: &Incident<'_>) -> Vec<Limit> {
             &totals.connections,
         ),
     ];
-    let captures = captures::limits(&totals.captures);
+    let followed = &totals.followed;
+    let rows = followed.is_truncated().then(|| Limit {
+        table: "rows followed one by one".to_owned(),
+        limit: 2 * crate::aggregate::followed::MAX_FOLLOWED as u64,
+        kept: followed.kept() as u64,
+        left_out: followed.seen().saturating_sub(followed.kept() as u64),
+        what: "rows; a sample of request ids by hash is joined to connections and paired".to_owned(),
+    });
+    let connections = &totals.captures.followed;
+    let kept = connections.kept() as u64;
+    let connections = (connections.seen() > kept).then(|| Limit {
+        table: "connections followed one by one".to_owned(),
+        limit: 2 * crate::aggregate::captures::followed::MAX_FOLLOWED as u64,
+        kept,
+        left_out: connections.seen() - kept,
+        what: "connections; a sample of clients' addresses by hash is joined to rows".to_owned(),
+    });
+    let captures = captures::limits(&totals.captures)
+        .into_iter()
+        .chain([rows, connections]);
     let mut list: Vec<Limit> = tokens
         .chain(figures)
         .chain(others)

@@ -19,6 +19,7 @@ mod place;
 mod signatures;
 mod since;
 mod slow;
+mod spent;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -97,7 +98,7 @@ fn lead(report: &Report) -> Option<&Finding> {
 }
 
 /// The sections in their order; each writes nothing where there is nothing to say.
-const SECTIONS: [fn(&Report, &mut Page); 14] = [
+const SECTIONS: [fn(&Report, &mut Page); 15] = [
     verdict::title,
     verdict::verdict,
     evidence::evidence,
@@ -107,6 +108,7 @@ const SECTIONS: [fn(&Report, &mut Page); 14] = [
     also::also_found,
     failed::failed,
     slow::slow,
+    spent::spent,
     packets::packets,
     signatures::signatures,
     next::what_now,

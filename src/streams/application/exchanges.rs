@@ -2,7 +2,8 @@
 
 use crate::streams::application::{Moment, elapsed_ns};
 use crate::streams::record::{
-    Exchange, HttpFacts, MAX_EXCHANGE_TIMES, MAX_EXCHANGES, MAX_TIMED, ResponseTime, TimedExchange, request_id_hash,
+    Exchange, HttpFacts, MAX_EXCHANGE_TIMES, MAX_EXCHANGES, MAX_TIMED, ResponseTime, TimedExchange,
+    request_id_hash,
 };
 use std::cmp::Reverse;
 
@@ -152,7 +153,10 @@ fn timed(exchange: &Exchange) -> Option<TimedExchange> {
         sent_ns: exchange.request_end.map(|(time, _)| time.0),
         answered_ns: exchange.response.and_then(|(time, _)| time).map(|time| time.0),
         ended_ns: exchange.response_end.map(|(time, _)| time.0),
-        request_id: exchange.request_id.as_deref().map(|id| request_id_hash(id.as_bytes())),
+        request_id: exchange
+            .request_id
+            .as_deref()
+            .map(|id| request_id_hash(id.as_bytes())),
         code: exchange.code,
         at,
     })
