@@ -36,6 +36,7 @@ cases! {
     reject_network_policy_icmp_captured: "reject-network-policy-icmp-captured",
     route_case_mismatch: "route-case-mismatch",
     slow_upstream_app_captured: "slow-upstream-app-captured",
+    slow_upstream_app_joined: "slow-upstream-app-joined",
     zero_window_stalled_receiver: "zero-window-stalled-receiver",
 }
 

@@ -240,9 +240,9 @@ fn time_spent(suspect: &Suspect<'_>, facts: &Facts<'_>) -> Option<Evidence> {
     } else {
         "by the rows of both proxies".to_owned()
     };
-    let frames = longest.and_then(|(_, row)| {
-        let seen = row.upstream.seen().or_else(|| row.downstream.seen())?;
-        seen.timing.map(|timing| timing.at)
+    let frame = longest.and_then(|(_, row)| {
+        let pair = row.pair.and_then(|pair| incident.joined.rows.get(pair));
+        packet_of(row, facts).or_else(|| packet_of(pair?, facts))
     });
     Some(Evidence {
         kind: EvidenceKind::Join,
@@ -253,8 +253,15 @@ fn time_spent(suspect: &Suspect<'_>, facts: &Facts<'_>) -> Option<Evidence> {
         count: requests,
         strength: 0.8,
         places: longest.map(|(_, row)| row.row.place).into_iter().collect(),
-        frames: frames.into_iter().collect(),
+        frames: frame.into_iter().collect(),
     })
+}
+
+/// Where the request begins on the way to what was called, or else where its connection does.
+fn packet_of(row: &JoinedRow, facts: &Facts<'_>) -> Option<FrameRef> {
+    let seen = row.upstream.seen().or_else(|| row.downstream.seen())?;
+    let connection = facts.incident.joined.connections.get(seen.connection)?;
+    Some(seen.timing.map_or(connection.first, |timing| timing.at))
 }
 
 fn phase_words(phase: Phase) -> &'static str {

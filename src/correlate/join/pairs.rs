@@ -116,7 +116,7 @@ fn spans(totals: &Totals, rows: &[JoinedRow], calls: &[Call<'_>]) -> Spans {
     spans
 }
 
-/// Callers' rows on a connection that was made, whose called proxy wrote rows before and after.
+/// Callers' rows on a connection that was made: those that are paired, and those whose called proxy wrote rows before and after.
 fn count(rows: &[JoinedRow], calls: &[Call<'_>], names: &Names, spans: &Spans) -> (u64, u64) {
     let (mut joined, mut all) = (0, 0);
     for row in rows {
@@ -131,9 +131,11 @@ fn count(rows: &[JoinedRow], calls: &[Call<'_>], names: &Names, spans: &Spans) -
         }
         let called = names.pod_at(&call.key.host).and_then(|pod| spans.get(pod));
         let (start, end) = interval_ns(&row.row);
-        if called.is_some_and(|(from, to)| *from <= start && end <= *to) {
+        if row.pair.is_some() {
+            joined += 1;
             all += 1;
-            joined += u64::from(row.pair.is_some());
+        } else if called.is_some_and(|(from, to)| *from <= start && end <= *to) {
+            all += 1;
         }
     }
     (joined, all)

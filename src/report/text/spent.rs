@@ -26,7 +26,7 @@ const PARTS: [(&str, &str, u8); 9] = [
     ("tls", "TLS", 0),
     ("request_sent", "send", 2),
     ("waiting", "wait", 0),
-    ("network", "of it net", 1),
+    ("network", "network", 1),
     ("application", "app", 1),
     ("response_received", "receive", 3),
     ("retries", "retries", 0),
@@ -110,6 +110,13 @@ fn table(correlation: &Correlation, page: &mut Page) {
         }
     }
     table.put(page);
+    if used.iter().any(|(part, ..)| *part == "network") {
+        page.wrapped(
+            2,
+            Role::Faint,
+            "network (between the two proxies) and app are parts of wait",
+        );
+    }
 }
 
 fn milliseconds(ms: f64) -> String {

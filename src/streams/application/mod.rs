@@ -103,8 +103,8 @@ impl Conversation {
     pub fn chunk(&mut self, chunk: &Chunk<'_>) {
         let talk = self.talk.get_or_insert_default();
         let idle_ns = talk.last.and_then(|(last, _)| elapsed_ns(last, chunk.time));
-        talk.deliver(*chunk, idle_ns, &self.ends);
         talk.note_burst(chunk);
+        talk.deliver(*chunk, idle_ns, &self.ends);
         talk.last = Some(chunk.moment());
     }
 
@@ -196,7 +196,8 @@ struct Talk {
 }
 
 impl Talk {
-    /// Notes who sends when, unless exchanges tell it better.
+    /// Notes who sends when, unless exchanges tell it better. Before the bytes are read: what they tell about the protocol may
+    /// depend on how they were cut.
     fn note_burst(&mut self, chunk: &Chunk<'_>) {
         let http = |route: &Route| matches!(route, Route::Http1 | Route::Http2);
         if self.routes.iter().all(http) {
