@@ -12,6 +12,8 @@ mod captures;
 mod captures_shared;
 /// The recorded incidents of `corpora/`: verdict, counts, references, exit status.
 mod cases;
+/// What changed just before a finding began.
+mod changes;
 /// The built program and its streams: what needs no engine.
 mod command_line;
 /// An independent counter agrees with the report's counts.

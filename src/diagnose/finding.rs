@@ -43,6 +43,19 @@ pub struct Scope {
     pub pods: Vec<String>,
 }
 
+/// Something that changed shortly before a finding began: a remark, no proof.
+#[derive(Clone, Debug)]
+pub struct Change {
+    /// When.
+    pub at: Timestamp,
+    /// What sort of change.
+    pub kind: String,
+    /// What it says.
+    pub text: String,
+    /// Where, if a line tells it.
+    pub places: Vec<Place>,
+}
+
 /// A finding.
 #[derive(Clone, Debug)]
 pub struct Finding {
@@ -84,6 +97,8 @@ pub struct Finding {
     pub evidence: Vec<Evidence>,
     /// What was ruled out.
     pub ruled_out: Vec<RuledOut>,
+    /// What changed shortly before it began.
+    pub changed_before: Vec<Change>,
     /// What would overturn it.
     pub would_overturn: Option<Missing>,
     /// Commands that check.

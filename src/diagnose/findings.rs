@@ -34,6 +34,7 @@ pub fn write(suspects: &Suspects<'_>, facts: &Facts<'_>) -> Vec<Finding> {
         .filter_map(|s| finding(s, suspects, facts))
         .collect();
     drop_orphans(&mut findings);
+    super::changes::note(&mut findings, facts);
     findings.sort_by(|a, b| order(b).total_cmp(&order(a)).then_with(|| a.id.cmp(&b.id)));
     findings
 }
@@ -142,6 +143,7 @@ fn finding(suspect: &Suspect<'_>, suspects: &Suspects<'_>, facts: &Facts<'_>) ->
         added_latency_ms: suspect.added_latency_ms,
         evidence: evidence(suspect, facts, &own),
         ruled_out,
+        changed_before: Vec::new(),
         would_overturn: settled_by,
         checks: filled.checks,
         fixes: filled.fixes.into_iter().map(fix).collect(),

@@ -7,6 +7,7 @@
 //! again, renders.
 
 pub mod answer;
+mod changes;
 pub mod consequences;
 pub mod finding;
 pub mod findings;

@@ -20,6 +20,8 @@ pub struct Rules {
     pub rule: Vec<Rule>,
     /// What component lines show.
     pub line: Vec<LineRule>,
+    /// Lines that tell of a change.
+    pub change: Vec<ChangeRule>,
     /// What connections in captures show.
     pub packet: Vec<PacketRule>,
     /// What rows say of faults that connections show closer by.
@@ -59,6 +61,22 @@ pub struct Thresholds {
     pub slow_rows: u64,
     pub slow_buckets: usize,
     pub stall_ms: u64,
+    pub changed_before_s: i64,
+}
+
+/// Lines that tell of a change: a remark where they come shortly before a finding begins.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChangeRule {
+    /// Its name in the report.
+    pub kind: String,
+    /// One of these hits.
+    pub signatures: Vec<String>,
+    /// True where it matters whichever proxy writes it; else it must be the caller or a called pod.
+    #[serde(default)]
+    pub anywhere: bool,
+    /// What it says.
+    pub says: String,
 }
 
 /// Rows that show a cause.

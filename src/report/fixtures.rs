@@ -397,6 +397,7 @@ fn first_finding() -> Finding {
                 vec![line(2, 593_910)],
             ),
         ],
+        changed_before: Vec::new(),
         ruled_out: vec![
             ruled_out(
                 "circuit-breaker-overflow",

@@ -249,6 +249,8 @@ pub struct Finding {
     pub evidence: Vec<Evidence>,
     /// Look-alikes and why they fell.
     pub ruled_out: Vec<RuledOut>,
+    /// What changed in the inputs shortly before it began, in order of time: remarks, no proof.
+    pub changed_before: Vec<Change>,
     /// The one missing input that would overturn or settle it.
     pub would_overturn: Option<Missing>,
     /// What to do.
@@ -311,6 +313,19 @@ pub struct Ref {
     pub frame: Option<u64>,
     /// Bytes from the start of the decompressed input.
     pub offset_bytes: Option<u64>,
+}
+
+/// Something that changed shortly before a finding began.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct Change {
+    /// When.
+    pub at: Timestamp,
+    /// What sort: `configuration`, `started`, `new-host`, ...
+    pub kind: String,
+    /// What changed.
+    pub text: String,
+    /// Where.
+    pub refs: Vec<Ref>,
 }
 
 /// A look-alike that was ruled out.

@@ -7,7 +7,8 @@ use crate::catalog::Catalog;
 use crate::correlate::Incident;
 use crate::diagnose;
 use crate::report::model::{
-    Evidence, Example, Filters, Finding, Impact, Missing, Next, RuledOut, Scope, SignatureHits, Step, Window,
+    Change, Evidence, Example, Filters, Finding, Impact, Missing, Next, RuledOut, Scope, SignatureHits, Step,
+    Window,
 };
 use std::collections::BTreeMap;
 
@@ -68,6 +69,20 @@ fn convert(incident: &Incident<'_>, finding: &diagnose::Finding, rank: u64) -> F
         },
         evidence: evidence.collect(),
         ruled_out: ruled_out.collect(),
+        changed_before: finding
+            .changed_before
+            .iter()
+            .map(|change| Change {
+                at: change.at,
+                kind: change.kind.clone(),
+                text: change.text.clone(),
+                refs: change
+                    .places
+                    .iter()
+                    .map(|place| reference(incident, *place))
+                    .collect(),
+            })
+            .collect(),
         would_overturn: finding.would_overturn.clone(),
         next: Next {
             check: finding.checks.clone(),

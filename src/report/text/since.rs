@@ -50,7 +50,26 @@ pub(super) fn since(report: &Report, page: &mut Page) {
         let text = format!("{} far from all others in time not drawn", group(strays));
         page.wrapped(COLUMN, Role::Faint, &text);
     }
+    changed(report, finding, page);
     around(report, page);
+}
+
+/// What changed shortly before.
+fn changed(report: &Report, finding: Option<&Finding>, page: &mut Page) {
+    let changes = finding.map_or(&[][..], |finding| finding.changed_before.as_slice());
+    if changes.is_empty() {
+        return;
+    }
+    let clock = Clock::new(&report.window);
+    page.wrapped(2, Role::Faint, "changed just before, which proves nothing:");
+    for change in changes {
+        let place = change
+            .refs
+            .first()
+            .map_or_else(String::new, |at| format!("  ({})", place(&report.inputs, at)));
+        let text = format!("{} {}{place}", clock.time(change.at), change.text);
+        page.wrapped(COLUMN, Role::Plain, &text);
+    }
 }
 
 /// What log rows tell.
