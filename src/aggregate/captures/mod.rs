@@ -144,9 +144,14 @@ impl CaptureTotals {
     }
 
     /// Adds a connection, with the DNS exchanges that it carried: they must not be added again.
-    pub fn stream(&mut self, record: &StreamRecord) {
+    pub fn stream(&mut self, record: StreamRecord) {
+        let classes = StreamClass::all(&record);
+        self.sum(&record, &classes);
+        self.kept.offer(record, &classes);
+    }
+
+    fn sum(&mut self, record: &StreamRecord, classes: &[StreamClass]) {
         let hop = StreamHop::of(record);
-        let classes = StreamClass::all(record);
         let primary = classes.first().copied().unwrap_or(StreamClass::Good);
         *self.hops.entry(hop).or_default() += 1;
         self.tcp.add(record, primary);
@@ -158,8 +163,7 @@ impl CaptureTotals {
         };
         self.servers
             .change(server, |server| server.add(record, hop, primary));
-        self.groups.add(record, hop, &classes);
-        self.kept.offer(record, &classes);
+        self.groups.add(record, hop, classes);
         self.names.stream(record);
         self.over_time(record, primary);
         self.span(record.start, record.end);
@@ -219,11 +223,15 @@ impl CaptureTotals {
             resets += side.rst + side.rst_ack;
             again += side.retransmissions + side.fast_retransmissions + side.spurious_retransmissions;
         }
-        for (second, count) in resets_by_second(record, resets) {
-            self.moment(second, |moment| moment.resets += count);
+        if resets > 0 {
+            for (second, count) in resets_by_second(record, resets) {
+                self.moment(second, |moment| moment.resets += count);
+            }
         }
-        for (second, count) in resent_by_second(record, again) {
-            self.moment(second, |moment| moment.retransmissions += count);
+        if again > 0 {
+            for (second, count) in resent_by_second(record, again) {
+                self.moment(second, |moment| moment.retransmissions += count);
+            }
         }
     }
 
@@ -356,7 +364,7 @@ mod tests {
     fn of(records: &[StreamRecord], questions: &[DnsExchange]) -> CaptureTotals {
         let mut totals = CaptureTotals::new(true);
         for record in records {
-            totals.stream(record);
+            totals.stream(record.clone());
         }
         for exchange in questions {
             totals.dns(exchange);

@@ -490,7 +490,7 @@ mod tests {
             ..Totals::default()
         };
         for record in records {
-            totals.captures.stream(record);
+            totals.captures.stream(record.clone());
         }
         for frame in 1..4 {
             let name = format!("name{}.example", frame % 2);
