@@ -25,7 +25,9 @@ pub use record::{
     Protocol, ResponseTime, Side, SideFacts, StreamEvent, StreamEventKind, StreamMoment, StreamRecord,
     TlsAlert, TlsFacts,
 };
-pub use shard::{LeftOut, Shard, ShardSummary, StreamLimits, StreamSink, flow_hash, shard_of, shard_of_hash};
+pub use shard::{
+    Expected, LeftOut, Shard, ShardSummary, StreamLimits, StreamSink, flow_hash, shard_of, shard_of_hash,
+};
 
 /// A place where packets were captured: the files of one rotated set have one, any other file has its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

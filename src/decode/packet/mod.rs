@@ -18,14 +18,36 @@ pub use summary::{
 };
 
 use crate::units::{InputId, Timestamp};
+use std::cmp::Ordering;
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 
 /// An IP address in 16 bytes; IPv4 as IPv4-mapped (RFC 4291 section 2.5.5.2), so that both compare and hash alike.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Address(pub [u8; 16]);
 
+/// In the order of their bytes, compared as numbers: each packet needs it, and comparing slices takes a call.
+impl Ord for Address {
+    #[inline]
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.number().cmp(&other.number())
+    }
+}
+
+impl PartialOrd for Address {
+    #[inline]
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
 impl Address {
+    /// The address as a number of 128 bits.
+    #[inline]
+    pub fn number(self) -> u128 {
+        u128::from_be_bytes(self.0)
+    }
+
     /// From four bytes.
     pub fn v4(bytes: [u8; 4]) -> Self {
         let [a, b, c, d] = bytes;
@@ -91,7 +113,8 @@ pub struct Packet {
     /// When it was captured; simple packet blocks have no time.
     pub time: Option<Timestamp>,
     /// Where it was seen: a number for each pair of capture interface and, in cooked captures, interface index
-    /// and packet type. The same bytes under another number are a second sight of one packet.
+    /// and packet type. The same bytes under another number are a second sight of one packet. See
+    /// [`Self::ONLY_INTERFACE`].
     pub interface: u32,
     /// Bytes of the frame that are in the capture.
     pub captured_bytes: u32,
@@ -185,26 +208,31 @@ impl TcpFlags {
     pub const ACK: u8 = 0x10;
 
     /// True if any of `bits` is set.
+    #[inline]
     pub fn has(self, bits: u8) -> bool {
         self.0 & bits != 0
     }
 
     /// FIN.
+    #[inline]
     pub fn fin(self) -> bool {
         self.has(Self::FIN)
     }
 
     /// SYN.
+    #[inline]
     pub fn syn(self) -> bool {
         self.has(Self::SYN)
     }
 
     /// RST.
+    #[inline]
     pub fn rst(self) -> bool {
         self.has(Self::RST)
     }
 
     /// ACK.
+    #[inline]
     pub fn ack(self) -> bool {
         self.has(Self::ACK)
     }
@@ -262,15 +290,17 @@ pub struct FlowKey {
 
 impl FlowKey {
     /// Of two endpoints in any order.
+    #[inline]
     pub fn of(one: Endpoint, other: Endpoint) -> Self {
-        Self {
-            low: one.min(other),
-            high: one.max(other),
-        }
+        let (low, high) = if other < one { (other, one) } else { (one, other) };
+        Self { low, high }
     }
 }
 
 impl Packet {
+    /// Number of the interface where the format of the capture allows no other: none of its packets is there twice.
+    pub const ONLY_INTERFACE: u32 = u32::MAX;
+
     /// The connection that the packet belongs to: that of the quoted packet for an ICMP error.
     pub fn flow(&self) -> FlowKey {
         match self.transport {
