@@ -87,7 +87,7 @@ pub(super) fn run(run: CaptureRun<'_>, progress: &dyn Progress) -> (CaptureTotal
                 scope.spawn(move || run.work(next, &results, progress));
             }
             drop(results_in);
-            merged(&results)
+            merged(&results, run.empty_totals())
         });
     }
     let mut totals = run.empty_totals();
@@ -100,8 +100,7 @@ pub(super) fn run(run: CaptureRun<'_>, progress: &dyn Progress) -> (CaptureTotal
     (totals, reads)
 }
 
-fn merged(results: &Receiver<(CaptureTotals, Reads)>) -> (CaptureTotals, Reads) {
-    let mut totals = CaptureTotals::default();
+fn merged(results: &Receiver<(CaptureTotals, Reads)>, mut totals: CaptureTotals) -> (CaptureTotals, Reads) {
     let mut reads = Vec::new();
     for (part, mut of_sources) in results {
         totals.merge(part);
@@ -156,7 +155,7 @@ impl CaptureRun<'_> {
                 });
             }
             drop(results_in);
-            merged(&results)
+            merged(&results, self.empty_totals())
         });
         (totals, shared.into_reads())
     }

@@ -20,7 +20,7 @@ pub use summary::{
 use crate::units::{InputId, Timestamp};
 use std::cmp::Ordering;
 use std::fmt;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// An IP address in 16 bytes; IPv4 as IPv4-mapped (RFC 4291 section 2.5.5.2), so that both compare and hash alike.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -76,7 +76,61 @@ impl From<IpAddr> for Address {
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.to_ip().fmt(f)
+        match self.to_ip() {
+            IpAddr::V4(v4) => f.pad(Dotted::of(v4).text()),
+            IpAddr::V6(v6) => v6.fmt(f),
+        }
+    }
+}
+
+/// An IPv4 address in decimal, with or without a port, as the standard library writes it, but in a small part of the
+/// time: each connection has several that serve as keys.
+struct Dotted {
+    /// Enough for the longest, `255.255.255.255:65535`.
+    bytes: [u8; 21],
+    length: usize,
+}
+
+impl Dotted {
+    fn of(address: Ipv4Addr) -> Self {
+        let mut dotted = Self {
+            bytes: [0; 21],
+            length: 0,
+        };
+        let [first, rest @ ..] = address.octets();
+        dotted.number(first.into());
+        for byte in rest {
+            dotted.push(b'.');
+            dotted.number(byte.into());
+        }
+        dotted
+    }
+
+    fn with_port(mut self, port: u16) -> Self {
+        self.push(b':');
+        self.number(port);
+        self
+    }
+
+    fn text(&self) -> &str {
+        let written = self.bytes.get(..self.length).unwrap_or_default();
+        std::str::from_utf8(written).unwrap_or_default()
+    }
+
+    fn number(&mut self, number: u16) {
+        for power in [10_000, 1000, 100, 10, 1] {
+            if number >= power || power == 1 {
+                let digit = u8::try_from(number / power % 10).unwrap_or(0);
+                self.push(b'0' + digit);
+            }
+        }
+    }
+
+    fn push(&mut self, byte: u8) {
+        if let Some(place) = self.bytes.get_mut(self.length) {
+            *place = byte;
+            self.length += 1;
+        }
     }
 }
 
@@ -92,7 +146,10 @@ pub struct Endpoint {
 /// `10.0.0.1:80`, `[2001:db8::1]:80`.
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        std::net::SocketAddr::new(self.address.to_ip(), self.port).fmt(f)
+        match self.address.to_ip() {
+            IpAddr::V4(v4) => f.pad(Dotted::of(v4).with_port(self.port).text()),
+            IpAddr::V6(v6) => SocketAddr::new(v6.into(), self.port).fmt(f),
+        }
     }
 }
 
@@ -308,6 +365,29 @@ impl Packet {
                 quoted: Some(quoted), ..
             }) => FlowKey::of(quoted.source, quoted.destination),
             _ => FlowKey::of(self.source, self.destination),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn addresses_are_written_as_the_standard_library_writes_them(v6 in any::<[u8; 16]>(), v4 in any::<[u8; 4]>(), port in any::<u16>()) {
+            for address in [Address(v6), Address::v4(v4)] {
+                let (ip, endpoint) = (address.to_ip(), Endpoint { address, port });
+                prop_assert_eq!(address.to_string(), ip.to_string());
+                prop_assert_eq!(endpoint.to_string(), SocketAddr::new(ip, port).to_string());
+                prop_assert_eq!(format!("{address:>50}"), format!("{ip:>50}"));
+            }
+        }
+
+        #[test]
+        fn addresses_are_in_the_order_of_their_bytes(one in any::<[u8; 16]>(), other in any::<[u8; 16]>()) {
+            prop_assert_eq!(Address(one).cmp(&Address(other)), one.cmp(&other));
         }
     }
 }
