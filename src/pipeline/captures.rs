@@ -508,8 +508,10 @@ impl ShardOwner {
                 let mut expected = [None; AHEAD];
                 for (expected, &(index, hash)) in expected.iter_mut().zip(places) {
                     *expected = shard.expect(hash);
-                    let first_byte = packet(index).and_then(|packet| data.get(packet.payload.start as usize));
-                    std::hint::black_box(first_byte.copied());
+                    if let Some(packet) = packet(index) {
+                        let first_byte = data.get(packet.payload.start as usize);
+                        std::hint::black_box((packet.time, packet.ttl, first_byte.copied()));
+                    }
                 }
                 for (expected, &(index, hash)) in expected.iter().zip(places) {
                     let Some(packet) = packet(index) else { continue };

@@ -180,7 +180,8 @@ pub struct Shard<R> {
     /// in order of their close.
     young: VecDeque<Ticket>,
     open: VecDeque<Ticket>,
-    closed: VecDeque<Ticket>,
+    /// With the time until which they are kept at least, where it is known.
+    closed: VecDeque<(Ticket, i64)>,
     sights: Sights,
     /// Hashes of connections that were handed out.
     past: HashTable<u64>,
@@ -189,6 +190,8 @@ pub struct Shard<R> {
     packets: u64,
     /// Time of the latest packet that has one.
     now: Option<i64>,
+    /// No packet was earlier than one before it.
+    in_order: bool,
     summary: ShardSummary,
 }
 
@@ -212,6 +215,7 @@ impl<R: Receiver> Shard<R> {
             young: VecDeque::new(),
             open: VecDeque::new(),
             closed: VecDeque::new(),
+            in_order: true,
             sights: Sights::default(),
             past: HashTable::new(),
             udp: HashTable::new(),
@@ -252,6 +256,7 @@ impl<R: Receiver> Shard<R> {
     ) {
         self.packets += 1;
         if let Some(time) = packet.time {
+            self.in_order &= self.now.is_none_or(|now| now <= time.0);
             self.now = Some(time.0);
         }
         match &packet.transport {
@@ -319,12 +324,30 @@ impl<R: Receiver> Shard<R> {
         if !live.closed && live.stream.is_over() {
             live.closed = true;
             let serial = live.stream.serial;
-            self.closed.push_back(Ticket {
+            let ticket = Ticket {
                 slot,
                 serial,
                 written: self.packets,
+            };
+            self.close(ticket);
+        }
+    }
+
+    /// A connection is closed: it is kept for a while.
+    fn close(&mut self, ticket: Ticket) {
+        // Tickets of connections that are gone, since their ports were used again, must not pile up.
+        if self.closed.len() > 2 * self.streams.len() + 64 {
+            let streams = &self.streams;
+            self.closed.retain(|(ticket, _)| {
+                streams
+                    .get(ticket.slot)
+                    .is_some_and(|live| live.stream.serial == ticket.serial)
             });
         }
+        let stream = self.streams.get(ticket.slot).map(|live| &live.stream);
+        let timed = stream.filter(|stream| stream.end().is_some());
+        let kept_until = timed.map_or(i64::MIN, |stream| self.kept_until(stream));
+        self.closed.push_back((ticket, kept_until));
     }
 
     /// The stream with this key; an embryo grows into one.
@@ -431,15 +454,18 @@ impl<R: Receiver> Shard<R> {
 
     /// Hands out closed connections that were kept long enough.
     fn let_go_of_closed(&mut self, sink: &mut impl StreamSink) {
-        while let Some(ticket) = self.closed.front().copied() {
+        while let Some((ticket, kept_until)) = self.closed.front().copied() {
             // A packet with a wrong time must not end all of them.
             if self.packets.saturating_sub(ticket.written) < LINGER_PACKETS {
                 return;
             }
+            // What came after the close can only have come later: the connection itself need not be looked at.
+            if self.in_order && self.now.is_some_and(|now| kept_until >= now) {
+                return;
+            }
             if let Some(live) = self.live(ticket) {
-                let linger = i64::try_from(self.limits.linger_ns).unwrap_or(i64::MAX);
-                let end = live.stream.end().map(|time| time.0.saturating_add(linger));
-                if end.is_none() || end >= self.now {
+                let kept_until = self.kept_until(&live.stream);
+                if self.now.is_none_or(|now| kept_until >= now) {
                     return;
                 }
                 self.hand_out(ticket.slot, false, sink);
@@ -448,9 +474,17 @@ impl<R: Receiver> Shard<R> {
         }
     }
 
+    /// Until when a closed connection is kept, whatever its times are: without any, for good.
+    fn kept_until(&self, stream: &Stream<R>) -> i64 {
+        let linger = i64::try_from(self.limits.linger_ns).unwrap_or(i64::MAX);
+        stream
+            .end()
+            .map_or(i64::MAX, |time| time.0.saturating_add(linger))
+    }
+
     /// Hands out a connection: one that is closed, or else the one that was silent for longest.
     fn make_room(&mut self, sink: &mut impl StreamSink) {
-        while let Some(ticket) = self.closed.pop_front() {
+        while let Some((ticket, _)) = self.closed.pop_front() {
             if self.live(ticket).is_some() {
                 self.hand_out(ticket.slot, false, sink);
                 return;
@@ -497,9 +531,11 @@ impl<R: Receiver> Shard<R> {
         let hash = flow_hash(&key);
         self.forget(Handle::Stream(slot), hash);
         self.remember_past(hash);
-        if let Some(live) = self.streams.remove(slot) {
+        if let Some(live) = self.streams.get_mut(slot) {
             self.summary.streams += 1;
-            sink.stream(live.stream.record(&mut self.shared, cut_short));
+            let record = live.stream.record(&mut self.shared, cut_short);
+            self.streams.remove(slot);
+            sink.stream(record);
         }
         if self.open.len() > 2 * self.streams.len() + 64 {
             let streams = &self.streams;
@@ -631,9 +667,11 @@ impl<T> Slab<T> {
         u32::try_from(self.places.len() - 1).unwrap_or(u32::MAX)
     }
 
-    fn remove(&mut self, slot: u32) -> Option<T> {
-        let value = self.places.get_mut(slot as usize)?.take()?;
-        self.free.push(slot);
-        Some(value)
+    /// Drops a value where it is.
+    fn remove(&mut self, slot: u32) {
+        if let Some(place) = self.places.get_mut(slot as usize).filter(|place| place.is_some()) {
+            *place = None;
+            self.free.push(slot);
+        }
     }
 }

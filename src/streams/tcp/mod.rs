@@ -88,7 +88,8 @@ impl<R: Receiver> Stream<R> {
         let reading = self.reassembly.iter().filter(|side| side.is_told()).count() as u64;
         let sent = self.sent[0].packets ^ self.sent[1].packets;
         let flows = u64::from(low.next().unwrap_or(0) ^ high.next().unwrap_or(0));
-        sent ^ flows ^ reading ^ self.ending.longest_idle_ns ^ u64::from(self.receiver.is_some())
+        let told = self.receiver.as_ref().map_or(0, |receiver| receiver.touch());
+        sent ^ flows ^ reading ^ self.ending.longest_idle_ns ^ told
     }
 
     /// Which direction a packet has.
@@ -261,7 +262,7 @@ impl<R: Receiver> Stream<R> {
         if flags.rst() || self.told.is_some() {
             return;
         }
-        let (client, point, key) = (self.client(), shared.point, self.key);
+        let (client, point, key) = (self.client(), shared.point, &self.key);
         let length = packet.payload_wire_bytes;
         if length > 0 {
             let data = Data {
@@ -375,9 +376,9 @@ impl<R: Receiver> Stream<R> {
         self.sent[direction].data_packets > 0 && sequence::after(next.wrapping_sub(fin), acknowledged)
     }
 
-    /// What is known of it, now that it is over. `cut_short` if a limit ended it.
-    pub(super) fn record(mut self, shared: &mut Shared, cut_short: bool) -> StreamRecord {
-        let (client, point, key) = (self.client(), shared.point, self.key);
+    /// What is known of it, now that it is over: it is of no use after that. `cut_short` if a limit ended it.
+    pub(super) fn record(&mut self, shared: &mut Shared, cut_short: bool) -> StreamRecord {
+        let (client, point, key) = (self.client(), shared.point, &self.key);
         for direction in [client, client ^ 1] {
             let mut out = ToReceiver {
                 receiver: &mut self.receiver,
@@ -516,7 +517,7 @@ struct ToReceiver<'s, R> {
     receiver: &'s mut Option<Box<R>>,
     rare: &'s mut Option<Box<Rare>>,
     point: CapturePoint,
-    key: FlowKey,
+    key: &'s FlowKey,
     client: usize,
     direction: usize,
     /// The packet that is at work.
