@@ -283,7 +283,7 @@ impl<'r> PointReader<'r> {
 }
 
 /// Packets with what tells each shard its own: worked out once, by whoever reads them.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct SortedBlock {
     block: PacketBlock,
     /// Hashes of the packets' connections, in the order of the block.
@@ -291,18 +291,7 @@ struct SortedBlock {
     /// Packets by shard, those of a shard in their order: the place in the block, and the hash.
     order: Vec<(u32, u64)>,
     /// Where the packets of each shard end in `order`.
-    ends: [u32; SHARDS],
-}
-
-impl Default for SortedBlock {
-    fn default() -> Self {
-        Self {
-            block: PacketBlock::default(),
-            hashes: Vec::new(),
-            order: Vec::new(),
-            ends: [0; SHARDS],
-        }
-    }
+    ends: Vec<u32>,
 }
 
 impl SortedBlock {
@@ -330,7 +319,8 @@ impl SortedBlock {
                 *place += 1;
             }
         }
-        self.ends = next;
+        self.ends.clear();
+        self.ends.extend_from_slice(&next);
     }
 
     /// The packets of a shard, in their order: the place in the block, and the hash of the connection.
@@ -354,7 +344,7 @@ struct SharedPoint<'r> {
 
 struct PointState<'r> {
     /// Absent while a worker reads.
-    reader: Option<PointReader<'r>>,
+    reader: Option<Box<PointReader<'r>>>,
     /// Blocks to be filled.
     spare: Vec<SortedBlock>,
     /// What waits for each worker.
@@ -366,7 +356,7 @@ struct PointState<'r> {
 /// What a worker does next.
 enum Duty<'r> {
     Work(Arc<SortedBlock>),
-    Read(PointReader<'r>, SortedBlock),
+    Read(Box<PointReader<'r>>, SortedBlock),
     End,
 }
 
@@ -374,7 +364,7 @@ impl<'r> SharedPoint<'r> {
     fn new(reader: PointReader<'r>, workers: usize) -> Self {
         Self {
             state: Mutex::new(PointState {
-                reader: Some(reader),
+                reader: Some(Box::new(reader)),
                 spare: (0..workers + BLOCKS_AHEAD)
                     .map(|_| SortedBlock::default())
                     .collect(),

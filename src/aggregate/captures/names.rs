@@ -72,12 +72,11 @@ impl PacketNames {
 
     /// A name of the server, with its port: of a Host header its own, else the server's.
     fn host(&mut self, server: Endpoint, host: &str) {
-        match crate::aggregate::address::port(host) {
-            Some(_) => self.keys.vote(&mut self.hosts, &server, &host),
-            None => {
-                let name = format_args!("{host}:{}", server.port);
-                self.keys.vote(&mut self.hosts, &server, &name);
-            }
+        if crate::aggregate::address::port(host).is_some() {
+            self.keys.vote(&mut self.hosts, &server, &host);
+        } else {
+            let name = format_args!("{host}:{}", server.port);
+            self.keys.vote(&mut self.hosts, &server, &name);
         }
     }
 

@@ -120,8 +120,8 @@ impl Dotted {
     fn number(&mut self, number: u16) {
         for power in [10_000, 1000, 100, 10, 1] {
             if number >= power || power == 1 {
-                let digit = u8::try_from(number / power % 10).unwrap_or(0);
-                self.push(b'0' + digit);
+                let digit = u8::try_from(number.checked_div(power).unwrap_or(0) % 10).unwrap_or(0);
+                self.push(b'0'.wrapping_add(digit));
             }
         }
     }
@@ -129,7 +129,7 @@ impl Dotted {
     fn push(&mut self, byte: u8) {
         if let Some(place) = self.bytes.get_mut(self.length) {
             *place = byte;
-            self.length += 1;
+            self.length = self.length.saturating_add(1);
         }
     }
 }
