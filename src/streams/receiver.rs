@@ -20,10 +20,6 @@ pub trait Receiver: Sized {
     fn wants_bytes(&self) -> bool {
         true
     }
-    /// Reads a bit of what the next bytes will need, so that it is fetched from memory; the number means nothing.
-    fn touch(&self) -> u64 {
-        0
-    }
     /// What the bytes said.
     fn finish(self) -> Application;
 }
@@ -67,10 +63,6 @@ impl Receiver for Conversation {
 
     fn wants_bytes(&self) -> bool {
         Self::wants_bytes(self)
-    }
-
-    fn touch(&self) -> u64 {
-        Self::touch(self)
     }
 
     fn finish(self) -> Application {

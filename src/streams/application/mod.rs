@@ -128,15 +128,6 @@ impl Conversation {
             .is_none_or(|talk| talk.routes.iter().any(|route| !matches!(route, Route::Ignored)))
     }
 
-    /// Reads a bit of what the next bytes will need, so that it is fetched from memory; the number means nothing.
-    #[inline]
-    pub fn touch(&self) -> u64 {
-        let Some(talk) = &self.talk else { return 0 };
-        let tls = talk.tls.as_ref().map_or(0, |tls| tls.touch());
-        let http = talk.http.as_ref().map_or(0, |http| http.exchanges.facts.requests);
-        u64::from(talk.late) ^ tls ^ http
-    }
-
     /// What was learned.
     pub fn finish(self) -> Application {
         self.talk.map_or_else(Application::default, |talk| talk.finish())

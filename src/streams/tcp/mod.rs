@@ -88,8 +88,7 @@ impl<R: Receiver> Stream<R> {
         let reading = self.reassembly.iter().filter(|side| side.is_told()).count() as u64;
         let sent = self.sent[0].packets ^ self.sent[1].packets;
         let flows = u64::from(low.next().unwrap_or(0) ^ high.next().unwrap_or(0));
-        let told = self.receiver.as_ref().map_or(0, |receiver| receiver.touch());
-        sent ^ flows ^ reading ^ self.ending.longest_idle_ns ^ told
+        sent ^ flows ^ reading ^ self.ending.longest_idle_ns ^ u64::from(self.receiver.is_some())
     }
 
     /// Which direction a packet has.

@@ -74,12 +74,6 @@ impl Tls {
         direction.bytes(chunk, handshake);
     }
 
-    /// See [`super::Conversation::touch`].
-    pub(super) fn touch(&self) -> u64 {
-        let [client, server] = &self.sides;
-        u64::from(client.remaining ^ server.remaining)
-    }
-
     /// Bytes of a side that are missing for good.
     pub(super) fn gap(&mut self, side: Side, bytes: u64, last: Moment) {
         let (direction, handshake) = self.direction(side);
