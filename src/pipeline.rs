@@ -32,7 +32,7 @@ use crossbeam_channel::{Sender, bounded};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 /// Longest line that is read whole.
 const MAX_LINE_BYTES: usize = 1 << 20;
@@ -58,19 +58,22 @@ pub fn analyze(options: &Options) -> Result<Report, Error> {
 /// As [`analyze`].
 pub fn analyze_with(options: &Options, progress: &dyn Progress) -> Result<Report, Error> {
     let catalog = Catalog::load(&options.signature_files, &options.cause_files)?;
-    let matcher = Matcher::new(&catalog)?;
+    let matcher = OnceLock::new();
     let discovery = input::discover(&options.paths);
     let (since, until) = bounds(options, &discovery.sources)?;
-    let collector_options = CollectorOptions {
+    let collecting = Collecting {
         catalog: &catalog,
         matcher: &matcher,
         since,
         until,
-        pods: &options.pods,
-        examples: options.examples,
+        options,
     };
     let reading = Reading::new(options, &discovery.sources, progress);
-    let (mut totals, mut reads) = run(&reading, collector_options)?;
+    let ran = run(&reading, collecting);
+    if let Some(Err(error)) = matcher.into_inner() {
+        return Err(error);
+    }
+    let (mut totals, mut reads) = ran?;
     let captures = capture_points(&discovery.sources, reading.take_captures());
     let limits = StreamLimits::default();
     let capture_run = CaptureRun {
@@ -81,6 +84,7 @@ pub fn analyze_with(options: &Options, progress: &dyn Progress) -> Result<Report
         since,
         until,
         streams: options.streams,
+        follows: totals.followed.kept() > 0,
         limits: &limits,
     };
     let (of_captures, capture_reads) = captures::run(capture_run, progress);
@@ -142,27 +146,54 @@ fn why_nothing(discovery: &Discovery, reads: &[InputRead]) -> String {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the one place where threads start")]
-fn run(
-    reading: &Reading<'_>,
-    collector_options: CollectorOptions<'_>,
-) -> Result<(Totals, Vec<InputRead>), Error> {
+fn run(reading: &Reading<'_>, collecting: Collecting<'_>) -> Result<(Totals, Vec<InputRead>), Error> {
     reading.announce();
     let (partials_in, partials) = bounded::<Partial>(PARTIALS_IN_FLIGHT);
     let totals = std::thread::scope(|scope| {
         for _ in 0..reading.options.threads.max(1) {
             let partials = partials_in.clone();
-            scope.spawn(move || reading.work(collector_options, &partials));
+            scope.spawn(move || reading.work(collecting, &partials));
         }
         // Only the threads hold it now: when the last one ends, so does the merge.
         drop(partials_in);
         let mut totals = Totals {
-            captures: CaptureTotals::new(reading.options.streams),
+            captures: CaptureTotals::new(reading.options.streams, true),
             ..Totals::default()
         };
         partials.iter().for_each(|partial| totals.absorb(partial));
         totals
     });
     Ok((totals, reading.finish()?))
+}
+
+/// What collectors of logs need. The matcher is made with the first block of a log: it takes milliseconds, which runs
+/// over captures alone do without.
+#[derive(Clone, Copy)]
+struct Collecting<'run> {
+    catalog: &'run Catalog,
+    matcher: &'run OnceLock<Result<Matcher, Error>>,
+    since: Option<Timestamp>,
+    until: Option<Timestamp>,
+    options: &'run Options,
+}
+
+impl<'run> Collecting<'run> {
+    /// A collector; none where the signatures cannot be searched for, which ends the run.
+    fn collector(self) -> Option<Collector<'run>> {
+        let matcher = self
+            .matcher
+            .get_or_init(|| Matcher::new(self.catalog))
+            .as_ref()
+            .ok()?;
+        Some(Collector::new(CollectorOptions {
+            catalog: self.catalog,
+            matcher,
+            since: self.since,
+            until: self.until,
+            pods: &self.options.pods,
+            examples: self.options.examples,
+        }))
+    }
 }
 
 /// Where an input stands.
@@ -205,10 +236,11 @@ impl<'r> Reading<'r> {
     }
 
     /// One worker: inputs of its own first, then those of others.
-    fn work(&self, options: CollectorOptions<'_>, partials: &Sender<Partial>) {
+    fn work(&self, collecting: Collecting<'_>, partials: &Sender<Partial>) {
         let mut worker = Worker {
             decoder: LogDecoder::default(),
-            collector: Collector::new(options),
+            collecting,
+            collector: None,
             buffer: Vec::new(),
             partials,
         };
@@ -222,8 +254,10 @@ impl<'r> Reading<'r> {
         for index in 0..self.sources.len() {
             self.drain(index, &mut worker);
         }
-        // The receiver outlives every worker.
-        drop(partials.send(worker.collector.take()));
+        if let Some(mut collector) = worker.collector {
+            // The receiver outlives every worker.
+            drop(partials.send(collector.take()));
+        }
     }
 
     /// Works on blocks of an input until there are no more.
@@ -372,15 +406,22 @@ fn close(slot: &mut Slot) {
 /// One worker's own.
 struct Worker<'run, 'c> {
     decoder: LogDecoder,
-    collector: Collector<'run>,
+    collecting: Collecting<'run>,
+    /// Made with the first block.
+    collector: Option<Collector<'run>>,
     buffer: Vec<u8>,
     partials: &'c Sender<Partial>,
 }
 
 impl Worker<'_, '_> {
-    /// Decodes, matches and aggregates a block; false when nobody merges any more.
+    /// Decodes, matches and aggregates a block; false when nobody merges any more or nothing can be matched.
     fn collect(&mut self, origin: &Origin, block: Block) -> bool {
-        let (decoder, collector) = (&mut self.decoder, &mut self.collector);
+        if self.collector.is_none() {
+            self.collector = self.collecting.collector();
+        }
+        let (decoder, Some(collector)) = (&mut self.decoder, &mut self.collector) else {
+            return false;
+        };
         collector.begin_block(origin, block.seq, block.offset_bytes);
         decoder.decode_block(&block.data, &mut |at, line| collector.line(at, line));
         collector.end_block(block.data.len());

@@ -299,7 +299,7 @@ mod tests {
                     ..HttpFacts::default()
                 })
             });
-            totals.captures.stream(&record);
+            totals.captures.stream(record);
         };
         asks(
             "10.0.0.2",

@@ -4,7 +4,8 @@ use crate::Error;
 use crate::aggregate::class::GroupKey;
 use serde::Deserialize;
 
-const BUILT_IN: &str = include_str!("../../data/rules.toml");
+/// `data/rules.toml`, as `build.rs` makes JSON of it.
+const BUILT_IN: &str = include_str!(concat!(env!("OUT_DIR"), "/rules.json"));
 
 /// All rules.
 #[derive(Clone, Debug, Deserialize)]
@@ -280,7 +281,7 @@ impl Rules {
     /// # Errors
     /// [`Error::BuiltIn`] if they cannot be read.
     pub fn built_in() -> Result<Self, Error> {
-        toml::from_str(BUILT_IN).map_err(|e| Error::BuiltIn(format!("rules.toml: {e}")))
+        serde_json::from_str(BUILT_IN).map_err(|e| Error::BuiltIn(format!("rules.toml: {e}")))
     }
 
     /// What is said where nothing in logs shows a cause; empty for a cause that leaves no trace there.

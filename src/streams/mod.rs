@@ -25,7 +25,9 @@ pub use record::{
     Opening, Protocol, ResponseTime, Side, SideFacts, StreamEvent, StreamEventKind, StreamMoment,
     StreamRecord, TimedExchange, TlsAlert, TlsFacts, request_id_hash,
 };
-pub use shard::{LeftOut, Shard, ShardSummary, StreamLimits, StreamSink, flow_hash, shard_of, shard_of_hash};
+pub use shard::{
+    Expected, LeftOut, Shard, ShardSummary, StreamLimits, StreamSink, flow_hash, shard_of, shard_of_hash,
+};
 
 /// A place where packets were captured: the files of one rotated set have one, any other file has its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -99,25 +99,41 @@ pub fn shard_of(point: CapturePoint, flow: &FlowKey) -> usize {
 }
 
 /// The same, from the [`flow_hash`] of the connection.
+#[inline]
 pub fn shard_of_hash(point: CapturePoint, hash: u64) -> usize {
     let hash = hash ^ u64::from(point.0).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    // The high bits: the tables of a shard use the low ones.
-    usize::try_from(hash >> 58).unwrap_or(0) % SHARDS
+    // Bits in the middle: the tables of a shard choose places by the low ones and tell keys apart by the highest.
+    usize::try_from(hash >> 40 & 0xffff).unwrap_or(0) % SHARDS
 }
 
 /// Hash of a connection with a fixed seed.
 #[inline]
 pub fn flow_hash(flow: &FlowKey) -> u64 {
-    let mut bytes = [0; 36];
-    for (endpoint, place) in [&flow.low, &flow.high]
-        .into_iter()
-        .zip(bytes.chunks_exact_mut(18))
-    {
-        let (address, port) = place.split_at_mut(16);
-        address.copy_from_slice(&endpoint.address.0);
-        port.copy_from_slice(&endpoint.port.to_be_bytes());
-    }
-    rapidhash::v3::rapidhash_v3(&bytes)
+    folded(
+        hash_of_end(flow.low) ^ 0x8bb8_4b93_962e_acc9,
+        hash_of_end(flow.high) ^ 0x4b33_a62e_d433_d4a3,
+    )
+}
+
+/// The two halves are added again: with one that makes the product 0 the hash would not depend on the other.
+#[inline]
+fn hash_of_end(end: Endpoint) -> u64 {
+    let address = end.address.number().to_le_bytes();
+    let (low, high) = address.split_at(8);
+    let half = |bytes: &[u8]| bytes.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
+    let (low, high) = (half(low), half(high) ^ u64::from(end.port) << 48);
+    folded(low ^ 0x2d35_8dcc_aa6c_78a5, high ^ 0x4d5a_2da5_1de1_aa47)
+        .wrapping_add(low)
+        .wrapping_add(high.rotate_left(29))
+}
+
+/// The product of two numbers, its halves laid over each other: each bit depends on all bits of both.
+#[inline]
+fn folded(one: u64, other: u64) -> u64 {
+    let product = u128::from(one) * u128::from(other);
+    let [a0, a1, a2, a3, a4, a5, a6, a7, b0, b1, b2, b3, b4, b5, b6, b7] = product.to_le_bytes();
+    u64::from_le_bytes([a0, a1, a2, a3, a4, a5, a6, a7])
+        ^ u64::from_le_bytes([b0, b1, b2, b3, b4, b5, b6, b7])
 }
 
 /// A closed connection is kept for so many packets of the shard at least, whatever their times say.
@@ -129,6 +145,10 @@ enum Handle {
     Embryo(u32),
     Stream(u32),
 }
+
+/// Where a connection probably is (see [`Shard::expect`]).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Expected(u32);
 
 /// A place in a queue: the connection that had this serial number, if it still is there.
 #[derive(Clone, Copy, Debug)]
@@ -160,9 +180,9 @@ pub struct Shard<R> {
     /// in order of their close.
     young: VecDeque<Ticket>,
     open: VecDeque<Ticket>,
-    closed: VecDeque<Ticket>,
+    /// With the time until which they are kept at least, where it is known.
+    closed: VecDeque<(Ticket, i64)>,
     sights: Sights,
-    latest: Option<(FlowKey, u32)>,
     /// Hashes of connections that were handed out.
     past: HashTable<u64>,
     udp: HashTable<u64>,
@@ -170,6 +190,8 @@ pub struct Shard<R> {
     packets: u64,
     /// Time of the latest packet that has one.
     now: Option<i64>,
+    /// No packet was earlier than one before it.
+    in_order: bool,
     summary: ShardSummary,
 }
 
@@ -193,8 +215,8 @@ impl<R: Receiver> Shard<R> {
             young: VecDeque::new(),
             open: VecDeque::new(),
             closed: VecDeque::new(),
+            in_order: true,
             sights: Sights::default(),
-            latest: None,
             past: HashTable::new(),
             udp: HashTable::new(),
             dns: None,
@@ -206,17 +228,39 @@ impl<R: Receiver> Shard<R> {
 
     /// Takes the next packet of this shard, in capture order, with its payload as far as it was captured.
     pub fn packet(&mut self, packet: &Packet, payload: &[u8], sink: &mut impl StreamSink) {
-        self.packet_of(flow_hash(&packet.flow()), packet, payload, sink);
+        self.packet_of(flow_hash(&packet.flow()), None, packet, payload, sink);
     }
 
-    /// The same for a packet whose [`flow_hash`] is known.
-    pub fn packet_of(&mut self, hash: u64, packet: &Packet, payload: &[u8], sink: &mut impl StreamSink) {
+    /// Where the state of the connection with this [`flow_hash`] probably is, and `None` if there is none. What every
+    /// packet needs of it is on its way into the processor's cache then: it pays to ask for some packets at once, since
+    /// their memory is waited for together.
+    #[inline]
+    pub fn expect(&self, hash: u64) -> Option<Expected> {
+        let handle = self.index.find(hash, |_| true)?;
+        let Handle::Stream(slot) = *handle else {
+            return None;
+        };
+        let live = self.streams.get(slot)?;
+        std::hint::black_box(live.touched ^ live.stream.touch());
+        Some(Expected(slot))
+    }
+
+    /// The same for a packet whose [`flow_hash`] is known, and with what [`Self::expect`] said of it.
+    pub fn packet_of(
+        &mut self,
+        hash: u64,
+        expected: Option<Expected>,
+        packet: &Packet,
+        payload: &[u8],
+        sink: &mut impl StreamSink,
+    ) {
         self.packets += 1;
         if let Some(time) = packet.time {
+            self.in_order &= self.now.is_none_or(|now| now <= time.0);
             self.now = Some(time.0);
         }
         match &packet.transport {
-            Transport::Tcp(segment) => self.tcp(hash, packet, segment, payload, sink),
+            Transport::Tcp(segment) => self.tcp((hash, expected), packet, segment, payload, sink),
             Transport::Udp => self.udp(hash, packet, payload, sink),
             Transport::Icmp(message) => self.icmp(packet, message, sink),
             Transport::Fragment | Transport::Other(_) | Transport::NotIp => self.summary.other_packets += 1,
@@ -247,7 +291,7 @@ impl<R: Receiver> Shard<R> {
 
     fn tcp(
         &mut self,
-        hash: u64,
+        (hash, expected): (u64, Option<Expected>),
         packet: &Packet,
         segment: &TcpSegment,
         payload: &[u8],
@@ -256,9 +300,10 @@ impl<R: Receiver> Shard<R> {
         self.summary.tcp_packets += 1;
         self.let_go_of_closed(sink);
         let key = FlowKey::of(packet.source, packet.destination);
-        let slot = match self.latest {
-            Some((latest, slot)) if latest == key => Some(slot),
-            _ => self.stream_of(&key, hash, sink),
+        let is_here = |slot: &u32| self.streams.get(*slot).is_some_and(|live| live.stream.key == key);
+        let slot = match expected.map(|Expected(slot)| slot).filter(is_here) {
+            Some(slot) => Some(slot),
+            None => self.stream_of(&key, hash, sink),
         };
         let seen_before = self.sights.seen_before(hash, packet, segment);
         let slot = match slot {
@@ -270,7 +315,6 @@ impl<R: Receiver> Shard<R> {
             None => self.begin(key, hash, false, packet, segment, sink),
         };
         let Some(slot) = slot else { return };
-        self.latest = Some((key, slot));
         let Some(live) = self.streams.get_mut(slot) else {
             return;
         };
@@ -280,12 +324,30 @@ impl<R: Receiver> Shard<R> {
         if !live.closed && live.stream.is_over() {
             live.closed = true;
             let serial = live.stream.serial;
-            self.closed.push_back(Ticket {
+            let ticket = Ticket {
                 slot,
                 serial,
                 written: self.packets,
+            };
+            self.close(ticket);
+        }
+    }
+
+    /// A connection is closed: it is kept for a while.
+    fn close(&mut self, ticket: Ticket) {
+        // Tickets of connections that are gone, since their ports were used again, must not pile up.
+        if self.closed.len() > 2 * self.streams.len() + 64 {
+            let streams = &self.streams;
+            self.closed.retain(|(ticket, _)| {
+                streams
+                    .get(ticket.slot)
+                    .is_some_and(|live| live.stream.serial == ticket.serial)
             });
         }
+        let stream = self.streams.get(ticket.slot).map(|live| &live.stream);
+        let timed = stream.filter(|stream| stream.end().is_some());
+        let kept_until = timed.map_or(i64::MIN, |stream| self.kept_until(stream));
+        self.closed.push_back((ticket, kept_until));
     }
 
     /// The stream with this key; an embryo grows into one.
@@ -392,15 +454,18 @@ impl<R: Receiver> Shard<R> {
 
     /// Hands out closed connections that were kept long enough.
     fn let_go_of_closed(&mut self, sink: &mut impl StreamSink) {
-        while let Some(ticket) = self.closed.front().copied() {
+        while let Some((ticket, kept_until)) = self.closed.front().copied() {
             // A packet with a wrong time must not end all of them.
             if self.packets.saturating_sub(ticket.written) < LINGER_PACKETS {
                 return;
             }
+            // What came after the close can only have come later: the connection itself need not be looked at.
+            if self.in_order && self.now.is_some_and(|now| kept_until >= now) {
+                return;
+            }
             if let Some(live) = self.live(ticket) {
-                let linger = i64::try_from(self.limits.linger_ns).unwrap_or(i64::MAX);
-                let end = live.stream.end().map(|time| time.0.saturating_add(linger));
-                if end.is_none() || end >= self.now {
+                let kept_until = self.kept_until(&live.stream);
+                if self.now.is_none_or(|now| kept_until >= now) {
                     return;
                 }
                 self.hand_out(ticket.slot, false, sink);
@@ -409,9 +474,17 @@ impl<R: Receiver> Shard<R> {
         }
     }
 
+    /// Until when a closed connection is kept, whatever its times are: without any, for good.
+    fn kept_until(&self, stream: &Stream<R>) -> i64 {
+        let linger = i64::try_from(self.limits.linger_ns).unwrap_or(i64::MAX);
+        stream
+            .end()
+            .map_or(i64::MAX, |time| time.0.saturating_add(linger))
+    }
+
     /// Hands out a connection: one that is closed, or else the one that was silent for longest.
     fn make_room(&mut self, sink: &mut impl StreamSink) {
-        while let Some(ticket) = self.closed.pop_front() {
+        while let Some((ticket, _)) = self.closed.pop_front() {
             if self.live(ticket).is_some() {
                 self.hand_out(ticket.slot, false, sink);
                 return;
@@ -458,10 +531,11 @@ impl<R: Receiver> Shard<R> {
         let hash = flow_hash(&key);
         self.forget(Handle::Stream(slot), hash);
         self.remember_past(hash);
-        self.latest = None;
-        if let Some(live) = self.streams.remove(slot) {
+        if let Some(live) = self.streams.get_mut(slot) {
             self.summary.streams += 1;
-            sink.stream(live.stream.record(&mut self.shared, cut_short));
+            let record = live.stream.record(&mut self.shared, cut_short);
+            self.streams.remove(slot);
+            sink.stream(record);
         }
         if self.open.len() > 2 * self.streams.len() + 64 {
             let streams = &self.streams;
@@ -593,9 +667,11 @@ impl<T> Slab<T> {
         u32::try_from(self.places.len() - 1).unwrap_or(u32::MAX)
     }
 
-    fn remove(&mut self, slot: u32) -> Option<T> {
-        let value = self.places.get_mut(slot as usize)?.take()?;
-        self.free.push(slot);
-        Some(value)
+    /// Drops a value where it is.
+    fn remove(&mut self, slot: u32) {
+        if let Some(place) = self.places.get_mut(slot as usize).filter(|place| place.is_some()) {
+            *place = None;
+            self.free.push(slot);
+        }
     }
 }

@@ -41,6 +41,9 @@ impl Sights {
     /// retransmission, and without times nothing can be said.
     #[inline]
     pub(super) fn seen_before(&mut self, flow: u64, packet: &Packet, segment: &TcpSegment) -> bool {
+        if packet.interface == Packet::ONLY_INTERFACE {
+            return false;
+        }
         let Some(Timestamp(time)) = packet.time else {
             return false;
         };

@@ -68,7 +68,9 @@ pub struct FollowedConnection {
 }
 
 impl FollowedConnection {
-    fn of(record: &StreamRecord, classes: &[StreamClass]) -> Self {
+    fn of(record: &mut StreamRecord, classes: &[StreamClass]) -> Self {
+        let timed = std::mem::take(&mut record.application.timed);
+        let bursts = std::mem::take(&mut record.application.bursts);
         let application = &record.application;
         let tls = application.tls.as_deref();
         let client_hello = tls.and_then(|tls| tls.client_hello).and_then(|(time, _)| time);
@@ -108,8 +110,8 @@ impl FollowedConnection {
             lost_segments: record.sides.iter().map(crate::streams::SideFacts::lost).sum(),
             zero_window_ns: record.sides.iter().map(|side| side.zero_window_ns).sum(),
             classes: classes.to_vec(),
-            timed: application.timed.clone(),
-            bursts: application.bursts.clone(),
+            timed,
+            bursts,
         }
     }
 
@@ -139,7 +141,7 @@ impl Default for Table {
 }
 
 impl Table {
-    fn offer(&mut self, record: &StreamRecord, classes: &[StreamClass]) {
+    fn offer(&mut self, record: &mut StreamRecord, classes: &[StreamClass]) {
         self.seen += 1;
         let hash = endpoint_hash(record.client);
         if hash <= self.threshold {
@@ -186,8 +188,8 @@ pub struct FollowedConnections {
 }
 
 impl FollowedConnections {
-    /// Offers a connection that has these classes.
-    pub fn offer(&mut self, record: &StreamRecord, classes: &[StreamClass]) {
+    /// Offers a connection that has these classes; if it is kept, what it tells of exchanges and bursts moves here.
+    pub fn offer(&mut self, record: &mut StreamRecord, classes: &[StreamClass]) {
         let table = if classes.iter().all(|class| class.is_good()) {
             &mut self.ordinary
         } else {
@@ -239,7 +241,7 @@ mod tests {
     fn of(records: &[StreamRecord]) -> FollowedConnections {
         let mut followed = FollowedConnections::default();
         for record in records {
-            followed.offer(record, &StreamClass::all(record));
+            followed.offer(&mut record.clone(), &StreamClass::all(record));
         }
         followed
     }

@@ -6,7 +6,7 @@
 
 use super::class::StreamClass;
 use crate::aggregate::{Merge, stable_hash_with};
-use crate::decode::packet::Endpoint;
+use crate::decode::packet::{Endpoint, FrameRef};
 use crate::streams::StreamRecord;
 use std::collections::BTreeMap;
 
@@ -93,22 +93,16 @@ impl Sort {
 #[derive(Clone, Debug, Default)]
 struct Smallest {
     /// By hash, then by first packet, in case two have one hash.
-    kept: BTreeMap<(u64, crate::decode::packet::FrameRef), Box<StreamRecord>>,
+    kept: BTreeMap<(u64, FrameRef), Box<StreamRecord>>,
     seen: u64,
 }
 
 impl Smallest {
-    fn offer(
-        &mut self,
-        hash: u64,
-        limit: usize,
-        record: &StreamRecord,
-        keep: fn(&StreamRecord) -> StreamRecord,
-    ) {
+    fn offer(&mut self, hash: u64, limit: usize, first: FrameRef, record: impl FnOnce() -> StreamRecord) {
         self.seen += 1;
-        let key = (hash, record.first);
+        let key = (hash, first);
         if self.kept.len() < limit || self.kept.last_key_value().is_some_and(|(last, _)| key < *last) {
-            self.kept.insert(key, Box::new(keep(record)));
+            self.kept.insert(key, Box::new(record()));
             self.trim(limit);
         }
     }
@@ -144,16 +138,16 @@ impl KeptStreams {
     }
 
     /// Offers a connection that has these classes.
-    pub fn offer(&mut self, record: &StreamRecord, classes: &[StreamClass]) {
+    pub fn offer(&mut self, record: StreamRecord, classes: &[StreamClass]) {
         let sort = Sort::of(classes);
-        let hash = hash_of(record);
+        let (hash, first) = (hash_of(&record), record.first);
+        if let Some(listed) = &mut self.listed {
+            listed.offer(hash, MAX_LISTED, first, || for_the_list(&record));
+        }
         self.sorts
             .entry(sort)
             .or_default()
-            .offer(hash, sort.limit(), record, without_times);
-        if let Some(listed) = &mut self.listed {
-            listed.offer(hash, MAX_LISTED, record, for_the_list);
-        }
+            .offer(hash, sort.limit(), first, || without_times(record));
     }
 
     /// The connections of one sort in order of their first packet.
@@ -222,8 +216,8 @@ fn hash_of(record: &StreamRecord) -> u64 {
     stable_hash_with(hash, &record.first.frame.to_le_bytes())
 }
 
-fn without_times(record: &StreamRecord) -> StreamRecord {
-    let mut kept = record.clone();
+fn without_times(record: StreamRecord) -> StreamRecord {
+    let mut kept = record;
     kept.application.response_times = Vec::new();
     kept.application.timed = Vec::new();
     kept.application.bursts = Vec::new();
@@ -258,7 +252,7 @@ mod tests {
     fn of(records: &[StreamRecord]) -> KeptStreams {
         let mut kept = KeptStreams::new(true);
         for record in records {
-            kept.offer(record, &StreamClass::all(record));
+            kept.offer(record.clone(), &StreamClass::all(record));
         }
         kept
     }

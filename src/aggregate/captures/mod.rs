@@ -94,6 +94,8 @@ pub struct CaptureTotals {
     pub kept: KeptStreams,
     /// Connections followed for the join with log rows.
     pub followed: FollowedConnections,
+    /// True where there are rows to join them with.
+    follows: bool,
     /// Pods in which captures were taken, where the path of the capture says it.
     pub pods: BTreeMap<CapturePoint, String>,
     /// Names.
@@ -121,6 +123,7 @@ impl Default for CaptureTotals {
             groups: StreamGroups::default(),
             kept: KeptStreams::default(),
             followed: FollowedConnections::default(),
+            follows: true,
             pods: BTreeMap::new(),
             names: PacketNames::default(),
             first: None,
@@ -130,10 +133,12 @@ impl Default for CaptureTotals {
 }
 
 impl CaptureTotals {
-    /// Empty totals; with a list of all connections if `list_streams`.
-    pub fn new(list_streams: bool) -> Self {
+    /// Empty totals; with a list of all connections if `list_streams`, and with connections to be joined with rows if
+    /// `follows`.
+    pub fn new(list_streams: bool, follows: bool) -> Self {
         Self {
             kept: KeptStreams::new(list_streams),
+            follows,
             ..Self::default()
         }
     }
@@ -149,9 +154,17 @@ impl CaptureTotals {
     }
 
     /// Adds a connection, with the DNS exchanges that it carried: they must not be added again.
-    pub fn stream(&mut self, record: &StreamRecord) {
+    pub fn stream(&mut self, mut record: StreamRecord) {
+        let classes = StreamClass::all(&record);
+        self.sum(&record, &classes);
+        if self.follows {
+            self.followed.offer(&mut record, &classes);
+        }
+        self.kept.offer(record, &classes);
+    }
+
+    fn sum(&mut self, record: &StreamRecord, classes: &[StreamClass]) {
         let hop = StreamHop::of(record);
-        let classes = StreamClass::all(record);
         let primary = classes.first().copied().unwrap_or(StreamClass::Good);
         *self.hops.entry(hop).or_default() += 1;
         self.tcp.add(record, primary);
@@ -163,9 +176,7 @@ impl CaptureTotals {
         };
         self.servers
             .change(server, |server| server.add(record, hop, primary));
-        self.groups.add(record, hop, &classes);
-        self.kept.offer(record, &classes);
-        self.followed.offer(record, &classes);
+        self.groups.add(record, hop, classes);
         self.names.stream(record);
         self.over_time(record, primary);
         self.span(record.start, record.end);
@@ -225,11 +236,15 @@ impl CaptureTotals {
             resets += side.rst + side.rst_ack;
             again += side.retransmissions + side.fast_retransmissions + side.spurious_retransmissions;
         }
-        for (second, count) in resets_by_second(record, resets) {
-            self.moment(second, |moment| moment.resets += count);
+        if resets > 0 {
+            for (second, count) in resets_by_second(record, resets) {
+                self.moment(second, |moment| moment.resets += count);
+            }
         }
-        for (second, count) in resent_by_second(record, again) {
-            self.moment(second, |moment| moment.retransmissions += count);
+        if again > 0 {
+            for (second, count) in resent_by_second(record, again) {
+                self.moment(second, |moment| moment.retransmissions += count);
+            }
         }
     }
 
@@ -361,9 +376,9 @@ mod tests {
     use proptest::prelude::*;
 
     fn of(records: &[StreamRecord], questions: &[DnsExchange]) -> CaptureTotals {
-        let mut totals = CaptureTotals::new(true);
+        let mut totals = CaptureTotals::new(true, true);
         for record in records {
-            totals.stream(record);
+            totals.stream(record.clone());
         }
         for exchange in questions {
             totals.dns(exchange);

@@ -7,6 +7,7 @@ use crate::aggregate::totals::Votes;
 use crate::decode::packet::Endpoint;
 use crate::streams::{DnsExchange, DnsOutcome, Side, StreamRecord, TlsFacts};
 use std::collections::BTreeMap;
+use std::fmt::{Display, Write as _};
 
 /// Names kept of each sort.
 pub const MAX_NAMES: usize = 8192;
@@ -25,6 +26,7 @@ pub struct PacketNames {
     pub dns: Bounded<String, Votes>,
     /// Address to the SPIFFE identity in its certificate.
     pub identities: Bounded<String, Votes>,
+    keys: Keys,
 }
 
 impl Default for PacketNames {
@@ -34,6 +36,7 @@ impl Default for PacketNames {
             hosts: Bounded::new(MAX_NAMES),
             dns: Bounded::new(MAX_NAMES),
             identities: Bounded::new(MAX_NAMES),
+            keys: Keys::default(),
         }
     }
 }
@@ -50,11 +53,7 @@ impl PacketNames {
         if let Some(host) = http.and_then(|http| http.host.as_deref())
             && names_server(record.server)
         {
-            vote(
-                &mut self.hosts,
-                record.server.to_string(),
-                with_port(host, record.server.port),
-            );
+            self.host(record.server, host);
         }
     }
 
@@ -63,14 +62,21 @@ impl PacketNames {
         if let Some((host, port)) = sni_service(sni) {
             // At an east-west gateway it is the service behind it.
             if server.port != 15_443 {
-                vote(
-                    &mut self.mesh_services,
-                    server.to_string(),
-                    format!("{host}:{port}"),
-                );
+                self.keys
+                    .vote(&mut self.mesh_services, &server, &format_args!("{host}:{port}"));
             }
         } else if names_server(server) {
-            vote(&mut self.hosts, server.to_string(), with_port(sni, server.port));
+            self.host(server, sni);
+        }
+    }
+
+    /// A name of the server, with its port: of a Host header its own, else the server's.
+    fn host(&mut self, server: Endpoint, host: &str) {
+        if crate::aggregate::address::port(host).is_some() {
+            self.keys.vote(&mut self.hosts, &server, &host);
+        } else {
+            let name = format_args!("{host}:{}", server.port);
+            self.keys.vote(&mut self.hosts, &server, &name);
         }
     }
 
@@ -82,7 +88,7 @@ impl PacketNames {
             };
             let spiffe = certificate.san.iter().find(|name| name.starts_with("spiffe://"));
             if let Some(identity) = spiffe.filter(|_| !address.is_loopback()) {
-                vote(&mut self.identities, address.to_string(), identity.clone());
+                self.keys.vote(&mut self.identities, &address, identity);
             }
         }
     }
@@ -96,7 +102,7 @@ impl PacketNames {
             return;
         }
         for address in exchange.addresses.iter().filter(|a| !a.is_loopback()) {
-            vote(&mut self.dns, address.to_string(), exchange.name.clone());
+            self.keys.vote(&mut self.dns, address, &exchange.name);
         }
     }
 }
@@ -106,17 +112,34 @@ fn names_server(server: Endpoint) -> bool {
     !proxy && !server.address.is_loopback()
 }
 
-/// `host` with its port: of a Host header its own, else the server's.
-fn with_port(host: &str, port: u16) -> String {
-    match crate::aggregate::address::port(host) {
-        Some(_) => host.to_owned(),
-        None => format!("{host}:{port}"),
-    }
+/// Keys and names in the making. Nearly all votes are for a name that has some: they are counted without allocating.
+#[derive(Clone, Debug, Default)]
+struct Keys {
+    key: String,
+    name: String,
 }
 
-fn vote(table: &mut Bounded<String, Votes>, key: String, name: String) {
-    if !name.is_empty() && name.len() <= MAX_NAME_BYTES {
-        table.add(key, Votes(BTreeMap::from([(name, 1)])));
+impl Keys {
+    fn vote(&mut self, table: &mut Bounded<String, Votes>, key: &impl Display, name: &impl Display) {
+        let Self {
+            key: key_text,
+            name: name_text,
+        } = self;
+        key_text.clear();
+        name_text.clear();
+        // Writing to a string does not fail.
+        if write!(key_text, "{key}").is_err() || write!(name_text, "{name}").is_err() {
+            return;
+        }
+        if name_text.is_empty() || name_text.len() > MAX_NAME_BYTES {
+            return;
+        }
+        let votes = table.get_mut(key_text.as_str());
+        if let Some(count) = votes.and_then(|votes| votes.0.get_mut(name_text.as_str())) {
+            *count += 1;
+        } else {
+            table.add(key_text.clone(), Votes(BTreeMap::from([(name_text.clone(), 1)])));
+        }
     }
 }
 

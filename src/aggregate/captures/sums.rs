@@ -711,10 +711,12 @@ impl ServerTotals {
             };
             self.answers.add(answer.second, moment);
         }
-        for exchange in &record.application.exchanges {
-            self.slowest.extend(waited(exchange));
+        for request in record.application.exchanges.iter().filter_map(waited) {
+            if self.slowest.len() < MAX_SLOWEST || self.slowest.last().is_some_and(|last| request < *last) {
+                self.slowest.insert(request);
+                keep_first(&mut self.slowest, MAX_SLOWEST);
+            }
         }
-        keep_first(&mut self.slowest, MAX_SLOWEST);
     }
 
     /// The hop of most connections; one that is told by content before [`StreamHop::Other`], which failed

@@ -30,7 +30,25 @@ pub type CoarseTimes = Times<2>;
 #[derive(Clone, Debug)]
 enum Store {
     Cold(Vec<u64>),
-    Hot(Box<Histogram<u64>>),
+    Hot(Box<Hot>),
+}
+
+#[derive(Clone, Debug)]
+struct Hot {
+    histogram: Histogram<u64>,
+    /// The latest times, which are added together: from one time to the next other tables have taken the histogram's
+    /// place in the processor's cache.
+    pending: Vec<u64>,
+}
+
+impl Hot {
+    fn record(&mut self, ns: u64) {
+        self.pending.push(ns);
+        if self.pending.len() >= COLD_LIMIT {
+            let histogram = &mut self.histogram;
+            self.pending.drain(..).for_each(|ns| record_in(histogram, ns));
+        }
+    }
 }
 
 /// What is told of some times.
@@ -73,8 +91,8 @@ impl<const DIGITS: u8> Times<DIGITS> {
             }
             self.heat();
         }
-        if let Store::Hot(histogram) = &mut self.store {
-            record_in(histogram, ns);
+        if let Store::Hot(hot) = &mut self.store {
+            hot.record(ns);
         }
     }
 
@@ -82,7 +100,7 @@ impl<const DIGITS: u8> Times<DIGITS> {
     pub fn count(&self) -> u64 {
         match &self.store {
             Store::Cold(list) => list.len() as u64,
-            Store::Hot(histogram) => histogram.len(),
+            Store::Hot(hot) => hot.histogram.len() + hot.pending.len() as u64,
         }
     }
 
@@ -136,8 +154,8 @@ impl<const DIGITS: u8> Times<DIGITS> {
             return;
         }
         self.heat();
-        if let Store::Hot(histogram) = &mut self.store {
-            other.add_to(histogram);
+        if let Store::Hot(hot) = &mut self.store {
+            other.add_to(&mut hot.histogram);
         }
     }
 
@@ -149,11 +167,16 @@ impl<const DIGITS: u8> Times<DIGITS> {
     }
 
     fn heat(&mut self) {
-        if let Store::Cold(_) = &self.store
-            && let Some(mut histogram) = self.histogram()
-        {
-            self.add_to(&mut histogram);
-            self.store = Store::Hot(Box::new(histogram));
+        if let Store::Hot(_) = self.store {
+            return;
+        }
+        let Some(mut histogram) = self.histogram() else {
+            return;
+        };
+        if let Store::Cold(list) = &mut self.store {
+            let mut pending = std::mem::take(list);
+            pending.drain(..).for_each(|ns| record_in(&mut histogram, ns));
+            self.store = Store::Hot(Box::new(Hot { histogram, pending }));
         }
     }
 
@@ -161,7 +184,10 @@ impl<const DIGITS: u8> Times<DIGITS> {
         match &self.store {
             Store::Cold(list) => list.iter().for_each(|&ns| record_in(histogram, ns)),
             // Fails only if `histogram` cannot grow to hold the other's values; it resizes by itself.
-            Store::Hot(other) => drop(histogram.add(&**other)),
+            Store::Hot(other) => {
+                histogram.add(&other.histogram).unwrap_or(());
+                other.pending.iter().for_each(|&ns| record_in(histogram, ns));
+            }
         }
     }
 }

@@ -53,16 +53,16 @@ step = 4
 
 #[test]
 fn built_in_lists_are_sorted_as_they_stand() {
-    let signatures: SignatureFile = toml::from_str(SIGNATURES).unwrap();
+    let signatures: SignatureFile = toml::from_str(SIGNATURES.toml).unwrap();
     assert!(
         signatures.signature.is_sorted_by(|a, b| a.id < b.id),
         "data/signatures.toml"
     );
-    let causes: CauseFile = toml::from_str(CAUSES).unwrap();
+    let causes: CauseFile = toml::from_str(CAUSES.toml).unwrap();
     assert!(causes.cause.is_sorted_by(|a, b| a.id < b.id), "data/causes.toml");
-    let flags: FlagFile = toml::from_str(FLAGS).unwrap();
+    let flags: FlagFile = toml::from_str(FLAGS.toml).unwrap();
     assert!(flags.flag.is_sorted_by(|a, b| a.name < b.name), "data/flags.toml");
-    let thresholds: ThresholdFile = toml::from_str(THRESHOLDS).unwrap();
+    let thresholds: ThresholdFile = toml::from_str(THRESHOLDS.toml).unwrap();
     assert!(
         thresholds.threshold.is_sorted_by(|a, b| a.id < b.id),
         "data/thresholds.toml"

@@ -136,7 +136,7 @@ impl Made {
     fn connection(&mut self, point: u32, pod: &str, record: &StreamRecord) {
         let mut record = record.clone();
         record.point = CapturePoint(point);
-        self.totals.captures.stream(&record);
+        self.totals.captures.stream(record);
         self.totals
             .captures
             .pods

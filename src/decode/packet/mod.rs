@@ -18,14 +18,36 @@ pub use summary::{
 };
 
 use crate::units::{InputId, Timestamp};
+use std::cmp::Ordering;
 use std::fmt;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// An IP address in 16 bytes; IPv4 as IPv4-mapped (RFC 4291 section 2.5.5.2), so that both compare and hash alike.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Address(pub [u8; 16]);
 
+/// In the order of their bytes, compared as numbers: each packet needs it, and comparing slices takes a call.
+impl Ord for Address {
+    #[inline]
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.number().cmp(&other.number())
+    }
+}
+
+impl PartialOrd for Address {
+    #[inline]
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
 impl Address {
+    /// The address as a number of 128 bits.
+    #[inline]
+    pub fn number(self) -> u128 {
+        u128::from_be_bytes(self.0)
+    }
+
     /// From four bytes.
     pub fn v4(bytes: [u8; 4]) -> Self {
         let [a, b, c, d] = bytes;
@@ -54,7 +76,61 @@ impl From<IpAddr> for Address {
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.to_ip().fmt(f)
+        match self.to_ip() {
+            IpAddr::V4(v4) => f.pad(Dotted::of(v4).text()),
+            IpAddr::V6(v6) => v6.fmt(f),
+        }
+    }
+}
+
+/// An IPv4 address in decimal, with or without a port, as the standard library writes it, but in a small part of the
+/// time: each connection has several that serve as keys.
+struct Dotted {
+    /// Enough for the longest, `255.255.255.255:65535`.
+    bytes: [u8; 21],
+    length: usize,
+}
+
+impl Dotted {
+    fn of(address: Ipv4Addr) -> Self {
+        let mut dotted = Self {
+            bytes: [0; 21],
+            length: 0,
+        };
+        let [first, rest @ ..] = address.octets();
+        dotted.number(first.into());
+        for byte in rest {
+            dotted.push(b'.');
+            dotted.number(byte.into());
+        }
+        dotted
+    }
+
+    fn with_port(mut self, port: u16) -> Self {
+        self.push(b':');
+        self.number(port);
+        self
+    }
+
+    fn text(&self) -> &str {
+        let written = self.bytes.get(..self.length).unwrap_or_default();
+        std::str::from_utf8(written).unwrap_or_default()
+    }
+
+    fn number(&mut self, number: u16) {
+        for power in [10_000, 1000, 100, 10, 1] {
+            if number >= power || power == 1 {
+                let digit = u8::try_from(number.checked_div(power).unwrap_or(0) % 10).unwrap_or(0);
+                self.push(b'0'.wrapping_add(digit));
+            }
+        }
+    }
+
+    fn push(&mut self, byte: u8) {
+        if let Some(place) = self.bytes.get_mut(self.length) {
+            *place = byte;
+            self.length = self.length.saturating_add(1);
+        }
     }
 }
 
@@ -70,7 +146,10 @@ pub struct Endpoint {
 /// `10.0.0.1:80`, `[2001:db8::1]:80`.
 impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        std::net::SocketAddr::new(self.address.to_ip(), self.port).fmt(f)
+        match self.address.to_ip() {
+            IpAddr::V4(v4) => f.pad(Dotted::of(v4).with_port(self.port).text()),
+            IpAddr::V6(v6) => SocketAddr::new(v6.into(), self.port).fmt(f),
+        }
     }
 }
 
@@ -91,7 +170,8 @@ pub struct Packet {
     /// When it was captured; simple packet blocks have no time.
     pub time: Option<Timestamp>,
     /// Where it was seen: a number for each pair of capture interface and, in cooked captures, interface index
-    /// and packet type. The same bytes under another number are a second sight of one packet.
+    /// and packet type. The same bytes under another number are a second sight of one packet. See
+    /// [`Self::ONLY_INTERFACE`].
     pub interface: u32,
     /// Bytes of the frame that are in the capture.
     pub captured_bytes: u32,
@@ -185,26 +265,31 @@ impl TcpFlags {
     pub const ACK: u8 = 0x10;
 
     /// True if any of `bits` is set.
+    #[inline]
     pub fn has(self, bits: u8) -> bool {
         self.0 & bits != 0
     }
 
     /// FIN.
+    #[inline]
     pub fn fin(self) -> bool {
         self.has(Self::FIN)
     }
 
     /// SYN.
+    #[inline]
     pub fn syn(self) -> bool {
         self.has(Self::SYN)
     }
 
     /// RST.
+    #[inline]
     pub fn rst(self) -> bool {
         self.has(Self::RST)
     }
 
     /// ACK.
+    #[inline]
     pub fn ack(self) -> bool {
         self.has(Self::ACK)
     }
@@ -262,15 +347,17 @@ pub struct FlowKey {
 
 impl FlowKey {
     /// Of two endpoints in any order.
+    #[inline]
     pub fn of(one: Endpoint, other: Endpoint) -> Self {
-        Self {
-            low: one.min(other),
-            high: one.max(other),
-        }
+        let (low, high) = if other < one { (other, one) } else { (one, other) };
+        Self { low, high }
     }
 }
 
 impl Packet {
+    /// Number of the interface where the format of the capture allows no other: none of its packets is there twice.
+    pub const ONLY_INTERFACE: u32 = u32::MAX;
+
     /// The connection that the packet belongs to: that of the quoted packet for an ICMP error.
     pub fn flow(&self) -> FlowKey {
         match self.transport {
@@ -278,6 +365,29 @@ impl Packet {
                 quoted: Some(quoted), ..
             }) => FlowKey::of(quoted.source, quoted.destination),
             _ => FlowKey::of(self.source, self.destination),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn addresses_are_written_as_the_standard_library_writes_them(v6 in any::<[u8; 16]>(), v4 in any::<[u8; 4]>(), port in any::<u16>()) {
+            for address in [Address(v6), Address::v4(v4)] {
+                let (ip, endpoint) = (address.to_ip(), Endpoint { address, port });
+                prop_assert_eq!(address.to_string(), ip.to_string());
+                prop_assert_eq!(endpoint.to_string(), SocketAddr::new(ip, port).to_string());
+                prop_assert_eq!(format!("{address:>50}"), format!("{ip:>50}"));
+            }
+        }
+
+        #[test]
+        fn addresses_are_in_the_order_of_their_bytes(one in any::<[u8; 16]>(), other in any::<[u8; 16]>()) {
+            prop_assert_eq!(Address(one).cmp(&Address(other)), one.cmp(&other));
         }
     }
 }

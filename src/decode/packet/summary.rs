@@ -289,15 +289,14 @@ impl Facts {
             summary.timeless_packets = summary.timeless_packets.saturating_add(1);
             return;
         };
-        if summary.last.is_some_and(|last| time < last) {
-            summary.backward_packets = summary.backward_packets.saturating_add(1);
+        match summary.last.replace(time) {
+            Some(last) if time < last => {
+                summary.backward_packets = summary.backward_packets.saturating_add(1);
+                summary.earliest = summary.earliest.min(Some(time));
+            }
+            Some(_) => summary.latest = summary.latest.max(Some(time)),
+            None => (summary.first, summary.earliest, summary.latest) = (Some(time), Some(time), Some(time)),
         }
-        summary.last = Some(time);
-        if summary.first.is_none() {
-            (summary.first, summary.earliest, summary.latest) = (Some(time), Some(time), Some(time));
-        }
-        summary.earliest = summary.earliest.min(Some(time));
-        summary.latest = summary.latest.max(Some(time));
     }
 
     /// Counts a packet of an interface, by its place in the list.

@@ -222,6 +222,8 @@ pub(super) fn text(value: &[u8]) -> String {
 fn push_text(text: &mut String, value: &[u8], most: usize) {
     let value = value.get(..most).unwrap_or(value);
     match std::str::from_utf8(value) {
+        // Exactly as long as needed: most are written once.
+        Ok(value) if text.capacity() == 0 => value.clone_into(text),
         Ok(value) => text.push_str(value),
         // A character that the limit cuts is left out.
         Err(error) if error.error_len().is_none() => {
@@ -234,7 +236,7 @@ fn push_text(text: &mut String, value: &[u8], most: usize) {
 
 /// The path of a request target without its query (RFC 9112 section 3.2).
 fn path_of(target: &[u8]) -> &[u8] {
-    let end = target.iter().position(|byte| matches!(byte, b'?' | b'#'));
+    let end = memchr::memchr2(b'?', b'#', target);
     let target = end.and_then(|end| target.get(..end)).unwrap_or(target);
     if target.starts_with(b"/") {
         return target;

@@ -81,7 +81,18 @@ impl<R: Receiver> Stream<R> {
         }
     }
 
+    /// Reads a bit of all that every packet needs, so that it is fetched from memory.
+    #[inline]
+    pub(super) fn touch(&self) -> u64 {
+        let [low, high] = &self.flows;
+        let reading = self.reassembly.iter().filter(|side| side.is_told()).count() as u64;
+        let sent = self.sent[0].packets ^ self.sent[1].packets;
+        let flows = u64::from(low.next().unwrap_or(0) ^ high.next().unwrap_or(0));
+        sent ^ flows ^ reading ^ self.ending.longest_idle_ns ^ u64::from(self.receiver.is_some())
+    }
+
     /// Which direction a packet has.
+    #[inline]
     pub(super) fn direction(&self, source: Endpoint) -> usize {
         usize::from(source != self.key.low)
     }
@@ -250,7 +261,7 @@ impl<R: Receiver> Stream<R> {
         if flags.rst() || self.told.is_some() {
             return;
         }
-        let (client, point, key) = (self.client(), shared.point, self.key);
+        let (client, point, key) = (self.client(), shared.point, &self.key);
         let length = packet.payload_wire_bytes;
         if length > 0 {
             let data = Data {
@@ -364,9 +375,9 @@ impl<R: Receiver> Stream<R> {
         self.sent[direction].data_packets > 0 && sequence::after(next.wrapping_sub(fin), acknowledged)
     }
 
-    /// What is known of it, now that it is over. `cut_short` if a limit ended it.
-    pub(super) fn record(mut self, shared: &mut Shared, cut_short: bool) -> StreamRecord {
-        let (client, point, key) = (self.client(), shared.point, self.key);
+    /// What is known of it, now that it is over: it is of no use after that. `cut_short` if a limit ended it.
+    pub(super) fn record(&mut self, shared: &mut Shared, cut_short: bool) -> StreamRecord {
+        let (client, point, key) = (self.client(), shared.point, &self.key);
         for direction in [client, client ^ 1] {
             let mut out = ToReceiver {
                 receiver: &mut self.receiver,
@@ -505,7 +516,7 @@ struct ToReceiver<'s, R> {
     receiver: &'s mut Option<Box<R>>,
     rare: &'s mut Option<Box<Rare>>,
     point: CapturePoint,
-    key: FlowKey,
+    key: &'s FlowKey,
     client: usize,
     direction: usize,
     /// The packet that is at work.

@@ -3,6 +3,7 @@
 use super::bytes::ByteOrder;
 use super::time::TimeResolution;
 use super::{ContainerKind, MAX_BLOCK_BYTES, MAX_PACKET_BYTES, Record, Step};
+use crate::decode::packet::Packet;
 use crate::decode::packet::summary::Facts;
 use crate::units::Timestamp;
 
@@ -134,7 +135,7 @@ impl Pcap {
             captured_bytes: captured,
             wire_bytes: wire,
             time: Some(self.time(seconds, fraction)),
-            interface: 0,
+            interface: Packet::ONLY_INTERFACE,
             listed: self.listed,
             link_type: self.link_type,
             fcs_bytes: self.fcs_bytes,

@@ -486,11 +486,11 @@ mod tests {
 
     fn of(records: &[StreamRecord], list: bool) -> (Captures, Option<Vec<crate::report::model::Stream>>) {
         let mut totals = Totals {
-            captures: CaptureTotals::new(list),
+            captures: CaptureTotals::new(list, true),
             ..Totals::default()
         };
         for record in records {
-            totals.captures.stream(record);
+            totals.captures.stream(record.clone());
         }
         for frame in 1..4 {
             let name = format!("name{}.example", frame % 2);
