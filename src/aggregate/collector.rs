@@ -503,7 +503,8 @@ fn class_key(row: &AccessRow<'_>, proxy_seed: u64) -> Fingerprint {
     let inbound = row
         .cluster
         .is_none_or(|c| c.starts_with(b"in") || c.starts_with(b"In"));
-    let mut lanes = Lanes::new(proxy_seed ^ connected ^ grpc.rotate_left(32));
+    let body = u64::from(super::class::proxy_body(row)).rotate_left(48);
+    let mut lanes = Lanes::new(proxy_seed ^ connected ^ grpc.rotate_left(32) ^ body);
     if let Some([outcome, target, addresses, server]) = row.class_spans {
         // Which client called matters on the called side alone; a gateway has many.
         let addresses = if inbound { addresses } else { b"" };

@@ -392,7 +392,7 @@ fn severity(
 fn evidence(suspect: &Suspect<'_>, facts: &Facts<'_>, own: &[usize]) -> Vec<Evidence> {
     let mut list: Vec<Evidence> = Vec::new();
     for (rule_id, calls) in &suspect.rows {
-        let rule = facts.rules.rule.iter().find(|r| r.id == *rule_id);
+        let rule = facts.rules.of_rows().find(|r| r.id == *rule_id);
         list.push(rows_evidence(suspect, facts, rule, rule_id, calls));
     }
     list.extend(line_evidence(suspect, facts));

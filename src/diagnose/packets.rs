@@ -461,8 +461,15 @@ fn explained(
         .iter()
         .filter(|rule| rule.of.contains(cause));
     let keys = rules.map(|rule| (rule.cause.clone(), destination.clone()));
-    keys.filter(|key| suspects.list.get(key).is_some_and(meanwhile))
-        .collect()
+    // What packets of its own bear out is a fault of its own.
+    let borne_out = |other: &Suspect<'_>| other.measured.iter().any(|measured| measured.name == "packets");
+    keys.filter(|key| {
+        suspects
+            .list
+            .get(key)
+            .is_some_and(|other| meanwhile(other) && !borne_out(other))
+    })
+    .collect()
 }
 
 /// Clocks of proxies and of what captures differ a little.

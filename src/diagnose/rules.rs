@@ -18,6 +18,8 @@ pub struct Rules {
     pub thresholds: Thresholds,
     /// What rows show.
     pub rule: Vec<Rule>,
+    /// What errors show that the called proxy made and the caller's takes for the application's.
+    pub answer: Vec<Rule>,
     /// What component lines show.
     pub line: Vec<LineRule>,
     /// What connections in captures show.
@@ -101,6 +103,10 @@ pub struct RowMatch {
     pub connected: Option<bool>,
     /// The caller named a server by TLS, or not.
     pub tls: Option<bool>,
+    /// One of these is the status.
+    pub codes: Vec<u16>,
+    /// The body is as long as one of these (see [`crate::aggregate::class::PROXY_BODIES`]).
+    pub bodies: Vec<String>,
     /// Median duration is at least this.
     pub slower_than_ms: Option<u64>,
     /// Median duration is below this.
@@ -127,6 +133,8 @@ impl RowMatch {
             && any(&self.routes, &|r| key.route == r)
             && self.connected.is_none_or(|c| c == key.connected)
             && self.tls.is_none_or(|t| t == key.tls)
+            && (self.codes.is_empty() || self.codes.contains(&key.code))
+            && any(&self.bodies, &|b| b.len() == usize::from(key.proxy_body))
             && self.slower_than_ms.is_none_or(|ms| median_ms() >= ms)
             && self.faster_than_ms.is_none_or(|ms| median_ms() < ms)
     }
@@ -265,6 +273,11 @@ impl Rules {
         toml::from_str(BUILT_IN).map_err(|e| Error::BuiltIn(format!("rules.toml: {e}")))
     }
 
+    /// Rules of rows: of those that a proxy failed, and of errors that came as answers.
+    pub fn of_rows(&self) -> impl Iterator<Item = &Rule> {
+        self.rule.iter().chain(&self.answer)
+    }
+
     /// What is said where nothing in logs shows a cause; empty for a cause that leaves no trace there.
     pub fn absent(&self, cause: &str) -> Vec<&str> {
         let rows = self.rule.iter().map(|r| (&r.cause, &r.absent));
@@ -282,6 +295,7 @@ impl Rules {
 mod tests {
     use super::*;
     use crate::aggregate::captures::StreamClass;
+    use crate::aggregate::class::PROXY_BODIES;
     use crate::catalog::Catalog;
 
     #[test]
@@ -292,6 +306,7 @@ mod tests {
             .rule
             .iter()
             .map(|r| &r.cause)
+            .chain(rules.answer.iter().map(|r| &r.cause))
             .chain(rules.line.iter().map(|l| &l.cause))
             .chain(rules.measured.iter().map(|m| &m.cause))
             .chain(rules.packet.iter().map(|p| &p.cause))
@@ -321,11 +336,18 @@ mod tests {
                 "measure {name}"
             );
         }
-        let ids = rules.rule.iter().map(|r| r.id.as_str());
+        let ids = rules.of_rows().map(|r| r.id.as_str());
         let mut ids: Vec<&str> = ids.chain(rules.packet.iter().map(|p| p.id.as_str())).collect();
         ids.sort_unstable();
         ids.dedup();
-        assert_eq!(ids.len(), rules.rule.len() + rules.packet.len(), "ids are unique");
+        assert_eq!(
+            ids.len(),
+            rules.of_rows().count() + rules.packet.len(),
+            "ids are unique"
+        );
+        for body in rules.answer.iter().flat_map(|r| &r.rows.bodies) {
+            assert!(PROXY_BODIES.contains(&body.as_str()), "body {body}");
+        }
         for rule in &rules.packet {
             for trouble in &rule.trouble {
                 assert!(
