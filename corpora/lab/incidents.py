@@ -857,3 +857,187 @@ def _(L):
     M.load(10)
     refused(M, "accounts", on=15, off=18)
     capture(L, M.client)
+
+
+# ---- gRPC, TCP, several callers ----------------------------------------------------------------------------------------------
+def grpc_world(L, fmt=None, **svc):
+    """bank with a gRPC rates service, which the gateway calls."""
+    M = bank(L, fmt)
+    L.add(P("rates-6f7c8d9b5c-q4w8z", "172.29.3.61", "rates-sa", 50051, app_kind="grpc_app.py", inbound=[{"port": 50051, "proto": "grpc"}], ctl={"notfound_p": 0.04}, ns=M.ns, **(fmt or {})))
+    M.spec["rates"] = dict(port=50051, target=50051, pods=["rates-6f7c8d9b5c-q4w8z"], edge=False)
+    L.service("rates", 50051, "172.20.7.61", [("172.29.3.61", 50051)], proto="grpc", ns=M.ns, **svc)
+    L.grpc_streams.append((M.client, {"streams": [dict(name="rates", addr="172.20.7.61", port=50051, host="rates:50051", rps=14, t0=0.5, t1=L.duration,
+                                                       methods=["/bank.Rates/Get", "/bank.Rates/List"])]}))
+    M.load(6)
+    return M
+
+
+@incident("grpc-refused", "upstream-connection-refused", "The gRPC app of rates is down")
+def _(L):
+    M = grpc_world(L, CRI)
+    refused(M, "rates")
+    capture(L, "rates-6f7c8d9b5c-q4w8z:lo")
+
+
+@incident("grpc-denied", "rbac-denied", "A policy at the gRPC service rates denies the gateway: status 7 in HTTP 200")
+def _(L):
+    M = grpc_world(L, JSON)
+    denied(M, "rates")
+    capture(L, "rates-6f7c8d9b5c-q4w8z")
+
+
+@incident("grpc-no-endpoints", "no-endpoints", "rates is scaled to zero: status 14 in HTTP 200")
+def _(L):
+    M = grpc_world(L)
+    no_endpoints(M, "rates")
+    capture(L, M.client)
+
+
+@incident("grpc-limited", "local-rate-limit", "A rate limit at the gRPC service rates")
+def _(L):
+    M = grpc_world(L, CRIJ)
+    limited(M, "rates", 4)
+
+
+@incident("grpc-slow", "slow-upstream-app", "The gRPC app of rates takes up to a second now")
+def _(L):
+    M = grpc_world(L)
+    slow(M, "rates", (100, 900))
+    capture(L, "rates-6f7c8d9b5c-q4w8z")
+
+
+@incident("grpc-cert-expired", "cert-expired", "The certificate of rates ends; its connections are limited in requests", duration=42)
+def _(L):
+    M = grpc_world(L, max_requests=8, connect_timeout="1s")
+    expired(M, "rates")
+    capture(L, M.client)
+
+
+def tcp_world(L, fmt=None, **svc):
+    """shop where the ledger's port is plain TCP to the mesh; what is spoken inside is HTTP/1.1."""
+    M = shop(L, fmt, deep=False, ledger=dict(svc=dict(proto="tcp", **svc), pod=dict(inbound=[{"port": 5000, "proto": "tcp"}])))
+    M.load(7, skip=("ledger",))
+    L.stream(M.client, "ledger", 9, [("/ledger/1", 1)], reconnect=True)
+    return M
+
+
+@incident("tcp-refused", "upstream-connection-refused", "The app behind a TCP service is down")
+def _(L):
+    M = tcp_world(L, CRI)
+    refused(M, "ledger")
+    capture(L, "ledger-84f6b5d9c7-zz8rk:lo")
+
+
+@incident("tcp-no-endpoints", "no-endpoints", "A TCP service is scaled to zero")
+def _(L):
+    M = tcp_world(L, JSON)
+    no_endpoints(M, "ledger")
+
+
+@incident("tcp-drop", "upstream-connect-timeout", "New connections to a TCP service are dropped", duration=44)
+def _(L):
+    M = tcp_world(L, connect_timeout="2s")
+    dropped(M, "ledger", off=34)
+    capture(L, M.client)
+
+
+@incident("tcp-cert-expired", "cert-expired", "The certificate of a TCP service ends", duration=42)
+def _(L):
+    M = tcp_world(L, CRI)
+    expired(M, "ledger")
+    capture(L, M.client)
+
+
+@incident("reset-two-percent", "upstream-reset", "cart aborts one request in fifty; checkout answers some 500s of its own; a client cancels", duration=56)
+def _(L):
+    M = shop(L, JSON, cart=dict(svc=dict(retries=None)))
+    own_errors(M, "catalog", 0.03, 0.0, 0.05)
+    M.load(16)
+    aborts(M, "cart", 0.02, off=52)
+    capture(L, "cart-6b7d9c4f58-x2kqp:lo")
+
+
+@incident("refused-all-along", "upstream-connection-refused", "quotes has never worked in what was recorded", healthy_before=False)
+def _(L):
+    M = bank(L, CRIJ)
+    M.load()
+    refused(M, "quotes", on=0.2, off=None)
+    capture(L, M.client)
+
+
+@incident("loss-heavy", "packet-loss", "A quarter of the packets to cart is lost", duration=46)
+def _(L):
+    M = shop(L, TEXT, cart=dict(svc=dict(h2_upstream=False)))
+    M.load(8, conns=12)
+    lossy(M, "cart", 0.25, off=40)
+    capture(L, "cart-6b7d9c4f58-x2kqp")
+
+
+@incident("caller-other-root", "cert-unknown-ca", "The gateway got a certificate of a root that nobody else trusts", duration=38)
+def _(L):
+    M = bank(L, CRI, every=H1)
+    M.load(8)
+    new = certs.CA()
+    L.spec.secondary = ["client-cert-rejected"]
+    put(M, "cert-unknown-ca", None, 12, None, lambda: L.give_cert(M.client, ca=new, roots=L.ca.pem), destination="accounts, transfers, quotes, gateway", cluster=M.cluster("accounts"), source=M.client)
+    capture(L, M.client)
+
+
+@incident("bad-deploy", "upstream-connection-refused", "catalog's pods stop before they leave the endpoints, again and again", duration=44)
+def _(L):
+    M = shop(L, CRI, catalog=dict(svc=dict(retries=None)))
+    M.load(12)
+    a, b = M.pods("catalog")
+    put(M, "upstream-connection-refused", "catalog", 12, 34, lambda: L.stop_app(a), None)
+    L.at(17, None, lambda: L.start_app(a, tag="2"))
+    L.at(20, None, lambda: L.stop_app(b))
+    L.at(26, None, lambda: L.start_app(b, tag="2"))
+    L.at(29, None, lambda: L.stop_app(a))
+    L.at(34, None, lambda: L.start_app(a, tag="3"))
+    capture(L, a + ":lo")
+
+
+@incident("control-plane-blip", "healthy-noisy", "istiod restarts; nothing else happens", duration=44)
+def _(L):
+    M = bank(L, CRI)
+    istiod(M, {})
+    own_errors(M, "quotes", 0.03)
+    M.load()
+    L.at(14, None, L.stop_istiod)
+    L.at(22, None, L.start_istiod)
+    capture(L, M.client)
+
+
+@incident("slow-with-cancels", "slow-upstream-app", "quotes becomes slow; callers of accounts hang up as they always do", duration=40)
+def _(L):
+    M = bank(L, TEXT)
+    cancels(M, "accounts", 0.25)
+    M.load(8, conns=40)
+    slow(M, "quotes", (900, 2000))
+    capture(L, "quotes-v3-5f5b7c9d8f-m7tzh:lo")
+
+
+@incident("two-callers-one-denied", "rbac-denied", "fraud lets transfers in and denies the gateway, which calls it since a release")
+def _(L):
+    M = bank(L, CRI)
+    M.load()
+    L.stream(M.client, "fraud", 5, [("/fraud/check", 1)], t0=10, name="fraud-direct")
+    filters(M, "fraud", "rbac-denied", [ec.rbac_http({f"ns[{M.ns}]-policy[fraud-callers]-rule[0]": ec.rbac_policy([f"{M.ns}/sa/transfers-sa"])})], on=0.5, off=None)
+    capture(L, "fraud-76b8b7b5d4-lq2cx")
+
+
+@incident("timeout-in-the-middle", "upstream-timeout", "transfers' route to fraud waits 250 ms; fraud takes longer now; the gateway sees 500s")
+def _(L):
+    M = bank(L, JSON, fraud=dict(svc=dict(timeout="0.25s", retries=None)))
+    M.load()
+    too_late(M, "fraud", 0.6, (400, 1500))
+    capture(L, "fraud-76b8b7b5d4-lq2cx")
+
+
+@incident("two-overflow-and-route", "circuit-breaker-overflow", "quotes meets a peak with a tight pool; the route of accounts is lost")
+def _(L):
+    M = bank(L, TEXT, quotes=dict(svc=dict(cb=TIGHT, h2_upstream=False, retries=None), ctl=dict(delay_ms=[25, 60])))
+    M.load(6)
+    overflow(M, "quotes")
+    route_lost(M, "accounts", on=16, off=30)
+    capture(L, M.client)

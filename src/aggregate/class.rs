@@ -33,13 +33,18 @@ impl Reporter {
 /// Bodies that Envoy writes when it answers in the upstream's stead (router.cc, rbac_filter.cc, local_ratelimit.cc,
 /// jwt_verify_lib). A caller's proxy that gets such an answer from the called proxy takes it for the application's
 /// (`via_upstream`, no flag); its length is what tells.
-pub const PROXY_BODIES: [&str; 11] = [
+pub const PROXY_BODIES: [&str; 16] = [
     "upstream connect error or disconnect/reset before headers. reset reason: connection termination",
     "upstream connect error or disconnect/reset before headers. reset reason: remote connection failure",
     "upstream connect error or disconnect/reset before headers. reset reason: local connection failure",
     "upstream connect error or disconnect/reset before headers. reset reason: connection timeout",
     "upstream connect error or disconnect/reset before headers. reset reason: protocol error",
     "upstream connect error or disconnect/reset before headers. reset reason: overflow",
+    "upstream connect error or disconnect/reset before headers. reset reason: connection failure, transport failure reason: delayed connect error: 111",
+    "upstream connect error or disconnect/reset before headers. reset reason: remote connection failure, transport failure reason: delayed connect error: 111",
+    "upstream connect error or disconnect/reset before headers. reset reason: remote connection failure, transport failure reason: delayed connect error: Connection refused",
+    "upstream connect error or disconnect/reset before headers. reset reason: remote reset",
+    "upstream connect error or disconnect/reset before headers. reset reason: local reset",
     "no healthy upstream",
     "upstream request timeout",
     "RBAC: access denied",

@@ -121,7 +121,11 @@ fn finding(suspect: &Suspect<'_>, suspects: &Suspects<'_>, facts: &Facts<'_>) ->
         } else {
             filled.summary
         },
-        severity: severity(suspect, facts, role, confidence, requests, failed),
+        severity: if blip(suspect, facts, (first, last), count) {
+            Severity::Info
+        } else {
+            severity(suspect, facts, role, confidence, requests, failed)
+        },
         confidence,
         role,
         consequence_of: suspect
@@ -368,6 +372,18 @@ fn confidence(suspect: &Suspect<'_>, count: u64) -> f64 {
         1.0
     };
     ((suspect.confidence * few) * 100.0).round() / 100.0
+}
+
+/// Few rows, over as soon as it began, and good again: a pod that starts or ends, no incident.
+fn blip(suspect: &Suspect<'_>, facts: &Facts<'_>, (first, last): (Timestamp, Timestamp), rows: u64) -> bool {
+    let thresholds = facts.thresholds();
+    let of_rows = suspect.lines.is_empty() && suspect.connections.is_none() && suspect.window.is_none();
+    of_rows
+        && rows < thresholds.onset_failures
+        && last.millis_since(first) < thresholds.blip_ms
+        && facts
+            .last_good(&suspect.destination)
+            .is_some_and(|good| good > last)
 }
 
 fn severity(

@@ -212,7 +212,7 @@ impl<'i> Facts<'i> {
     /// Measures `name` for rows of `destination` (numbers in `calls`); `None` where it does not hold.
     pub fn measure(&self, name: &str, destination: &str, calls: &[usize]) -> Option<Measured> {
         match name {
-            "called-log-unread" => self.called_log_unread(destination),
+            "called-log-unread" => self.called_log_unread(destination, calls),
             "called-proxy-alive" => self.called_proxy_alive(destination, calls),
             "called-proxy-read" => self.called_proxy_read(calls),
             "called-proxy-silent" => self.called_proxy_silent(destination, calls),
@@ -231,10 +231,13 @@ impl<'i> Facts<'i> {
         self.calls(calls).filter_map(|c| c.group.first).min()
     }
 
-    /// No log of a pod of this destination was read.
-    fn called_log_unread(&self, destination: &str) -> Option<Measured> {
-        let read = self.calls_to(destination).any(|c| !c.is_source());
-        (!read).then(|| Measured {
+    /// No log of a pod of this destination was read, or none that reaches as far.
+    fn called_log_unread(&self, destination: &str, calls: &[usize]) -> Option<Measured> {
+        let called: Vec<&Call<'_>> = self.calls_to(destination).filter(|c| !c.is_source()).collect();
+        let read = self
+            .first(calls)
+            .is_none_or(|first| !self.ends_before(&called, first));
+        (called.is_empty() || !read).then(|| Measured {
             name: "called-log-unread",
             kind: EvidenceKind::Absence,
             text: format!(
@@ -245,6 +248,16 @@ impl<'i> Facts<'i> {
             frames: Vec::new(),
             places: Vec::new(),
         })
+    }
+
+    /// True if the logs that hold these rows have damaged rows, and no row from `time` on: they may have been cut off.
+    fn ends_before(&self, called: &[&Call<'_>], time: Timestamp) -> bool {
+        let damaged = |place: &Place| {
+            let stats = self.incident.totals.inputs.get(&place.input);
+            stats.is_some_and(|stats| stats.rejected() > 0)
+        };
+        called.iter().all(|c| c.group.last.is_none_or(|last| last < time))
+            && called.iter().flat_map(|c| c.group.places.keys()).any(damaged)
     }
 
     /// Pods that these rows called and whose log was read: a proxy takes the connections to all their ports.
@@ -314,7 +327,7 @@ impl<'i> Facts<'i> {
         let faults = called
             .iter()
             .any(|c| c.outcome() != Outcome::Ok && !c.key.details.eq("via_upstream"));
-        (recording && !faults).then(|| Measured {
+        (recording && !faults && !self.ends_before(&called, first)).then(|| Measured {
             name: "called-proxy-silent",
             kind: EvidenceKind::Absence,
             text: format!(

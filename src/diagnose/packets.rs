@@ -16,7 +16,7 @@ use crate::aggregate::captures::times::CoarseTimes;
 use crate::aggregate::captures::words::{alert_name, icmp_name, rcode_name, side_name};
 use crate::aggregate::captures::{StreamClass, StreamHop};
 use crate::aggregate::series::Series;
-use crate::correlate::Connections;
+use crate::correlate::{Call, Connections};
 use crate::decode::packet::{Endpoint, FrameRef};
 use crate::diagnose::answer::{EvidenceKind, Unit};
 use crate::streams::{CapturePoint, Protocol, Side};
@@ -51,7 +51,10 @@ pub fn suspect<'f>(suspects: &mut Suspects<'f>, facts: &'f Facts<'f>) {
             let idle = rule
                 .after_idle
                 .is_none_or(|wanted| wanted == after_idle(facts, &seen));
-            if idle && seen.count >= rule.min && ratio(seen.count, seen.of) >= rule.min_share {
+            let from = rule
+                .foreign
+                .is_none_or(|wanted| wanted == from_elsewhere(facts, &seen));
+            if idle && from && seen.count >= rule.min && ratio(seen.count, seen.of) >= rule.min_share {
                 bear_out(suspects, facts, rule, destination, &seen);
             }
         }
@@ -222,7 +225,11 @@ pub fn absent<'r>(
 ) -> Option<Vec<&'r str>> {
     let mut said = Vec::new();
     let rules = facts.rules.packet.iter();
-    for rule in rules.filter(|rule| rule.cause == cause && (rule.alerts.is_empty() || !alerts_hidden)) {
+    let judged = |rule: &&PacketRule| {
+        // Whose RSTs they are is not known by their class alone.
+        rule.foreign != Some(true) && (rule.alerts.is_empty() || !alerts_hidden)
+    };
+    for rule in rules.filter(|rule| rule.cause == cause && judged(rule)) {
         let mut connections = facts.incident.connections.iter();
         let shown =
             connections.any(|c| (destination == "*" || c.destination == destination) && fits(rule, c));
@@ -371,6 +378,23 @@ fn after_idle(facts: &Facts<'_>, seen: &Seen<'_>) -> bool {
     enough && times.share_at_least(least_ns) >= thresholds.idle_race_share
 }
 
+/// True if RSTs in the place of SYN-ACKs had other times to live than the servers' SYN-ACKs: who is that many hops away
+/// is not the server, but something on the way that answers in its name.
+fn from_elsewhere(facts: &Facts<'_>, seen: &Seen<'_>) -> bool {
+    let servers = &facts.incident.totals.captures.servers;
+    let wanted: BTreeSet<_> = seen.groups.iter().map(|c| (c.key.point, c.key.server)).collect();
+    let mut totals = servers
+        .iter()
+        .filter(|(key, totals)| wanted.contains(&(key.point, key.server)) && !totals.refusing_ttl.is_empty())
+        .map(|(_, totals)| totals)
+        .peekable();
+    totals.peek().is_some()
+        && totals.all(|server| {
+            let mut refusing = server.refusing_ttl.keys();
+            !server.accepting_ttl.is_empty() && refusing.all(|ttl| !server.accepting_ttl.contains_key(ttl))
+        })
+}
+
 fn of_side(connections: &Connections<'_>) -> Option<crate::streams::SideFacts> {
     connections
         .key
@@ -431,7 +455,20 @@ fn bear_out<'f>(
     }
     suspect.servers.extend(servers(seen));
     let explained = explained(suspects, facts, &key, span);
-    suspect.remark = !rule.alone && rows > 0 && explained.is_empty();
+    // Failures that no rule of rows fits, at the same time: they are this fault.
+    let meanwhile: Vec<usize> = suspects
+        .unexplained
+        .iter()
+        .copied()
+        .filter(|&i| {
+            facts
+                .call(i)
+                .is_some_and(|call| call.destination == destination && within(call, span))
+        })
+        .collect();
+    suspects.unexplained.retain(|i| !meanwhile.contains(i));
+    suspect.remark = !rule.alone && rows > 0 && explained.is_empty() && meanwhile.is_empty();
+    suspect.carried.extend(meanwhile);
     suspects.add(suspect);
     for other in explained {
         if let Some(other) = suspects.list.get_mut(&other) {
@@ -470,6 +507,14 @@ fn explained(
             .is_some_and(|other| meanwhile(other) && !borne_out(other))
     })
     .collect()
+}
+
+/// True if rows of this call lie in the span, give or take what clocks differ.
+fn within(call: &Call<'_>, span: Option<(Timestamp, Timestamp)>) -> bool {
+    let reach = call.group.first.zip(call.group.last).zip(span);
+    reach.is_some_and(|((from, to), (first, last))| {
+        from <= last.plus_millis(SLACK_MS) && to.plus_millis(SLACK_MS) >= first
+    })
 }
 
 /// Clocks of proxies and of what captures differ a little.

@@ -47,6 +47,7 @@ pub struct Thresholds {
     pub min_failures: u64,
     pub onset_failures: u64,
     pub enough_rows: u64,
+    pub blip_ms: i64,
     pub critical_share: f64,
     pub ejecting_errors: u64,
     pub ejection_lookback_s: i64,
@@ -103,6 +104,8 @@ pub struct RowMatch {
     pub connected: Option<bool>,
     /// The caller named a server by TLS, or not.
     pub tls: Option<bool>,
+    /// The row is of a TCP connection, or not.
+    pub tcp: Option<bool>,
     /// One of these is the status.
     pub codes: Vec<u16>,
     /// The body is as long as one of these (see [`crate::aggregate::class::PROXY_BODIES`]).
@@ -133,6 +136,7 @@ impl RowMatch {
             && any(&self.routes, &|r| key.route == r)
             && self.connected.is_none_or(|c| c == key.connected)
             && self.tls.is_none_or(|t| t == key.tls)
+            && self.tcp.is_none_or(|t| t == key.tcp)
             && (self.codes.is_empty() || self.codes.contains(&key.code))
             && any(&self.bodies, &|b| b.len() == usize::from(key.proxy_body))
             && self.slower_than_ms.is_none_or(|ms| median_ms() >= ms)
@@ -195,6 +199,8 @@ pub struct PacketRule {
     pub icmp: Vec<String>,
     /// The request that got no answer came after idle time, or not.
     pub after_idle: Option<bool>,
+    /// The RSTs came from another number of hops away than the server's SYN-ACKs, or did not (or that is not known).
+    pub foreign: Option<bool>,
     /// What the client's first bytes are: `tls`, `http1`, `http2`, `plaintext` or `nothing`.
     pub client_spoke: Option<String>,
     /// What the server's first bytes are.

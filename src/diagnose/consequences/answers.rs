@@ -7,6 +7,7 @@ use crate::diagnose::answer::EvidenceKind;
 use crate::diagnose::measure::{Facts, Measured, first_places};
 use crate::diagnose::rules::Rule;
 use crate::diagnose::suspects::{Suspect, Suspects};
+use std::collections::BTreeSet;
 
 /// Puts answers that look like the called proxy's own to suspects.
 pub(super) fn suspect_called_proxy<'f>(suspects: &mut Suspects<'f>, facts: &'f Facts<'f>) {
@@ -41,7 +42,13 @@ fn suspect<'f>(
     rows: u64,
 ) -> Suspect<'f> {
     let mut suspect = Suspect::new(&rule.cause, destination, rule.confidence);
-    let bodies = rule.rows.bodies.join("\" or \"");
+    let lengths: BTreeSet<usize> = facts
+        .calls(&calls)
+        .map(|c| usize::from(c.key.proxy_body))
+        .collect();
+    let bodies = rule.rows.bodies.iter().map(String::as_str);
+    let bodies: Vec<&str> = bodies.filter(|body| lengths.contains(&body.len())).collect();
+    let bodies = bodies.join("\" or \"");
     suspect.measured.push(Measured {
         name: "proxy-body",
         kind: EvidenceKind::Statistic,
