@@ -361,7 +361,8 @@ impl<'run> Collector<'run> {
         } else {
             completed
         };
-        let duration_ms = row.duration_ms.filter(|_| !cell.tcp);
+        // How long a TCP connection lasted is no latency; how long it took to fail is what tells a refusal from a timeout.
+        let duration_ms = row.duration_ms.filter(|_| !cell.tcp || cell.connect_failure);
         if self.cells.wants_place(cell, place) {
             self.cells.keep_place(index, place, at.text);
         }

@@ -87,10 +87,7 @@ fn unite_gradual(suspects: &mut Suspects<'_>, facts: &Facts<'_>) {
         let sum = |of: Option<(u64, u64)>| of.unwrap_or_default();
         let (mine, other) = (sum(gradual.connections), sum(suspect.connections));
         gradual.connections = Some((mine.0 + other.0, mine.1 + other.1));
-        gradual.window = match (gradual.window, suspect.window) {
-            (Some(a), Some(b)) => Some((a.0.min(b.0), a.1.max(b.1))),
-            (a, b) => a.or(b),
-        };
+        gradual.window = united(gradual.window, suspect.window);
         gradual.source = gradual.source.take().or_else(|| suspect.source.clone());
         gradual.unite(suspect);
     }
@@ -427,6 +424,13 @@ fn bear_out<'f>(
                 if shown == key {
                     suspect.confidence = suspect.confidence.max(rule.confidence);
                 }
+                let few = suspect.count(facts) < facts.thresholds().min_failures && suspect.lines.is_empty();
+                if few && suspect.connections.is_none() && rule.accuses_with_rows() {
+                    // Retries left few rows, which say why; the connections say how often.
+                    suspect.window = united(suspect.span(facts), span(seen));
+                    suspect.connections = Some((seen.of, seen.count));
+                    suspect.unit = unit(seen);
+                }
                 suspect.measured.push(measured);
                 suspect.servers.extend(servers(seen));
                 return;
@@ -477,6 +481,17 @@ fn bear_out<'f>(
     }
 }
 
+/// From the first begin to the last end.
+fn united(
+    one: Option<(Timestamp, Timestamp)>,
+    other: Option<(Timestamp, Timestamp)>,
+) -> Option<(Timestamp, Timestamp)> {
+    match (one, other) {
+        (Some(a), Some(b)) => Some((a.0.min(b.0), a.1.max(b.1))),
+        (a, b) => a.or(b),
+    }
+}
+
 /// Suspects of rows that are this fault as a caller sees it.
 fn explained(
     suspects: &Suspects<'_>,
@@ -497,16 +512,22 @@ fn explained(
         .shown_by_packets
         .iter()
         .filter(|rule| rule.of.contains(cause));
-    let keys = rules.map(|rule| (rule.cause.clone(), destination.clone()));
+    let told = rules.map(|rule| (rule.cause.clone(), destination.clone()));
+    // What rows only suggest, packets settle.
+    let guessed = suspects.list.iter().filter(|(key, other)| {
+        key.1 == *destination
+            && !other.rows.is_empty()
+            && other.confidence < GUESS
+            && other.connections.is_none()
+    });
+    let keys: BTreeSet<_> = told.chain(guessed.map(|(key, _)| key.clone())).collect();
     // What packets of its own bear out is a fault of its own.
     let borne_out = |other: &Suspect<'_>| other.measured.iter().any(|measured| measured.name == "packets");
-    keys.filter(|key| {
-        suspects
-            .list
-            .get(key)
-            .is_some_and(|other| meanwhile(other) && !borne_out(other))
-    })
-    .collect()
+    let explained = keys.into_iter().filter(|key| {
+        let other = suspects.list.get(key);
+        other.is_some_and(|other| meanwhile(other) && !borne_out(other))
+    });
+    explained.collect()
 }
 
 /// True if rows of this call lie in the span, give or take what clocks differ.
@@ -523,6 +544,9 @@ const SLACK_MS: u64 = 2_000;
 fn servers<'f>(seen: &'f Seen<'_>) -> impl Iterator<Item = Endpoint> + 'f {
     seen.groups.iter().map(|c| c.key.server)
 }
+
+/// Below this confidence rows suggest a cause and do not accuse.
+const GUESS: f64 = 0.5;
 
 /// What a finding is less sure for, where much of what it rests on was captured in part.
 const HALF_SEEN: f64 = 0.9;

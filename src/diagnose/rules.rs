@@ -226,6 +226,13 @@ pub struct PacketRule {
     pub otherwise: Option<String>,
 }
 
+impl PacketRule {
+    /// True if connections that fit accuse together with a few rows that say why: they are no common sight otherwise.
+    pub fn accuses_with_rows(&self) -> bool {
+        self.alone || self.min_share > 0.0
+    }
+}
+
 /// Names that did not resolve, as captures show them.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
