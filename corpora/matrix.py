@@ -261,7 +261,7 @@ def judge(report, truth, files, mutation):
     inputs = {i["id"]: i for i in report.get("inputs", [])}
     refs = [r for e in first.get("evidence", []) for r in e.get("refs", [])]
     row = {"wanted": "+".join(wanted), "got": [f["cause"] for f in findings[:3]], "state": state, "outcome": outcome, "false": [f["cause"] for f in false],
-           "claims": [(f["cause"], f["confidence"], (not calm) and f["cause"] in allowed, f.get("severity") != "info")
+           "claims": [(f["cause"], f["confidence"], (not calm) and f["cause"] in allowed, f.get("severity") != "info", (not calm) and f["cause"] in wanted)
                       for f in findings if f.get("role") != "consequence"]}
     if not calm and accused:
         row["scope"] = any(n in said for n in destinations(truth))
@@ -328,9 +328,10 @@ def reliability(rows):
         claims = [c for r in rows for c in r["claims"] if low <= c[1] < high]
         hard = [c for c in claims if c[3]]
         if claims:
-            share = lambda cs: f"{sum(c[2] for c in cs)}/{len(cs)} = {sum(c[2] for c in cs) / len(cs):.2f}" if cs else "-"
-            lines.append((f"{low:.2f} to {min(high, 1.0):.2f}", f"{sum(c[1] for c in claims) / len(claims):.2f}", share(hard), share([c for c in claims if not c[3]])))
-    table(["confidence", "mean", "accusations that are right", "remarks (info) that are right"], lines)
+            share = lambda cs, i: f"{sum(c[i] for c in cs)}/{len(cs)} = {sum(c[i] for c in cs) / len(cs):.2f}" if cs else "-"
+            mean = sum(c[1] for c in hard or claims) / len(hard or claims)
+            lines.append((f"{low:.2f} to {min(high, 1.0):.2f}", f"{mean:.2f}", share(hard, 4), share(hard, 2), share([c for c in claims if not c[3]], 4)))
+    table(["confidence", "mean", "accusations: the root cause", "root cause or secondary", "remarks (info): the root cause"], lines)
 
 
 def main():

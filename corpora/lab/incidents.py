@@ -1041,3 +1041,87 @@ def _(L):
     overflow(M, "quotes")
     route_lost(M, "accounts", on=16, off=30)
     capture(L, M.client)
+
+
+# ---- cascades, and what is close to nothing ------------------------------------------------------------------------------------
+@incident("cascade-timeout", "slow-upstream-app", "ledger becomes slow; the route to checkout, three calls above, waits 600 ms", duration=40)
+def _(L):
+    M = shop(L, CRI, checkout=dict(svc=dict(timeout="0.6s", retries=None)))
+    L.spec.secondary = ["upstream-timeout"]
+    M.load(7, conns=40)
+    slow(M, "ledger", (500, 1300))
+    L.spec.secondary = ["upstream-timeout"]
+    capture(L, "ledger-84f6b5d9c7-zz8rk:lo")
+
+
+@incident("cascade-reset", "upstream-reset", "fraud aborts one request in three; transfers answers 500 for it; quotes has its usual 404s")
+def _(L):
+    M = bank(L, JSON, fraud=dict(svc=dict(retries=None)))
+    own_errors(M, "quotes", 0.0, 0.0, 0.1)
+    M.load()
+    aborts(M, "fraud", 0.33)
+    capture(L, "fraud-76b8b7b5d4-lq2cx:lo")
+
+
+@incident("cascade-denied", "rbac-denied", "ledger denies payment; payment answers 500, checkout too")
+def _(L):
+    M = shop(L, DOCKER)
+    M.load()
+    denied(M, "ledger")
+    capture(L, "ledger-84f6b5d9c7-zz8rk")
+
+
+@incident("slow-caller-only-sidecar", "slow-upstream-app", "quotes, which has no sidecar, becomes slow")
+def _(L):
+    M = bank(L, CRIJ, quotes=dict(svc=dict(tls=False, h2_upstream=False), pod=dict(sidecar=False)))
+    M.load(8, conns=30)
+    slow(M, "quotes", (600, 1400))
+    capture(L, "quotes-v3-5f5b7c9d8f-m7tzh")
+
+
+@incident("reset-no-sidecar", "upstream-reset", "quotes, which has no sidecar, aborts one request in four")
+def _(L):
+    M = bank(L, TEXT, quotes=dict(svc=dict(tls=False, h2_upstream=False, retries=None), pod=dict(sidecar=False)))
+    M.load(9)
+    aborts(M, "quotes", 0.25)
+    capture(L, M.client)
+
+
+@incident("healthy-restarted-sidecar", "healthy-noisy", "A quotes pod is replaced well: out of the endpoints, stopped, started, back; accounts has its own 500s", duration=36)
+def _(L):
+    M = bank(L, JSON)
+    own_errors(M, "accounts", 0.04, 0.02)
+    M.load()
+    deploy(M, "accounts", 12)
+    capture(L, M.client)
+
+
+@incident("healthy-slow-always", "healthy-noisy", "quotes takes 300 to 900 ms and always has; some callers give up, as ever", duration=36)
+def _(L):
+    M = bank(L, CRI, quotes=dict(ctl=dict(delay_ms=[300, 900])))
+    M.load(8, conns=30)
+    L.stream(M.client, "quotes", 4, [("/quotes/1", 1)], cancel_p=0.3, cancel_ms=500, name="quotes-cancels", conns=20)
+    capture(L, M.client)
+
+
+@incident("healthy-few-requests", "healthy", "Next to no traffic, nothing wrong", duration=30)
+def _(L):
+    M = bank(L, TEXT)
+    M.load(1)
+    capture(L, M.client)
+
+
+@incident("overflow-brief", "circuit-breaker-overflow", "A peak of four seconds meets a tight pool", duration=32)
+def _(L):
+    M = bank(L, CRI, quotes=dict(svc=dict(cb=TIGHT, h2_upstream=False, retries=None), ctl=dict(delay_ms=[25, 60])))
+    M.load(5)
+    overflow(M, "quotes", on=14, off=18)
+
+
+@incident("denied-two-percent", "rbac-denied", "A DENY policy hits one call of checkout in fifty; cart's app answers 403 of its own", duration=44)
+def _(L):
+    M = shop(L, CRIJ, deep=False)
+    M.load(14)
+    L.stream(M.client, "payment", 0.6, [("/payment/refunds/7", 1)], name="payment-refunds")
+    L.stream(M.client, "payment", 14, [("/payment/1", 1)], name="payment-main")
+    denied(M, "payment", paths=["/payment/refunds/"], on=8, off=42)

@@ -454,7 +454,7 @@ fn bear_out<'f>(
         .collect();
     suspect.source = most_seen(seen);
     if let Some(half) = half_seen(seen) {
-        suspect.confidence *= HALF_SEEN;
+        suspect.confidence *= facts.rules.confidence.half_seen;
         suspect.measured.push(half);
     }
     suspect.servers.extend(servers(seen));
@@ -547,9 +547,6 @@ fn servers<'f>(seen: &'f Seen<'_>) -> impl Iterator<Item = Endpoint> + 'f {
 
 /// Below this confidence rows suggest a cause and do not accuse.
 const GUESS: f64 = 0.5;
-
-/// What a finding is less sure for, where much of what it rests on was captured in part.
-const HALF_SEEN: f64 = 0.9;
 
 /// Connections of which the capture has one side alone, if they are not few.
 fn half_seen(seen: &Seen<'_>) -> Option<Measured> {

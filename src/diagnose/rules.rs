@@ -16,6 +16,8 @@ pub struct Rules {
     pub stops_traffic: Vec<String>,
     /// Numbers, each with its source in the file.
     pub thresholds: Thresholds,
+    /// What lowers the confidence of a finding.
+    pub confidence: Factors,
     /// What rows show.
     pub rule: Vec<Rule>,
     /// What errors show that the called proxy made and the caller's takes for the application's.
@@ -62,6 +64,21 @@ pub struct Thresholds {
     pub slow_rows: u64,
     pub slow_buckets: usize,
     pub stall_ms: u64,
+}
+
+/// Factors of confidence; `data/rules.toml` tells when each holds.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(
+    missing_docs,
+    reason = "each is explained beside its value in data/rules.toml"
+)]
+pub struct Factors {
+    pub few: f64,
+    pub half_seen: f64,
+    pub captures_alone: f64,
+    pub hidden: f64,
+    pub no_effect: f64,
 }
 
 /// Rows that show a cause.
