@@ -30,6 +30,41 @@ impl Reporter {
     }
 }
 
+/// Bodies that Envoy writes when it answers in the upstream's stead (router.cc, rbac_filter.cc, local_ratelimit.cc,
+/// jwt_verify_lib). A caller's proxy that gets such an answer from the called proxy takes it for the application's
+/// (`via_upstream`, no flag); its length is what tells.
+pub const PROXY_BODIES: [&str; 16] = [
+    "upstream connect error or disconnect/reset before headers. reset reason: connection termination",
+    "upstream connect error or disconnect/reset before headers. reset reason: remote connection failure",
+    "upstream connect error or disconnect/reset before headers. reset reason: local connection failure",
+    "upstream connect error or disconnect/reset before headers. reset reason: connection timeout",
+    "upstream connect error or disconnect/reset before headers. reset reason: protocol error",
+    "upstream connect error or disconnect/reset before headers. reset reason: overflow",
+    "upstream connect error or disconnect/reset before headers. reset reason: connection failure, transport failure reason: delayed connect error: 111",
+    "upstream connect error or disconnect/reset before headers. reset reason: remote connection failure, transport failure reason: delayed connect error: 111",
+    "upstream connect error or disconnect/reset before headers. reset reason: remote connection failure, transport failure reason: delayed connect error: Connection refused",
+    "upstream connect error or disconnect/reset before headers. reset reason: remote reset",
+    "upstream connect error or disconnect/reset before headers. reset reason: local reset",
+    "no healthy upstream",
+    "upstream request timeout",
+    "RBAC: access denied",
+    "local_rate_limited",
+    "Jwt is expired",
+];
+
+/// The length of the body of an error that came from the upstream, where it is that of a body of [`PROXY_BODIES`];
+/// else 0. Few lengths, so that an application's own bodies make no classes of their own.
+#[inline]
+pub fn proxy_body(row: &AccessRow<'_>) -> u16 {
+    let from_upstream = row.code >= 400 && row.details == Some(b"via_upstream");
+    match u16::try_from(row.bytes_sent) {
+        Ok(length) if from_upstream && PROXY_BODIES.iter().any(|body| body.len() == usize::from(length)) => {
+            length
+        }
+        _ => 0,
+    }
+}
+
 /// What rows of one group have in common.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct GroupKey {
@@ -49,6 +84,9 @@ pub struct GroupKey {
     pub route: String,
     /// Status code.
     pub code: u16,
+    /// Length of the body, where the upstream answered an error as long as one that Envoy writes itself ([`proxy_body`]),
+    /// else 0.
+    pub proxy_body: u16,
     /// Flags, sorted, joined by commas.
     pub flags: String,
     /// Response code details, empty if none.
@@ -95,7 +133,8 @@ impl Key for GroupKey {
             &self.termination,
             &self.failure_reason,
         ];
-        let seed = u64::from(self.code) << 8
+        let seed = u64::from(self.proxy_body) << 24
+            | u64::from(self.code) << 8
             | u64::from(self.tls) << 5
             | u64::from(self.tcp) << 4
             | u64::from(self.connected) << 3
@@ -160,6 +199,7 @@ impl RowClass {
             host: row.upstream_host.map(text).unwrap_or_default(),
             route: row.route.map(text).unwrap_or_default(),
             code: row.code,
+            proxy_body: proxy_body(row),
             flags: flags.join(","),
             details,
             termination,

@@ -377,7 +377,8 @@ impl<'run> Collector<'run> {
         } else {
             completed
         };
-        let duration_ms = row.duration_ms.filter(|_| !cell.tcp);
+        // How long a TCP connection lasted is no latency; how long it took to fail is what tells a refusal from a timeout.
+        let duration_ms = row.duration_ms.filter(|_| !cell.tcp || cell.connect_failure);
         if self.cells.wants_place(cell, place) {
             self.cells.keep_place(index, place, at.text);
         }
@@ -519,7 +520,8 @@ fn class_key(row: &AccessRow<'_>, proxy_seed: u64) -> Fingerprint {
     let inbound = row
         .cluster
         .is_none_or(|c| c.starts_with(b"in") || c.starts_with(b"In"));
-    let mut lanes = Lanes::new(proxy_seed ^ connected ^ grpc.rotate_left(32));
+    let body = u64::from(super::class::proxy_body(row)).rotate_left(48);
+    let mut lanes = Lanes::new(proxy_seed ^ connected ^ grpc.rotate_left(32) ^ body);
     if let Some([outcome, target, addresses, server]) = row.class_spans {
         // Which client called matters on the called side alone; a gateway has many.
         let addresses = if inbound { addresses } else { b"" };

@@ -24,7 +24,7 @@ pub enum Outcome {
     Ok,
     /// Status 500 or above, no status without a cancel, a gRPC status other than 0, or a flag of class failure.
     Failed,
-    /// 401, 403 or 429 made by a proxy.
+    /// 401, 403 or 429 made by a proxy, or its refusal of a gRPC call.
     Denied,
     /// The caller went away.
     Canceled,
@@ -87,8 +87,20 @@ fn is_cancel(facts: OutcomeFacts<'_>) -> bool {
 fn is_denial(facts: OutcomeFacts<'_>, flagged: bool) -> bool {
     let status = matches!(facts.code, 401 | 403 | 429);
     let own = !facts.details.is_empty() && facts.details != "via_upstream";
-    (status && (own || flagged)) || (facts.tcp && facts.termination.starts_with("rbac_access_denied"))
+    let refused = REFUSALS.iter().any(|detail| facts.details.starts_with(detail));
+    (status && (own || flagged))
+        || refused
+        || (facts.tcp && facts.termination.starts_with("rbac_access_denied"))
 }
+
+/// Details of refusals that say so by themselves: of gRPC calls, whose HTTP status is 200.
+const REFUSALS: [&str; 5] = [
+    "rbac_access_denied",
+    "jwt_authn_access_denied",
+    "ext_authz_denied",
+    "local_rate_limited",
+    "request_rate_limited",
+];
 
 #[cfg(test)]
 mod tests {
@@ -133,6 +145,17 @@ mod tests {
             Outcome::Denied
         );
         assert_eq!(of(429, "RL", "local_rate_limited", false), Outcome::Denied);
+        let grpc = "gRPC refusal in HTTP 200";
+        assert_eq!(
+            of(200, "RL", "local_rate_limited", false),
+            Outcome::Denied,
+            "{grpc}"
+        );
+        assert_eq!(
+            of(200, "-", "rbac_access_denied_matched_policy[none]", false),
+            Outcome::Denied,
+            "{grpc}"
+        );
     }
 
     #[test]

@@ -72,6 +72,7 @@ mod tests {
             host: String::new(),
             route: String::new(),
             code,
+            proxy_body: 0,
             flags: String::new(),
             details: String::new(),
             termination: String::new(),

@@ -99,7 +99,8 @@ fn finding(suspect: &Suspect<'_>, suspects: &Suspects<'_>, facts: &Facts<'_>) ->
         Role::Cause
     };
     let affected = suspect.connections.map_or(0, |(_, affected)| affected);
-    let confidence = confidence(suspect, count.max(affected));
+    let blip = blip(suspect, facts, (first, last), count);
+    let confidence = confidence(suspect, facts, count.max(affected), blip);
     let (ruled_out, open) = look_alikes(suspect, suspects, facts, &filled.look_alikes);
     // What a capture would settle is settled where packets were seen.
     let seen = suspect.measured.iter().any(|measured| measured.name == "packets");
@@ -122,7 +123,11 @@ fn finding(suspect: &Suspect<'_>, suspects: &Suspects<'_>, facts: &Facts<'_>) ->
         } else {
             filled.summary
         },
-        severity: severity(suspect, facts, role, confidence, requests, failed),
+        severity: if blip {
+            Severity::Info
+        } else {
+            severity(suspect, facts, role, confidence, requests, failed)
+        },
         confidence,
         role,
         consequence_of: suspect
@@ -209,7 +214,9 @@ fn window(
         return (first, last);
     }
     let from_lines = suspect.own_calls().next().is_none();
-    let last_good = facts.last_good(&suspect.destination);
+    let last_good = facts
+        .last_good(&suspect.destination)
+        .or_else(|| last_good_connection(suspect, facts));
     let recovered = !from_lines && suspect.destination != "*" && last_good.is_some_and(|good| good > last);
     let goes_on = if suspect.destination == "*" {
         any_recovered(suspect, facts)
@@ -231,6 +238,21 @@ fn window(
         Timestamp(first.0.saturating_sub(gap_ns)).max(data_start),
         Timestamp(last.0.saturating_add(gap_ns)).min(data_end),
     )
+}
+
+/// The last TCP connection that went well, where all that failed are rows of TCP connections: of the same reporter,
+/// since the caller's proxy takes one that the called proxy gave up for a good one.
+fn last_good_connection(suspect: &Suspect<'_>, facts: &Facts<'_>) -> Option<Timestamp> {
+    let own: Vec<usize> = suspect.own_calls().collect();
+    let reporter = facts.calls(&own).next()?.key.reporter;
+    if !facts.calls(&own).all(|c| c.key.tcp && c.key.reporter == reporter) {
+        return None;
+    }
+    facts
+        .calls_to(&suspect.destination)
+        .filter(|c| c.key.tcp && c.key.reporter == reporter && c.outcome() == Outcome::Ok)
+        .filter_map(|c| c.group.last)
+        .max()
 }
 
 /// For a fault of many destinations: true if every one of them answered well after its last failure.
@@ -345,7 +367,7 @@ fn impact(
         let rows = facts.calls_to(destination).filter(|c| c.key.tcp && c.is_source());
         rows.map(|c| rows_between(c, start.secs(), end.secs())).sum()
     };
-    let requests = destinations
+    let requests: u64 = destinations
         .iter()
         .map(|d| facts.requests_between(d, start.secs(), end.secs()).requests + tcp(d))
         .sum();
@@ -359,17 +381,43 @@ fn impact(
     match suspect.connections {
         // Without rows, connections stand for requests; the evidence says what was counted.
         Some((all, bad)) if requests == 0 => (all, bad, suspect.unit),
-        _ => (requests, failed, Unit::Requests),
+        // Rows of TCP connections that ended well have no times of their own to be counted by.
+        _ => (requests.max(failed), failed, Unit::Requests),
     }
 }
 
-fn confidence(suspect: &Suspect<'_>, count: u64) -> f64 {
-    let few = if count < 20 && suspect.lines.is_empty() {
-        0.9
-    } else {
-        1.0
-    };
-    ((suspect.confidence * few) * 100.0).round() / 100.0
+/// The confidence of its rule, less for what is thin about the evidence (`[confidence]` in `data/rules.toml`).
+fn confidence(suspect: &Suspect<'_>, facts: &Facts<'_>, count: u64, blip: bool) -> f64 {
+    let factors = &facts.rules.confidence;
+    let by_packets = suspect.connections.is_some();
+    let few = count < facts.thresholds().onset_failures && suspect.lines.is_empty();
+    let lowered = [
+        (few, factors.few),
+        (
+            by_packets && facts.incident.totals.rows == 0,
+            factors.captures_alone,
+        ),
+        (suspect.remark && by_packets, factors.hidden),
+        (
+            blip || (suspect.remark && !suspect.lines.is_empty()),
+            factors.no_effect,
+        ),
+    ];
+    let lowered = lowered.into_iter().filter(|(holds, _)| *holds);
+    let confidence = lowered.fold(suspect.confidence, |confidence, (_, factor)| confidence * factor);
+    (confidence * 100.0).round() / 100.0
+}
+
+/// Few rows, over as soon as it began, and good again: a pod that starts or ends, no incident.
+fn blip(suspect: &Suspect<'_>, facts: &Facts<'_>, (first, last): (Timestamp, Timestamp), rows: u64) -> bool {
+    let thresholds = facts.thresholds();
+    let of_rows = suspect.lines.is_empty() && suspect.connections.is_none() && suspect.window.is_none();
+    of_rows
+        && rows < thresholds.onset_failures
+        && last.millis_since(first) < thresholds.blip_ms
+        && facts
+            .last_good(&suspect.destination)
+            .is_some_and(|good| good > last)
 }
 
 fn severity(
@@ -394,7 +442,7 @@ fn severity(
 fn evidence(suspect: &Suspect<'_>, facts: &Facts<'_>, own: &[usize]) -> Vec<Evidence> {
     let mut list: Vec<Evidence> = Vec::new();
     for (rule_id, calls) in &suspect.rows {
-        let rule = facts.rules.rule.iter().find(|r| r.id == *rule_id);
+        let rule = facts.rules.of_rows().find(|r| r.id == *rule_id);
         list.push(rows_evidence(suspect, facts, rule, rule_id, calls));
     }
     list.extend(line_evidence(suspect, facts));

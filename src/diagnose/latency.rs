@@ -48,17 +48,79 @@ pub fn suspect<'f>(suspects: &mut Suspects<'f>, facts: &'f Facts<'f>) {
         suspects.add(common);
         return;
     }
-    for slow in slow {
-        if explained_by_packets(suspects, facts, &slow) {
+    let deeper: Vec<Option<String>> = slow.iter().map(|s| waits_for(facts, s, &slow)).collect();
+    for (slow, deeper) in slow.iter().zip(deeper) {
+        if explained_by_packets(suspects, facts, slow) {
             continue;
         }
         let faulty = suspects.list.iter().any(|((_, destination), s)| {
             *destination == slow.destination && s.count(facts) >= facts.thresholds().min_failures
         });
         if !faulty {
-            suspects.add(slow_upstream(facts, &slow));
+            let mut suspect = slow_upstream(facts, slow);
+            suspect.follows = deeper.and_then(|destination| cause_of_slowness(suspects, facts, &destination));
+            suspects.add(suspect);
         }
     }
+}
+
+/// What makes a destination slow that others wait for: what packets show of it, else its application.
+fn cause_of_slowness(
+    suspects: &Suspects<'_>,
+    facts: &Facts<'_>,
+    destination: &str,
+) -> Option<(String, String)> {
+    let at = |(key, s): &(&(String, String), &Suspect<'_>)| {
+        key.1 == destination
+            && !s.remark
+            && (s.added_latency_ms.is_some() || s.shown(facts) >= facts.thresholds().min_failures)
+    };
+    let known = suspects.list.iter().find(at).map(|(key, _)| key.clone());
+    Some(known.unwrap_or_else(|| ("slow-upstream-app".to_owned(), destination.to_owned())))
+}
+
+/// Another slow destination, which the pods of this one call and for which it waits: it adds at least half as much, in
+/// mostly the same seconds. Of several the slowest; never of two that call each other.
+fn waits_for(facts: &Facts<'_>, slow: &Slow, all: &[Slow]) -> Option<String> {
+    let serving: BTreeSet<&str> = facts
+        .calls_to(&slow.destination)
+        .filter(|c| !c.is_source())
+        .map(|c| c.key.proxy.as_str())
+        .collect();
+    let called: BTreeSet<&str> = facts
+        .incident
+        .calls
+        .iter()
+        .filter(|c| c.is_source() && serving.contains(c.key.proxy.as_str()))
+        .map(|c| c.destination.as_str())
+        .collect();
+    let added = |s: &Slow| s.mean_ms - s.usual_ms;
+    let shared = |other: &Slow| {
+        let same = slow
+            .seconds
+            .iter()
+            .filter(|second| other.seconds.contains(second))
+            .count();
+        same * 2 >= slow.seconds.len()
+    };
+    all.iter()
+        .filter(|other| other.destination != slow.destination && called.contains(other.destination.as_str()))
+        .filter(|other| !calls(facts, &other.destination, &slow.destination))
+        .filter(|other| added(other) * 2.0 >= added(slow) && shared(other))
+        .max_by(|a, b| {
+            added(a)
+                .total_cmp(&added(b))
+                .then_with(|| b.destination.cmp(&a.destination))
+        })
+        .map(|other| other.destination.clone())
+}
+
+/// True if pods of one destination call the other.
+fn calls(facts: &Facts<'_>, from: &str, to: &str) -> bool {
+    let serving = facts.calls_to(from).filter(|c| !c.is_source());
+    let serving: BTreeSet<&str> = serving.map(|c| c.key.proxy.as_str()).collect();
+    let mut calling = facts.calls_to(to).filter(|c| c.is_source());
+    calling.any(|c| serving.contains(c.key.proxy.as_str()))
 }
 
 /// Packets show why it is slow (loss, a closed window): the slow rows bear that out.

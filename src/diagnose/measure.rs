@@ -18,7 +18,10 @@ use crate::units::{Place, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The measurements that rules may require.
-pub const NAMES: [&str; 9] = [
+pub const NAMES: [&str; 12] = [
+    "called-log-unread",
+    "called-proxy-alive",
+    "called-proxy-read",
     "called-proxy-silent",
     "case-variant",
     "errors-before",
@@ -186,9 +189,32 @@ impl<'i> Facts<'i> {
             .max()
     }
 
+    /// Rows (at least as many as an onset takes) that began, or ended, within what was read of their destination: they
+    /// are a change and no habit.
+    pub fn is_change(&self, destination: &str, calls: &[usize]) -> bool {
+        let thresholds = self.thresholds();
+        let count: u64 = self.calls(calls).map(Call::count).sum();
+        let last = self.calls(calls).filter_map(|c| c.group.last).max();
+        let began = self.calls_to(destination).filter_map(|c| c.group.first).min();
+        let ended = self.calls_to(destination).filter_map(|c| c.group.last).max();
+        let (Some(first), Some(last), Some(began), Some(ended)) = (self.first(calls), last, began, ended)
+        else {
+            return false;
+        };
+        if count < thresholds.onset_failures {
+            return false;
+        }
+        let silence_ms = (thresholds.rate_change_gaps * ms_between(first, last) / as_f64(count - 1))
+            .max(thresholds.rate_change_gaps);
+        ms_between(began, first) > silence_ms || ms_between(last, ended) > silence_ms
+    }
+
     /// Measures `name` for rows of `destination` (numbers in `calls`); `None` where it does not hold.
     pub fn measure(&self, name: &str, destination: &str, calls: &[usize]) -> Option<Measured> {
         match name {
+            "called-log-unread" => self.called_log_unread(destination, calls),
+            "called-proxy-alive" => self.called_proxy_alive(destination, calls),
+            "called-proxy-read" => self.called_proxy_read(calls),
             "called-proxy-silent" => self.called_proxy_silent(destination, calls),
             "case-variant" => self.case_variant(destination),
             "errors-before" => self.errors_before(destination, calls),
@@ -205,6 +231,94 @@ impl<'i> Facts<'i> {
         self.calls(calls).filter_map(|c| c.group.first).min()
     }
 
+    /// No log of a pod of this destination was read, or none that reaches as far.
+    fn called_log_unread(&self, destination: &str, calls: &[usize]) -> Option<Measured> {
+        let called: Vec<&Call<'_>> = self.calls_to(destination).filter(|c| !c.is_source()).collect();
+        let read = self
+            .first(calls)
+            .is_none_or(|first| !self.ends_before(&called, first));
+        (called.is_empty() || !read).then(|| Measured {
+            name: "called-log-unread",
+            kind: EvidenceKind::Absence,
+            text: format!(
+                "no log of the called side of {destination} was read: a proxy that refuses connections and an application that breaks them off look alike here"
+            ),
+            count: 0,
+            strength: 0.2,
+            frames: Vec::new(),
+            places: Vec::new(),
+        })
+    }
+
+    /// True if the logs that hold these rows have damaged rows, and no row from `time` on: they may have been cut off.
+    fn ends_before(&self, called: &[&Call<'_>], time: Timestamp) -> bool {
+        let damaged = |place: &Place| {
+            let stats = self.incident.totals.inputs.get(&place.input);
+            stats.is_some_and(|stats| stats.rejected() > 0)
+        };
+        called.iter().all(|c| c.group.last.is_none_or(|last| last < time))
+            && called.iter().flat_map(|c| c.group.places.keys()).any(damaged)
+    }
+
+    /// Pods that these rows called and whose log was read: a proxy takes the connections to all their ports.
+    fn called_pods<'a>(&'a self, calls: &'a [usize]) -> Option<BTreeSet<&'a str>> {
+        let pods: Option<BTreeSet<&str>> = self.calls(calls).map(|c| c.destination_pod.as_deref()).collect();
+        let written: BTreeSet<&str> = self.incident.calls.iter().map(|c| c.key.proxy.as_str()).collect();
+        pods.filter(|pods| !pods.is_empty() && pods.iter().all(|pod| written.contains(pod)))
+    }
+
+    fn called_proxy_read(&self, calls: &[usize]) -> Option<Measured> {
+        let pods = self.called_pods(calls)?;
+        Some(Measured {
+            name: "called-proxy-read",
+            kind: EvidenceKind::Join,
+            text: format!(
+                "{} has a proxy that takes the connections to all ports: if it runs, something on the way refused them; its log does not say whether it ran",
+                some(&pods.into_iter().map(str::to_owned).collect::<Vec<_>>(), 2)
+            ),
+            count: self.calls(calls).map(Call::count).sum(),
+            strength: 0.4,
+            frames: Vec::new(),
+            places: Vec::new(),
+        })
+    }
+
+    /// The proxies of the called pods went on to log requests meanwhile, of their own or of others.
+    fn called_proxy_alive(&self, destination: &str, calls: &[usize]) -> Option<Measured> {
+        let pods = self.called_pods(calls)?;
+        let first = self.first(calls)?.secs();
+        let last = self.calls(calls).filter_map(|c| c.group.last).max()?.secs();
+        let own: BTreeSet<&str> = self
+            .incident
+            .calls
+            .iter()
+            .filter(|c| c.is_source() && pods.contains(c.key.proxy.as_str()))
+            .map(|c| c.source.as_str())
+            .collect();
+        let served = |hop: &Hop<'_>| {
+            hop.reporter == Reporter::Destination && hop.destination == destination && pods.len() == 1
+        };
+        let hops = self.incident.hops.iter();
+        let requests: u64 = hops
+            .filter(|hop| {
+                served(hop) || hop.reporter == Reporter::Source && own.contains(hop.source.as_str())
+            })
+            .map(|hop| hop.between(first + 1, last - 1).requests)
+            .sum();
+        (requests >= self.thresholds().min_failures).then(|| Measured {
+            name: "called-proxy-alive",
+            kind: EvidenceKind::Join,
+            text: format!(
+                "the proxy of {} ran meanwhile ({requests} requests in its log), and a proxy takes the connections to all ports: something on the way refused them",
+                some(&pods.into_iter().map(str::to_owned).collect::<Vec<_>>(), 2)
+            ),
+            count: requests,
+            strength: 0.7,
+            frames: Vec::new(),
+            places: Vec::new(),
+        })
+    }
+
     /// The called proxy's log was read, covers the time, and shows no failure of this destination.
     fn called_proxy_silent(&self, destination: &str, calls: &[usize]) -> Option<Measured> {
         let first = self.first(calls)?;
@@ -213,7 +327,7 @@ impl<'i> Facts<'i> {
         let faults = called
             .iter()
             .any(|c| c.outcome() != Outcome::Ok && !c.key.details.eq("via_upstream"));
-        (recording && !faults).then(|| Measured {
+        (recording && !faults && !self.ends_before(&called, first)).then(|| Measured {
             name: "called-proxy-silent",
             kind: EvidenceKind::Absence,
             text: format!(
@@ -422,6 +536,19 @@ fn external_name(destination: &str) -> Option<Measured> {
 fn tight(sorted: &[i64]) -> bool {
     let at = |share: usize| sorted.get(sorted.len() * share / 4).copied();
     matches!((at(1), at(2), at(3)), (Some(low), Some(mid), Some(high)) if mid > 0 && (high - low) * 10 <= mid)
+}
+
+fn ms_between(from: Timestamp, to: Timestamp) -> f64 {
+    as_f64(u64::try_from(to.millis_since(from)).unwrap_or(0))
+}
+
+fn as_f64(value: u64) -> f64 {
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "spans in ms and counts are far below 2^52"
+    )]
+    let value = value as f64;
+    value
 }
 
 fn seconds(ms: i64) -> f64 {

@@ -37,6 +37,7 @@ pub fn diagnose(incident: &Incident<'_>, catalog: &Catalog) -> Result<Diagnosis,
     let mut suspects = Suspects::gather(&facts);
     consequences::settle(&mut suspects, &facts);
     packets::suspect(&mut suspects, &facts);
+    consequences::follow_first_faults(&mut suspects, &facts);
     latency::suspect(&mut suspects, &facts);
     let findings = findings::write(&suspects, &facts);
     Ok(verdict::conclude(findings, &suspects, &facts))

@@ -16,7 +16,7 @@ use crate::aggregate::captures::times::CoarseTimes;
 use crate::aggregate::captures::words::{alert_name, icmp_name, rcode_name, side_name};
 use crate::aggregate::captures::{StreamClass, StreamHop};
 use crate::aggregate::series::Series;
-use crate::correlate::Connections;
+use crate::correlate::{Call, Connections};
 use crate::decode::packet::{Endpoint, FrameRef};
 use crate::diagnose::answer::{EvidenceKind, Unit};
 use crate::streams::{CapturePoint, Protocol, Side};
@@ -51,7 +51,10 @@ pub fn suspect<'f>(suspects: &mut Suspects<'f>, facts: &'f Facts<'f>) {
             let idle = rule
                 .after_idle
                 .is_none_or(|wanted| wanted == after_idle(facts, &seen));
-            if idle && seen.count >= rule.min && ratio(seen.count, seen.of) >= rule.min_share {
+            let from = rule
+                .foreign
+                .is_none_or(|wanted| wanted == from_elsewhere(facts, &seen));
+            if idle && from && seen.count >= rule.min && ratio(seen.count, seen.of) >= rule.min_share {
                 bear_out(suspects, facts, rule, destination, &seen);
             }
         }
@@ -84,10 +87,7 @@ fn unite_gradual(suspects: &mut Suspects<'_>, facts: &Facts<'_>) {
         let sum = |of: Option<(u64, u64)>| of.unwrap_or_default();
         let (mine, other) = (sum(gradual.connections), sum(suspect.connections));
         gradual.connections = Some((mine.0 + other.0, mine.1 + other.1));
-        gradual.window = match (gradual.window, suspect.window) {
-            (Some(a), Some(b)) => Some((a.0.min(b.0), a.1.max(b.1))),
-            (a, b) => a.or(b),
-        };
+        gradual.window = united(gradual.window, suspect.window);
         gradual.source = gradual.source.take().or_else(|| suspect.source.clone());
         gradual.unite(suspect);
     }
@@ -222,7 +222,11 @@ pub fn absent<'r>(
 ) -> Option<Vec<&'r str>> {
     let mut said = Vec::new();
     let rules = facts.rules.packet.iter();
-    for rule in rules.filter(|rule| rule.cause == cause && (rule.alerts.is_empty() || !alerts_hidden)) {
+    let judged = |rule: &&PacketRule| {
+        // Whose RSTs they are is not known by their class alone.
+        rule.foreign != Some(true) && (rule.alerts.is_empty() || !alerts_hidden)
+    };
+    for rule in rules.filter(|rule| rule.cause == cause && judged(rule)) {
         let mut connections = facts.incident.connections.iter();
         let shown =
             connections.any(|c| (destination == "*" || c.destination == destination) && fits(rule, c));
@@ -371,6 +375,23 @@ fn after_idle(facts: &Facts<'_>, seen: &Seen<'_>) -> bool {
     enough && times.share_at_least(least_ns) >= thresholds.idle_race_share
 }
 
+/// True if RSTs in the place of SYN-ACKs had other times to live than the servers' SYN-ACKs: who is that many hops away
+/// is not the server, but something on the way that answers in its name.
+fn from_elsewhere(facts: &Facts<'_>, seen: &Seen<'_>) -> bool {
+    let servers = &facts.incident.totals.captures.servers;
+    let wanted: BTreeSet<_> = seen.groups.iter().map(|c| (c.key.point, c.key.server)).collect();
+    let mut totals = servers
+        .iter()
+        .filter(|(key, totals)| wanted.contains(&(key.point, key.server)) && !totals.refusing_ttl.is_empty())
+        .map(|(_, totals)| totals)
+        .peekable();
+    totals.peek().is_some()
+        && totals.all(|server| {
+            let mut refusing = server.refusing_ttl.keys();
+            !server.accepting_ttl.is_empty() && refusing.all(|ttl| !server.accepting_ttl.contains_key(ttl))
+        })
+}
+
 fn of_side(connections: &Connections<'_>) -> Option<crate::streams::SideFacts> {
     connections
         .key
@@ -403,6 +424,13 @@ fn bear_out<'f>(
                 if shown == key {
                     suspect.confidence = suspect.confidence.max(rule.confidence);
                 }
+                let few = suspect.count(facts) < facts.thresholds().min_failures && suspect.lines.is_empty();
+                if few && suspect.connections.is_none() && rule.accuses_with_rows() {
+                    // Retries left few rows, which say why; the connections say how often.
+                    suspect.window = united(suspect.span(facts), span(seen));
+                    suspect.connections = Some((seen.of, seen.count));
+                    suspect.unit = unit(seen);
+                }
                 suspect.measured.push(measured);
                 suspect.servers.extend(servers(seen));
                 return;
@@ -426,17 +454,41 @@ fn bear_out<'f>(
         .collect();
     suspect.source = most_seen(seen);
     if let Some(half) = half_seen(seen) {
-        suspect.confidence *= HALF_SEEN;
+        suspect.confidence *= facts.rules.confidence.half_seen;
         suspect.measured.push(half);
     }
     suspect.servers.extend(servers(seen));
     let explained = explained(suspects, facts, &key, span);
-    suspect.remark = !rule.alone && rows > 0 && explained.is_empty();
+    // Failures that no rule of rows fits, at the same time: they are this fault.
+    let meanwhile: Vec<usize> = suspects
+        .unexplained
+        .iter()
+        .copied()
+        .filter(|&i| {
+            facts
+                .call(i)
+                .is_some_and(|call| call.destination == destination && within(call, span))
+        })
+        .collect();
+    suspects.unexplained.retain(|i| !meanwhile.contains(i));
+    suspect.remark = !rule.alone && rows > 0 && explained.is_empty() && meanwhile.is_empty();
+    suspect.carried.extend(meanwhile);
     suspects.add(suspect);
     for other in explained {
         if let Some(other) = suspects.list.get_mut(&other) {
             other.follows.get_or_insert_with(|| key.clone());
         }
+    }
+}
+
+/// From the first begin to the last end.
+fn united(
+    one: Option<(Timestamp, Timestamp)>,
+    other: Option<(Timestamp, Timestamp)>,
+) -> Option<(Timestamp, Timestamp)> {
+    match (one, other) {
+        (Some(a), Some(b)) => Some((a.0.min(b.0), a.1.max(b.1))),
+        (a, b) => a.or(b),
     }
 }
 
@@ -460,9 +512,30 @@ fn explained(
         .shown_by_packets
         .iter()
         .filter(|rule| rule.of.contains(cause));
-    let keys = rules.map(|rule| (rule.cause.clone(), destination.clone()));
-    keys.filter(|key| suspects.list.get(key).is_some_and(meanwhile))
-        .collect()
+    let told = rules.map(|rule| (rule.cause.clone(), destination.clone()));
+    // What rows only suggest, packets settle.
+    let guessed = suspects.list.iter().filter(|(key, other)| {
+        key.1 == *destination
+            && !other.rows.is_empty()
+            && other.confidence < GUESS
+            && other.connections.is_none()
+    });
+    let keys: BTreeSet<_> = told.chain(guessed.map(|(key, _)| key.clone())).collect();
+    // What packets of its own bear out is a fault of its own.
+    let borne_out = |other: &Suspect<'_>| other.measured.iter().any(|measured| measured.name == "packets");
+    let explained = keys.into_iter().filter(|key| {
+        let other = suspects.list.get(key);
+        other.is_some_and(|other| meanwhile(other) && !borne_out(other))
+    });
+    explained.collect()
+}
+
+/// True if rows of this call lie in the span, give or take what clocks differ.
+fn within(call: &Call<'_>, span: Option<(Timestamp, Timestamp)>) -> bool {
+    let reach = call.group.first.zip(call.group.last).zip(span);
+    reach.is_some_and(|((from, to), (first, last))| {
+        from <= last.plus_millis(SLACK_MS) && to.plus_millis(SLACK_MS) >= first
+    })
 }
 
 /// Clocks of proxies and of what captures differ a little.
@@ -472,8 +545,8 @@ fn servers<'f>(seen: &'f Seen<'_>) -> impl Iterator<Item = Endpoint> + 'f {
     seen.groups.iter().map(|c| c.key.server)
 }
 
-/// What a finding is less sure for, where much of what it rests on was captured in part.
-const HALF_SEEN: f64 = 0.9;
+/// Below this confidence rows suggest a cause and do not accuse.
+const GUESS: f64 = 0.5;
 
 /// Connections of which the capture has one side alone, if they are not few.
 fn half_seen(seen: &Seen<'_>) -> Option<Measured> {

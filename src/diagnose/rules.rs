@@ -17,8 +17,12 @@ pub struct Rules {
     pub stops_traffic: Vec<String>,
     /// Numbers, each with its source in the file.
     pub thresholds: Thresholds,
+    /// What lowers the confidence of a finding.
+    pub confidence: Factors,
     /// What rows show.
     pub rule: Vec<Rule>,
+    /// What errors show that the called proxy made and the caller's takes for the application's.
+    pub answer: Vec<Rule>,
     /// What component lines show.
     pub line: Vec<LineRule>,
     /// Lines that tell of a change.
@@ -48,6 +52,7 @@ pub struct Thresholds {
     pub min_failures: u64,
     pub onset_failures: u64,
     pub enough_rows: u64,
+    pub blip_ms: i64,
     pub critical_share: f64,
     pub ejecting_errors: u64,
     pub ejection_lookback_s: i64,
@@ -78,6 +83,21 @@ pub struct ChangeRule {
     pub anywhere: bool,
     /// What it says.
     pub says: String,
+}
+
+/// Factors of confidence; `data/rules.toml` tells when each holds.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(
+    missing_docs,
+    reason = "each is explained beside its value in data/rules.toml"
+)]
+pub struct Factors {
+    pub few: f64,
+    pub half_seen: f64,
+    pub captures_alone: f64,
+    pub hidden: f64,
+    pub no_effect: f64,
 }
 
 /// Rows that show a cause.
@@ -120,6 +140,12 @@ pub struct RowMatch {
     pub connected: Option<bool>,
     /// The caller named a server by TLS, or not.
     pub tls: Option<bool>,
+    /// The row is of a TCP connection, or not.
+    pub tcp: Option<bool>,
+    /// One of these is the status.
+    pub codes: Vec<u16>,
+    /// The body is as long as one of these (see [`crate::aggregate::class::PROXY_BODIES`]).
+    pub bodies: Vec<String>,
     /// Median duration is at least this.
     pub slower_than_ms: Option<u64>,
     /// Median duration is below this.
@@ -146,6 +172,9 @@ impl RowMatch {
             && any(&self.routes, &|r| key.route == r)
             && self.connected.is_none_or(|c| c == key.connected)
             && self.tls.is_none_or(|t| t == key.tls)
+            && self.tcp.is_none_or(|t| t == key.tcp)
+            && (self.codes.is_empty() || self.codes.contains(&key.code))
+            && any(&self.bodies, &|b| b.len() == usize::from(key.proxy_body))
             && self.slower_than_ms.is_none_or(|ms| median_ms() >= ms)
             && self.faster_than_ms.is_none_or(|ms| median_ms() < ms)
     }
@@ -206,6 +235,8 @@ pub struct PacketRule {
     pub icmp: Vec<String>,
     /// The request that got no answer came after idle time, or not.
     pub after_idle: Option<bool>,
+    /// The RSTs came from another number of hops away than the server's SYN-ACKs, or did not (or that is not known).
+    pub foreign: Option<bool>,
     /// What the client's first bytes are: `tls`, `http1`, `http2`, `plaintext` or `nothing`.
     pub client_spoke: Option<String>,
     /// What the server's first bytes are.
@@ -229,6 +260,13 @@ pub struct PacketRule {
     pub absent: String,
     /// What is said when there are such connections, and `after_idle` is not as it is for this cause.
     pub otherwise: Option<String>,
+}
+
+impl PacketRule {
+    /// True if connections that fit accuse together with a few rows that say why: they are no common sight otherwise.
+    pub fn accuses_with_rows(&self) -> bool {
+        self.alone || self.min_share > 0.0
+    }
 }
 
 /// Names that did not resolve, as captures show them.
@@ -284,6 +322,11 @@ impl Rules {
         serde_json::from_str(BUILT_IN).map_err(|e| Error::BuiltIn(format!("rules.toml: {e}")))
     }
 
+    /// Rules of rows: of those that a proxy failed, and of errors that came as answers.
+    pub fn of_rows(&self) -> impl Iterator<Item = &Rule> {
+        self.rule.iter().chain(&self.answer)
+    }
+
     /// What is said where nothing in logs shows a cause; empty for a cause that leaves no trace there.
     pub fn absent(&self, cause: &str) -> Vec<&str> {
         let rows = self.rule.iter().map(|r| (&r.cause, &r.absent));
@@ -301,6 +344,7 @@ impl Rules {
 mod tests {
     use super::*;
     use crate::aggregate::captures::StreamClass;
+    use crate::aggregate::class::PROXY_BODIES;
     use crate::catalog::Catalog;
 
     #[test]
@@ -311,6 +355,7 @@ mod tests {
             .rule
             .iter()
             .map(|r| &r.cause)
+            .chain(rules.answer.iter().map(|r| &r.cause))
             .chain(rules.line.iter().map(|l| &l.cause))
             .chain(rules.measured.iter().map(|m| &m.cause))
             .chain(rules.packet.iter().map(|p| &p.cause))
@@ -340,11 +385,18 @@ mod tests {
                 "measure {name}"
             );
         }
-        let ids = rules.rule.iter().map(|r| r.id.as_str());
+        let ids = rules.of_rows().map(|r| r.id.as_str());
         let mut ids: Vec<&str> = ids.chain(rules.packet.iter().map(|p| p.id.as_str())).collect();
         ids.sort_unstable();
         ids.dedup();
-        assert_eq!(ids.len(), rules.rule.len() + rules.packet.len(), "ids are unique");
+        assert_eq!(
+            ids.len(),
+            rules.of_rows().count() + rules.packet.len(),
+            "ids are unique"
+        );
+        for body in rules.answer.iter().flat_map(|r| &r.rows.bodies) {
+            assert!(PROXY_BODIES.contains(&body.as_str()), "body {body}");
+        }
         for rule in &rules.packet {
             for trouble in &rule.trouble {
                 assert!(

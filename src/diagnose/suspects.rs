@@ -114,6 +114,12 @@ impl Suspect<'_> {
             .sum()
     }
 
+    /// Rows that show it, or connections where packets alone do.
+    pub fn shown(&self, facts: &Facts<'_>) -> u64 {
+        self.count(facts)
+            .max(self.connections.map_or(0, |(_, affected)| affected))
+    }
+
     /// First and last row or line that shows it.
     pub fn span(&self, facts: &Facts<'_>) -> Option<(Timestamp, Timestamp)> {
         if self.window.is_some() {

@@ -5,7 +5,7 @@ use super::measure::Facts;
 use super::suspects::Suspects;
 use crate::correlate::Call;
 use crate::diagnose::answer::{Missing, Role, Severity, State};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Concludes.
 pub fn conclude(findings: Vec<Finding>, suspects: &Suspects<'_>, facts: &Facts<'_>) -> Diagnosis {
@@ -17,7 +17,8 @@ pub fn conclude(findings: Vec<Finding>, suspects: &Suspects<'_>, facts: &Facts<'
         .iter()
         .filter_map(|&i| facts.call(i))
         .map(Call::count)
-        .sum();
+        .sum::<u64>()
+        + unread_errors(suspects, facts);
     let suspected = findings
         .iter()
         .any(|f| f.severity == Severity::Info && f.failed >= facts.thresholds().min_failures);
@@ -38,6 +39,24 @@ pub fn conclude(findings: Vec<Finding>, suspects: &Suspects<'_>, facts: &Facts<'
         missing: missing(facts),
         findings,
     }
+}
+
+/// Errors that came as answers of destinations whose own logs were not read, and that are a change: the application or
+/// something behind it made them, or the called proxy did, and these inputs do not tell.
+fn unread_errors(suspects: &Suspects<'_>, facts: &Facts<'_>) -> u64 {
+    let mut by_destination: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    for &index in &suspects.answered {
+        if let Some(call) = facts.call(index).filter(|c| c.is_source() && c.key.code >= 500) {
+            by_destination.entry(&call.destination).or_default().push(index);
+        }
+    }
+    by_destination.retain(|destination, calls| {
+        !facts.calls_to(destination).any(|c| !c.is_source()) && facts.is_change(destination, calls)
+    });
+    facts
+        .calls(&by_destination.into_values().flatten().collect::<Vec<_>>())
+        .map(Call::count)
+        .sum()
 }
 
 /// How much captures hold, in the measure of rows: long-lived connections carry many requests, of which each takes

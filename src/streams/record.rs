@@ -64,6 +64,9 @@ pub struct StreamRecord {
     pub handshake_ack: Option<(Timestamp, FrameRef)>,
     /// From the last SYN to the ACK that completed the handshake; only where all three were seen in order.
     pub handshake_rtt_ns: Option<u64>,
+    /// Time to live (hop limit) of the server's SYN-ACK, or of the RST in its place: who answers from elsewhere in the
+    /// server's name is another number of hops away.
+    pub server_ttl: Option<u8>,
     /// Initial sequence numbers of client and server, as SYN, SYN-ACK or the first acknowledgment tell; one before the
     /// first number seen where the capture began later. Where addresses are translated in between (`REDIRECT`, on `lo`),
     /// both directions of a connection are records of their own: these numbers and the client's endpoint are the same.

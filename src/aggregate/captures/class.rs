@@ -347,10 +347,12 @@ fn alert(record: &StreamRecord) -> Option<&TlsAlert> {
         .or_else(|| alerts.iter().find(told))
 }
 
-/// After data went both ways an encrypted alert is the usual end of a session.
+/// After data went both ways an encrypted alert is the usual end of a session; whether it did is not seen where the
+/// snaplen cut packets.
 fn encrypted_alert(record: &StreamRecord) -> Option<(Side, FrameRef)> {
     let tls = record.application.tls.as_ref()?;
-    tls.encrypted_alert_then_close.filter(|_| !tls.established)
+    tls.encrypted_alert_then_close
+        .filter(|_| !tls.established && record.cut_packets == 0)
 }
 
 /// Where the server's bytes begin: the frame is not known, so the first answer or the end stands for it.

@@ -54,6 +54,7 @@ pub(crate) fn record(frame: u64) -> StreamRecord {
         syn_ack: Some(at(frame + 1)),
         handshake_ack: Some(at(frame + 2)),
         handshake_rtt_ns: Some(2_000_000),
+        server_ttl: Some(64),
         initial_sequence: [None; 2],
         sides: [facts, facts],
         close: Close {

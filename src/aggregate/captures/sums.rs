@@ -662,6 +662,10 @@ pub struct ServerTotals {
     pub client_sent: SideFacts,
     /// What the server sent, in all.
     pub server_sent: SideFacts,
+    /// Times to live of the SYN-ACKs, with their number.
+    pub accepting_ttl: BTreeMap<u8, u64>,
+    /// Times to live of the RSTs that answered SYNs.
+    pub refusing_ttl: BTreeMap<u8, u64>,
     /// Handshake round trips.
     pub handshake_rtt: CoarseTimes,
     /// Times of TLS handshakes.
@@ -694,6 +698,13 @@ impl ServerTotals {
         self.plain += u64::from(!matches!(client, Protocol::None | Protocol::Tls));
         add_side(&mut self.client_sent, side_of(record, Side::Client));
         add_side(&mut self.server_sent, side_of(record, Side::Server));
+        if let Some(ttl) = record.server_ttl {
+            match record.opening {
+                Opening::Refused => *self.refusing_ttl.entry(ttl).or_default() += 1,
+                Opening::Established => *self.accepting_ttl.entry(ttl).or_default() += 1,
+                _ => {}
+            }
+        }
         if let Some(ns) = record.handshake_rtt_ns {
             self.handshake_rtt.record_ns(ns);
         }
@@ -737,6 +748,8 @@ impl Merge for ServerTotals {
         self.plain += other.plain;
         add_side(&mut self.client_sent, &other.client_sent);
         add_side(&mut self.server_sent, &other.server_sent);
+        add_counts(&mut self.accepting_ttl, other.accepting_ttl);
+        add_counts(&mut self.refusing_ttl, other.refusing_ttl);
         self.handshake_rtt.merge(other.handshake_rtt);
         self.tls_handshake.merge(other.tls_handshake);
         self.response.merge(other.response);

@@ -6,7 +6,6 @@ use crate::correlate::Call;
 use crate::diagnose::answer::EvidenceKind;
 use crate::diagnose::measure::{Facts, Measured, first_places};
 use crate::diagnose::suspects::{Suspect, Suspects};
-use crate::units::Timestamp;
 
 /// Callers that give up on a destination that fails are part of its fault.
 pub(super) fn carry(suspects: &mut Suspects<'_>, facts: &Facts<'_>) {
@@ -29,6 +28,9 @@ pub(super) fn carry(suspects: &mut Suspects<'_>, facts: &Facts<'_>) {
     }
 }
 
+/// How sure it is where no row of a caller's proxy was read.
+const CALLED_SIDE_ALONE: f64 = 0.45;
+
 /// Cancels that are a change and not the callers' habit: they began within the data, and at about the same age
 /// of the request.
 pub(super) fn suspect_leaving_clients(suspects: &mut Suspects<'_>, facts: &Facts<'_>) {
@@ -42,7 +44,10 @@ pub(super) fn suspect_leaving_clients(suspects: &mut Suspects<'_>, facts: &Facts
         let Some(measured) = cancels_changed(facts, &destination, &own) else {
             continue;
         };
-        let mut suspect = Suspect::new("client-disconnect", &destination, 0.8);
+        // The called side alone cannot tell a caller that hung up from the route's timeout at the caller's proxy.
+        let confidence = if caller_side { 0.8 } else { CALLED_SIDE_ALONE };
+        let mut suspect = Suspect::new("client-disconnect", &destination, confidence);
+        suspect.remark = !caller_side;
         suspect.rows.insert("callers-left", own);
         suspect.carried.extend(other);
         suspect.measured.push(measured);
@@ -55,15 +60,7 @@ fn cancels_changed(facts: &Facts<'_>, destination: &str, calls: &[usize]) -> Opt
     let thresholds = facts.thresholds();
     let count: u64 = facts.calls(calls).map(Call::count).sum();
     let first = facts.calls(calls).filter_map(|c| c.group.first).min()?;
-    let last = facts.calls(calls).filter_map(|c| c.group.last).max()?;
-    let began = facts.calls_to(destination).filter_map(|c| c.group.first).min()?;
-    let ended = facts.calls_to(destination).filter_map(|c| c.group.last).max()?;
-    if count < thresholds.onset_failures {
-        return None;
-    }
-    let gap_ms = as_ms(last, first) / as_f64(count - 1);
-    let changed = as_ms(first, began) > thresholds.rate_change_gaps * gap_ms.max(1.0)
-        || as_ms(ended, last) > thresholds.rate_change_gaps * gap_ms.max(1.0);
+    let changed = facts.is_change(destination, calls);
     let (low, mid, high) = quartiles(facts, calls);
     let clustered = high - low <= (mid * thresholds.cluster_spread).max(5.0);
     let before = facts
@@ -86,11 +83,6 @@ fn quartiles(facts: &Facts<'_>, calls: &[usize]) -> (f64, f64, f64) {
     let slots = all.to_slots();
     let at = |share| as_f64(slots.quantile_ms(share));
     (at(0.25), at(0.5), at(0.75))
-}
-
-/// Milliseconds from `from` to `to`.
-fn as_ms(to: Timestamp, from: Timestamp) -> f64 {
-    as_f64(u64::try_from(to.millis_since(from)).unwrap_or(0))
 }
 
 fn as_f64(value: u64) -> f64 {

@@ -1,6 +1,7 @@
 //! Which suspects follow from others: one fault is seen from both sides of a hop, rows follow from a line, a
 //! failing host is ejected, certificates run out one after the other.
 
+mod answers;
 mod cancels;
 mod expiry;
 mod lines;
@@ -24,6 +25,7 @@ pub fn settle<'f>(suspects: &mut Suspects<'f>, facts: &'f Facts<'f>) {
         lines::follow(suspects, facts, rule);
     }
     follow_first_faults(suspects, facts);
+    answers::suspect_called_proxy(suspects, facts);
     cancels::carry(suspects, facts);
     retries::suspect_exhausted(suspects, facts);
     cancels::suspect_leaving_clients(suspects, facts);
@@ -61,7 +63,7 @@ fn by_destination(facts: &Facts<'_>, calls: impl Iterator<Item = usize>) -> BTre
 }
 
 /// Effects of a fault at the same destination that began earlier.
-fn follow_first_faults(suspects: &mut Suspects<'_>, facts: &Facts<'_>) {
+pub fn follow_first_faults(suspects: &mut Suspects<'_>, facts: &Facts<'_>) {
     let began: BTreeMap<Key, Timestamp> = suspects
         .list
         .iter()
@@ -69,14 +71,15 @@ fn follow_first_faults(suspects: &mut Suspects<'_>, facts: &Facts<'_>) {
         .collect();
     for rule in &facts.rules.consequence {
         for (key, first) in began.iter().filter(|(key, _)| key.0 == rule.cause) {
-            let earlier = began
-                .iter()
-                .find(|(other, start)| rule.of.contains(&other.0) && other.1 == key.1 && *start <= first);
+            let earlier = began.iter().find(|(other, start)| {
+                // Windows of connections are widened, so their starts are no exact times.
+                rule.of.contains(&other.0) && other.1 == key.1 && **start <= first.plus_millis(SLACK_MS)
+            });
             let large = |k: &Key| {
                 suspects
                     .list
                     .get(k)
-                    .is_some_and(|s| s.count(facts) >= facts.thresholds().min_failures)
+                    .is_some_and(|s| s.shown(facts) >= facts.thresholds().min_failures)
             };
             if let Some((other, _)) = earlier.filter(|(other, _)| large(other))
                 && let Some(suspect) = suspects.list.get_mut(key)

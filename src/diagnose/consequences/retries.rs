@@ -31,9 +31,11 @@ pub(super) fn suspect_exhausted(suspects: &mut Suspects<'_>, facts: &Facts<'_>) 
 fn exhausted_at<'f>(facts: &Facts<'_>, destination: &str, calls: &[usize], called: &[usize]) -> Suspect<'f> {
     let mut suspect = Suspect::new("retries-exhausted", destination, 0.92);
     if called.is_empty() {
-        suspect.confidence = 0.55;
-        suspect.remark = true;
+        let made_by_application = not_of_a_proxy(facts, destination, calls);
+        suspect.confidence = if made_by_application.is_some() { 0.65 } else { 0.4 };
+        suspect.remark = made_by_application.is_none();
         suspect.measured.push(absence(facts, destination));
+        suspect.measured.extend(made_by_application);
     } else {
         suspect.measured.push(attempts(facts, calls, called));
     }
@@ -41,6 +43,26 @@ fn exhausted_at<'f>(facts: &Facts<'_>, destination: &str, calls: &[usize], calle
     suspect.rows.insert("retries-ran-out", calls.to_vec());
     suspect.carried.extend(called);
     suspect
+}
+
+/// None of these errors is as long as a body that Envoy writes, and the called proxy's log was not read: the
+/// application made them. Of gRPC, whose errors have no body, that cannot be said.
+fn not_of_a_proxy(facts: &Facts<'_>, destination: &str, calls: &[usize]) -> Option<Measured> {
+    let recorded = facts.calls_to(destination).any(|c| !c.is_source());
+    let all = facts
+        .calls(calls)
+        .all(|c| c.key.code >= 500 && c.key.proxy_body == 0);
+    (all && !recorded).then(|| Measured {
+        name: "no-proxy-body",
+        kind: EvidenceKind::Statistic,
+        text: format!(
+            "no body of these answers of {destination} is as long as one that Envoy writes itself: the application made them"
+        ),
+        count: facts.calls(calls).map(Call::count).sum(),
+        strength: 0.6,
+        frames: Vec::new(),
+        places: first_places(facts.calls(calls), 3),
+    })
 }
 
 fn absence(facts: &Facts<'_>, destination: &str) -> Measured {

@@ -21,6 +21,8 @@ pub(in crate::streams) struct Handshake {
     /// The server sent more than SYN-ACK and RST.
     server_went_on: bool,
     rejected: bool,
+    /// Time to live of the server's first answer, 0 if there is none.
+    server_ttl: u8,
 }
 
 impl Handshake {
@@ -30,9 +32,13 @@ impl Handshake {
         segment: &TcpSegment,
         by_client: bool,
         data: bool,
+        ttl: u8,
         mark: Mark,
     ) {
         let flags = segment.flags;
+        if !by_client && self.server_ttl == 0 && (flags.rst() || flags.syn()) {
+            self.server_ttl = ttl;
+        }
         if flags.syn() {
             if flags.ack() {
                 self.syn_ack = self.syn_ack.or(mark);
@@ -60,6 +66,11 @@ impl Handshake {
     /// A SYN was answered by an ICMP error.
     pub(in crate::streams) fn rejected(&mut self) {
         self.rejected = true;
+    }
+
+    /// Time to live of the SYN-ACK, or of the RST in its place, as it was captured.
+    pub(in crate::streams) fn server_ttl(&self) -> Option<u8> {
+        (self.server_ttl > 0).then_some(self.server_ttl)
     }
 
     /// See [`Self::first_rtt_ns`]'s field.

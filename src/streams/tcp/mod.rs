@@ -164,8 +164,8 @@ impl<R: Receiver> Stream<R> {
         }
         let signs = self.analyze(packet, segment, direction, mark);
         let by_client = direction == self.client();
-        self.handshake
-            .segment(segment, by_client, packet.payload_wire_bytes > 0, mark);
+        let data = packet.payload_wire_bytes > 0;
+        self.handshake.segment(segment, by_client, data, packet.ttl, mark);
         self.bytes(packet, segment, payload, direction, mark, shared);
         self.close(packet, segment, payload, direction, signs, mark);
         if segment.flags.ack() && self.reassembly.iter().all(Reassembly::is_told) {
@@ -428,6 +428,7 @@ impl<R: Receiver> Stream<R> {
             syn_ack: self.handshake.syn_ack.known(),
             handshake_ack: self.handshake.ack.known(),
             handshake_rtt_ns: self.handshake.rtt_ns(),
+            server_ttl: self.handshake.server_ttl(),
             initial_sequence: [self.flows[client].base(), self.flows[client ^ 1].base()],
             sides: [facts(client), facts(client ^ 1)],
             close: self.close_facts(opening, &application),
