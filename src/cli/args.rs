@@ -23,6 +23,18 @@ Exit status:
   3  an input could not be opened, or the inputs do not suffice for a verdict
   Damage inside an input never changes it; --exit-zero turns 1 and 3 into 0.";
 
+const SHOW_EXAMPLES: &str = "\
+Examples:
+  postmesh show incident/ --ref ratings-v1.log:110            a line, and two lines before and after it
+  postmesh show incident/ --ref 'ratings-v1.pcap frame 1237'  a frame, and its neighbours of the same connection
+  postmesh show incident/ --ref 3:20411 --ref 5#918 -C 0      by the numbers of the inputs
+  postmesh show incident/ --report report.json --finding 1    all that a finding cites";
+
+const SHOW_STATUS: &str = "\
+Exit status:
+  0  at least one place was found; those that were not are named on standard error
+  2  usage error, or no place was found";
+
 /// Says what broke a service mesh, from the logs of its proxies.
 ///
 /// Reads istio-proxy logs (access-log lines mixed with component lines, in files or folders, compressed or
@@ -54,6 +66,9 @@ pub(super) enum Command {
     Analyze(AnalyzeArgs),
     /// Say what is in these inputs: kind, format, pod, span, lines not understood
     Inspect(InspectArgs),
+    /// Print what a report cites, as it stands in the inputs, with what stands around it
+    #[command(after_help = SHOW_EXAMPLES, after_long_help = format!("{SHOW_EXAMPLES}\n\n{SHOW_STATUS}"))]
+    Show(ExcerptArgs),
     /// List, show or test the catalogue of error texts
     Signatures(SignaturesArgs),
     /// Print the JSON Schema of the report
@@ -117,6 +132,42 @@ pub(super) struct InspectArgs {
     pub(super) tune: TuneArgs,
     #[command(flatten)]
     pub(super) show: ShowArgs,
+}
+
+/// Arguments of `show`.
+#[derive(Debug, clap::Args)]
+pub(super) struct ExcerptArgs {
+    #[command(flatten)]
+    pub(super) input: InputArgs,
+    /// A place, as reports print it: FILE:LINE or 'FILE frame FRAME' (may be given several times)
+    ///
+    /// FILE is the name in the report, the end of it after a slash, or the number of the input; 5#918 is frame 918 of
+    /// input 5. A whole line of citations can be given as it was printed.
+    #[arg(
+        long = "ref",
+        value_name = "REF",
+        required_unless_present = "report",
+        help_heading = "Select",
+        value_parser = crate::follow::reference::parse
+    )]
+    pub(super) references: Vec<Vec<crate::follow::reference::Reference>>,
+    /// Show what this saved report (JSON) cites
+    #[arg(long, value_name = "FILE", help_heading = "Select")]
+    pub(super) report: Option<PathBuf>,
+    /// Of the report, only what the finding with this rank cites
+    #[arg(long, value_name = "N", requires = "report", help_heading = "Select")]
+    pub(super) finding: Option<u64>,
+    /// Lines, or frames of the same connection, before and after each place
+    #[arg(short = 'C', long, value_name = "N", default_value_t = 2, help_heading = "Output", value_parser = count(0, 1000))]
+    pub(super) context: u64,
+    /// Do not cut lines to the width
+    #[arg(long, help_heading = "Output")]
+    pub(super) full: bool,
+    /// What to print on standard output [default: text]
+    #[arg(short, long, value_name = "FORMAT", help_heading = "Output")]
+    pub(super) format: Option<Format>,
+    #[command(flatten)]
+    pub(super) draw: DrawArgs,
 }
 
 /// What to read.

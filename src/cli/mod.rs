@@ -17,6 +17,7 @@ mod progress;
 mod run_info;
 mod schema;
 mod session;
+mod show;
 mod signatures;
 #[cfg(test)]
 mod tests;
@@ -53,6 +54,7 @@ fn dispatch(args: Args, session: &mut Session<'_>) -> Result<Status, Error> {
         None => analyze::run(&args.analyze, session),
         Some(Command::Analyze(args)) => analyze::run(&args, session),
         Some(Command::Inspect(args)) => inspect::run(&args, session),
+        Some(Command::Show(args)) => show::run(&args, session),
         Some(Command::Signatures(args)) => signatures::run(&args, session),
         Some(Command::Schema) => schema::run(session),
         Some(Command::Completions { shell }) => completions::run(shell, session),

@@ -9,6 +9,7 @@ mod catalog;
 mod chart;
 mod clock;
 mod evidence;
+mod excerpt;
 mod failed;
 mod inputs;
 mod next;
@@ -27,6 +28,7 @@ mod wrap;
 
 use super::model::{Finding, Report, State};
 use crate::catalog::{Catalog, Signature};
+use crate::follow::show::Shown;
 use page::Page;
 
 /// How a report is drawn.
@@ -71,6 +73,15 @@ pub fn render(report: &Report, style: &TextStyle) -> String {
 pub fn render_inputs(report: &Report, style: &TextStyle) -> String {
     let mut page = Page::new(*style);
     inputs::inspect(report, &mut page);
+    page.finish()
+}
+
+/// Cited places with what stands around them: what `postmesh show` prints. Lines wider than the page are cut unless
+/// `full`.
+pub fn render_shown(shown: &Shown, style: &TextStyle, full: bool) -> String {
+    let width = if full { usize::MAX } else { style.width };
+    let mut page = Page::new(TextStyle { width, ..*style });
+    excerpt::excerpts(shown, style.width.max(TextStyle::MIN_WIDTH), &mut page);
     page.finish()
 }
 
