@@ -20,6 +20,8 @@ mod counts;
 mod diagnosis;
 /// The same answer whatever the number of threads, the order of arguments, the size of blocks, the cut of files.
 mod exactness;
+/// `show` and `trace`: cited places and whole requests as they stand in the inputs.
+mod follow;
 /// Latency figures against exact ones computed from the rows.
 mod percentiles;
 /// Writes access-log rows for the other modules.

@@ -35,6 +35,17 @@ Exit status:
   0  at least one place was found; those that were not are named on standard error
   2  usage error, or no place was found";
 
+const TRACE_EXAMPLES: &str = "\
+Examples:
+  postmesh trace incident/ --request d64c4d97-e0ff-40d7-9049-eeb9a094d0f3
+  postmesh trace incident/ --connection 10.244.1.11:38362-10.244.2.31:9080
+  postmesh trace incident/ --ref ratings-v1.log:110           the request of that row";
+
+const TRACE_STATUS: &str = "\
+Exit status:
+  0  something was found
+  2  usage error, or nothing was found";
+
 /// Says what broke a service mesh, from the logs of its proxies.
 ///
 /// Reads istio-proxy logs (access-log lines mixed with component lines, in files or folders, compressed or
@@ -69,6 +80,9 @@ pub(super) enum Command {
     /// Print what a report cites, as it stands in the inputs, with what stands around it
     #[command(after_help = SHOW_EXAMPLES, after_long_help = format!("{SHOW_EXAMPLES}\n\n{SHOW_STATUS}"))]
     Show(ExcerptArgs),
+    /// Draw one request or connection through every input: rows, component lines and packets by time
+    #[command(after_help = TRACE_EXAMPLES, after_long_help = format!("{TRACE_EXAMPLES}\n\n{TRACE_STATUS}"))]
+    Trace(TraceArgs),
     /// List, show or test the catalogue of error texts
     Signatures(SignaturesArgs),
     /// Print the JSON Schema of the report
@@ -146,11 +160,12 @@ pub(super) struct ExcerptArgs {
     #[arg(
         long = "ref",
         value_name = "REF",
+        allow_hyphen_values = true,
         required_unless_present = "report",
         help_heading = "Select",
         value_parser = crate::follow::reference::parse
     )]
-    pub(super) references: Vec<Vec<crate::follow::reference::Reference>>,
+    pub(super) references: Vec<Places>,
     /// Show what this saved report (JSON) cites
     #[arg(long, value_name = "FILE", help_heading = "Select")]
     pub(super) report: Option<PathBuf>,
@@ -168,6 +183,39 @@ pub(super) struct ExcerptArgs {
     pub(super) format: Option<Format>,
     #[command(flatten)]
     pub(super) draw: DrawArgs,
+}
+
+/// Arguments of `trace`.
+#[derive(Debug, clap::Args)]
+pub(super) struct TraceArgs {
+    #[command(flatten)]
+    pub(super) input: InputArgs,
+    #[command(flatten)]
+    pub(super) target: TargetArgs,
+    /// What to print on standard output [default: text]
+    #[arg(short, long, value_name = "FORMAT", help_heading = "Output")]
+    pub(super) format: Option<Format>,
+    #[command(flatten)]
+    pub(super) draw: DrawArgs,
+}
+
+/// The places of one argument; by another name, since a `Vec` in an option means several arguments.
+type Places = Vec<crate::follow::reference::Reference>;
+
+/// What to follow.
+#[derive(Debug, clap::Args)]
+#[group(required = true, multiple = false)]
+#[command(next_help_heading = "Select")]
+pub(super) struct TargetArgs {
+    /// A request, by its x-request-id
+    #[arg(long, value_name = "ID")]
+    pub(super) request: Option<String>,
+    /// A connection, by its two addresses with ports
+    #[arg(long, value_name = "4-TUPLE", value_parser = crate::follow::tuple::parse)]
+    pub(super) connection: Option<crate::follow::tuple::FourTuple>,
+    /// The request of a row, or the connection of a frame, as reports cite it: FILE:LINE or 'FILE frame FRAME'
+    #[arg(long = "ref", value_name = "REF", allow_hyphen_values = true, value_parser = crate::follow::reference::parse)]
+    pub(super) reference: Option<Places>,
 }
 
 /// What to read.

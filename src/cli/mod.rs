@@ -22,6 +22,7 @@ mod signatures;
 #[cfg(test)]
 mod tests;
 mod time;
+mod trace;
 mod warnings;
 
 use crate::Error;
@@ -55,6 +56,7 @@ fn dispatch(args: Args, session: &mut Session<'_>) -> Result<Status, Error> {
         Some(Command::Analyze(args)) => analyze::run(&args, session),
         Some(Command::Inspect(args)) => inspect::run(&args, session),
         Some(Command::Show(args)) => show::run(&args, session),
+        Some(Command::Trace(args)) => trace::run(&args, session),
         Some(Command::Signatures(args)) => signatures::run(&args, session),
         Some(Command::Schema) => schema::run(session),
         Some(Command::Completions { shell }) => completions::run(shell, session),

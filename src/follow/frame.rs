@@ -39,6 +39,8 @@ pub struct Frame {
     pub request_id: Option<String>,
     /// True if the client sent it, as far as the capture tells who that is.
     pub from_client: bool,
+    /// True if bytes (or a SYN or FIN) up to its end or beyond were seen before of this side: sent again, or out of order.
+    pub again: bool,
     /// Its place among the packets of its connection, from 1.
     pub nth: u64,
 }
@@ -84,6 +86,8 @@ pub struct Numbering {
     base: [Option<u32>; 2],
     /// Window scale, where the SYN was captured: `None` within for a SYN without the option.
     scale: [Option<Option<u8>>; 2],
+    /// Relative number after the last that was seen.
+    next: [Option<u32>; 2],
     packets: u64,
 }
 
@@ -103,6 +107,7 @@ impl Numbering {
             roles_seen: false,
             base: [None; 2],
             scale: [None; 2],
+            next: [None; 2],
             packets: 0,
         }
     }
@@ -140,6 +145,7 @@ impl Numbering {
             text: String::new(),
             request_id: None,
             from_client,
+            again: false,
             nth: self.packets,
         };
         let dns_port = is_dns_port(packet.source.port) || is_dns_port(packet.destination.port);
@@ -184,6 +190,7 @@ impl Numbering {
             // A new connection between the same ports, or the first that is known of this one.
             self.base = [None; 2];
             self.scale = [None; 2];
+            self.next = [None; 2];
         }
         (self.client, self.server, self.roles_seen) = (client, server, true);
         if let (Some(base), Some(scale)) = (self.base.get_mut(side), self.scale.get_mut(side)) {
@@ -199,8 +206,18 @@ impl Numbering {
             let base = *base.get_or_insert(number.wrapping_sub(1));
             number.wrapping_sub(base)
         };
-        if let Some(base) = self.base.get_mut(own) {
-            frame.sequence = Some(relative(base, segment.sequence));
+        if let (Some(base), Some(next)) = (self.base.get_mut(own), self.next.get_mut(own)) {
+            let sequence = relative(base, segment.sequence);
+            let counts = u32::from(segment.flags.syn()) + u32::from(segment.flags.fin());
+            let length = frame.payload_bytes.saturating_add(counts);
+            let end = sequence.wrapping_add(length);
+            // RFC 9293 section 3.4: numbers are compared modulo 2^32.
+            let passed = next.is_some_and(|next| next.wrapping_sub(end) < 1 << 31);
+            frame.again = length > 0 && passed;
+            frame.sequence = Some(sequence);
+            if !passed {
+                *next = Some(end);
+            }
         }
         if segment.flags.ack()
             && let Some(base) = self.base.get_mut(other)
@@ -291,7 +308,7 @@ pub fn connection_filter(flow: &FlowId) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decode::packet::{Address, PayloadRange, TcpOptions};
+    use crate::decode::packet::{Address, FrameRef, PayloadRange, TcpOptions};
     use crate::units::InputId;
 
     fn end(last: u8, port: u16) -> Endpoint {
@@ -378,6 +395,28 @@ mod tests {
             "the ports again"
         );
         assert_eq!(rows[5], (".".into(), Some(1), Some(1), Some(63), true));
+    }
+
+    #[test]
+    fn what_was_seen_before_is_said() {
+        let (client, server) = (end(1, 40_000), end(2, 9080));
+        let mut data = packet(3, client, server, ACK, 101, 501);
+        data.payload_wire_bytes = 10;
+        let mut more = packet(4, client, server, ACK, 111, 501);
+        more.payload_wire_bytes = 5;
+        let packets = [
+            packet(1, client, server, SYN, 100, 0),
+            packet(2, client, server, SYN, 100, 0),
+            data,
+            more,
+            data,
+            packet(6, client, server, ACK, 116, 501),
+            packet(7, client, server, ACK | TcpFlags::FIN, 116, 501),
+            packet(8, client, server, SYN, 9_000, 0),
+        ];
+        let mut numbering = Numbering::new(&packets[0]);
+        let again: Vec<bool> = packets.iter().map(|p| numbering.frame(p, b"").again).collect();
+        assert_eq!(again, [false, true, false, false, true, false, false, false]);
     }
 
     #[test]

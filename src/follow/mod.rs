@@ -7,8 +7,12 @@
 
 pub mod cited;
 pub mod frame;
+mod packets;
 pub mod reference;
+pub mod rows;
 pub mod show;
+pub mod trace;
+pub mod tuple;
 
 use crate::input::{ByteReader, OpenError, Source, SourceKind};
 use crate::pipeline::capture_reader::CaptureReader;

@@ -7,6 +7,7 @@ use super::wrap::wrap;
 use crate::follow::frame::Frame;
 use crate::follow::show::{Excerpt, Shown, ShownFrame, ShownLine};
 use crate::units::Timestamp;
+use std::fmt::Write as _;
 
 /// All of them. `width` is that of the terminal, which headings keep to; the page may be wider.
 pub(super) fn excerpts(shown: &Shown, width: usize, page: &mut Page) {
@@ -124,8 +125,9 @@ fn frames(frames: &[ShownFrame], width: usize, page: &mut Page) {
 /// What the payload of a frame says, after its protocol.
 pub(super) fn said(frame: &Frame) -> String {
     match frame.application {
-        Some(protocol) => format!("{protocol} {}", frame.text),
-        None => frame.text.clone(),
+        // A request line and a status line say themselves what they are.
+        Some(protocol) if protocol != "HTTP/1" => format!("{protocol} {}", frame.text),
+        _ => frame.text.clone(),
     }
 }
 
@@ -146,19 +148,23 @@ pub(super) fn segment(frame: &Frame) -> String {
     if frame.protocol != "TCP" {
         return format!("{arrow} {} len {}", frame.protocol, frame.payload_bytes);
     }
+    // Writing to a String cannot fail.
     let mut text = format!("{arrow} [{}]", frame.flags);
     if let Some(sequence) = frame.sequence {
-        text.push_str(&format!(" seq {sequence}"));
+        text += &format!(" seq {sequence}");
         if frame.payload_bytes > 0 {
-            text.push_str(&format!(":{}", sequence.wrapping_add(frame.payload_bytes)));
+            let _ = write!(text, ":{}", sequence.wrapping_add(frame.payload_bytes));
         }
     }
     if let Some(acknowledgment) = frame.acknowledgment {
-        text.push_str(&format!(" ack {acknowledgment}"));
+        let _ = write!(text, " ack {acknowledgment}");
     }
     if let Some(window) = frame.window_bytes {
-        text.push_str(&format!(" win {window}"));
+        let _ = write!(text, " win {window}");
     }
-    text.push_str(&format!(" len {}", frame.payload_bytes));
+    let _ = write!(text, " len {}", frame.payload_bytes);
+    if frame.again {
+        text.push_str(" again");
+    }
     text
 }

@@ -12,6 +12,7 @@ mod evidence;
 mod excerpt;
 mod failed;
 mod inputs;
+mod ladder;
 mod next;
 mod number;
 mod packets;
@@ -29,6 +30,7 @@ mod wrap;
 use super::model::{Finding, Report, State};
 use crate::catalog::{Catalog, Signature};
 use crate::follow::show::Shown;
+use crate::follow::trace::Trace;
 use page::Page;
 
 /// How a report is drawn.
@@ -82,6 +84,13 @@ pub fn render_shown(shown: &Shown, style: &TextStyle, full: bool) -> String {
     let width = if full { usize::MAX } else { style.width };
     let mut page = Page::new(TextStyle { width, ..*style });
     excerpt::excerpts(shown, style.width.max(TextStyle::MIN_WIDTH), &mut page);
+    page.finish()
+}
+
+/// One request through every input: what `postmesh trace` prints.
+pub fn render_trace(trace: &Trace, style: &TextStyle) -> String {
+    let mut page = Page::new(*style);
+    ladder::ladder(trace, &mut page);
     page.finish()
 }
 
