@@ -1,7 +1,7 @@
 //! What can be typed. Nothing here decides what it means.
 
 use super::output::OutputFile;
-use super::time::{TypedTime, parse_time};
+use super::time::{TypedSpan, TypedTime, parse_span, parse_time};
 use clap::builder::{PathBufValueParser, TypedValueParser};
 use clap::{Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -46,6 +46,20 @@ Exit status:
   0  something was found
   2  usage error, or nothing was found";
 
+const DIFF_EXAMPLES: &str = "\
+Examples:
+  postmesh diff yesterday/ today/                             two folders of inputs
+  postmesh diff yesterday.json today.json                     two saved reports
+  postmesh diff incident/ --baseline 02:30..03:00 --against 03:00..03:30";
+
+const DIFF_STATUS: &str = "\
+Exit status:
+  0  nothing relevant became worse
+  1  something became worse: a finding, failures, latency, error texts, connections
+  2  usage error, or nothing could be read
+  3  there is too little on a side to compare
+  --exit-zero turns 1 and 3 into 0.";
+
 /// Says what broke a service mesh, from the logs of its proxies.
 ///
 /// Reads istio-proxy logs (access-log lines mixed with component lines, in files or folders, compressed or
@@ -83,10 +97,17 @@ pub(super) enum Command {
     /// Draw one request or connection through every input: rows, component lines and packets by time
     #[command(after_help = TRACE_EXAMPLES, after_long_help = format!("{TRACE_EXAMPLES}\n\n{TRACE_STATUS}"))]
     Trace(TraceArgs),
+    /// Say what is new, gone, more, less, slower or faster between two runs, or two spans of one
+    #[command(after_help = DIFF_EXAMPLES, after_long_help = format!("{DIFF_EXAMPLES}\n\n{DIFF_STATUS}"))]
+    Diff(DiffArgs),
     /// List, show or test the catalogue of error texts
     Signatures(SignaturesArgs),
-    /// Print the JSON Schema of the report
-    Schema,
+    /// Print the JSON Schema of a document
+    Schema {
+        /// Which document
+        #[arg(value_enum, default_value = "report")]
+        document: Document,
+    },
     /// Print completions for a shell
     Completions {
         /// Which shell
@@ -197,6 +218,43 @@ pub(super) struct TraceArgs {
     pub(super) format: Option<Format>,
     #[command(flatten)]
     pub(super) draw: DrawArgs,
+}
+
+/// Arguments of `diff`.
+#[derive(Debug, clap::Args)]
+pub(super) struct DiffArgs {
+    #[command(flatten)]
+    pub(super) input: InputArgs,
+    /// Compare spans of the same inputs: this one is before; START..END, each as after --since
+    #[arg(long, value_name = "SPAN", requires = "against", help_heading = "Select", value_parser = parse_span)]
+    pub(super) baseline: Option<TypedSpan>,
+    /// The span that is compared with the baseline
+    #[arg(long, value_name = "SPAN", requires = "baseline", help_heading = "Select", value_parser = parse_span)]
+    pub(super) against: Option<TypedSpan>,
+    /// Keep this namespace (may be given several times)
+    #[arg(short, long = "namespace", value_name = "NAME", help_heading = "Select")]
+    pub(super) namespaces: Vec<String>,
+    /// Keep this pod, or the pods of this workload (may be given several times)
+    #[arg(long = "pod", value_name = "NAME", help_heading = "Select")]
+    pub(super) pods: Vec<String>,
+    #[command(flatten)]
+    pub(super) catalog: CatalogArgs,
+    #[command(flatten)]
+    pub(super) tune: TuneArgs,
+    #[command(flatten)]
+    pub(super) show: ShowArgs,
+    /// End with status 0 whatever changed; errors still end with 2
+    #[arg(long, help_heading = "Output")]
+    pub(super) exit_zero: bool,
+}
+
+/// A document that has a schema.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Document {
+    /// What `analyze` writes
+    Report,
+    /// What `diff` writes
+    Diff,
 }
 
 /// The places of one argument; by another name, since a `Vec` in an option means several arguments.

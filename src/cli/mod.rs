@@ -8,6 +8,7 @@
 mod analyze;
 mod args;
 mod completions;
+mod diff;
 mod exit;
 mod inspect;
 mod man;
@@ -58,7 +59,8 @@ fn dispatch(args: Args, session: &mut Session<'_>) -> Result<Status, Error> {
         Some(Command::Show(args)) => show::run(&args, session),
         Some(Command::Trace(args)) => trace::run(&args, session),
         Some(Command::Signatures(args)) => signatures::run(&args, session),
-        Some(Command::Schema) => schema::run(session),
+        Some(Command::Schema { document }) => schema::run(document, session),
+        Some(Command::Diff(args)) => diff::run(&args, session),
         Some(Command::Completions { shell }) => completions::run(shell, session),
         Some(Command::Man) => man::run(session),
     }

@@ -218,10 +218,8 @@ impl WantedLeg {
         let completes = frame.nth == 3 && frame.sequence == Some(1) && frame.acknowledgment == Some(1);
         let control = frame.flags.contains(['S', 'F', 'R']) || completes;
         let handshake = frame.application == Some("TLS") && !frame.text.starts_with("application data");
-        let bare = frame.payload_bytes == 0
-            && !control
-            && frame.window_bytes != Some(0)
-            && frame.protocol == "TCP";
+        let bare =
+            frame.payload_bytes == 0 && !control && frame.window_bytes != Some(0) && frame.protocol == "TCP";
         if !named && !control && !handshake {
             if before || after {
                 found.elsewhere = found.elsewhere.saturating_add(1);

@@ -6,6 +6,7 @@
 
 mod also;
 mod catalog;
+mod changes;
 mod chart;
 mod clock;
 mod evidence;
@@ -27,6 +28,7 @@ mod tests;
 mod verdict;
 mod wrap;
 
+use super::compare::model::Diff;
 use super::model::{Finding, Report, State};
 use crate::catalog::{Catalog, Signature};
 use crate::follow::show::Shown;
@@ -91,6 +93,13 @@ pub fn render_shown(shown: &Shown, style: &TextStyle, full: bool) -> String {
 pub fn render_trace(trace: &Trace, style: &TextStyle) -> String {
     let mut page = Page::new(*style);
     ladder::ladder(trace, &mut page);
+    page.finish()
+}
+
+/// A comparison of two reports: what `postmesh diff` prints.
+pub fn render_diff(diff: &Diff, style: &TextStyle) -> String {
+    let mut page = Page::new(*style);
+    changes::changes(diff, &mut page);
     page.finish()
 }
 
