@@ -123,10 +123,10 @@ impl LatencyPair {
         greater - less >= steps && greater >= less * floors.latency_ratio_min
     }
 
-    /// The limit beyond which the share of requests changed most.
+    /// The limit beyond which the share of requests changed most for sure: by the bound that is nearer to no change.
     fn share_over(&self, z: f64) -> Option<ShareOver> {
         let (mut before_below, mut after_below) = (0_u64, 0_u64);
-        let mut most: Option<ShareOver> = None;
+        let mut most: Option<(f64, ShareOver)> = None;
         for (limit, before, after) in &self.bins {
             before_below = before_below.saturating_add(*before);
             after_below = after_below.saturating_add(*after);
@@ -134,17 +134,20 @@ impl LatencyPair {
                 |latency: &Latency, below: u64| Part::new(latency.count.saturating_sub(below), latency.count);
             let (b, a) = (over(&self.before, before_below), over(&self.after, after_below));
             let difference = share_difference(b, a, z);
-            let size = most.and_then(|most| most.difference.value).map_or(-1.0, f64::abs);
-            if difference.value.abs() > size {
-                most = Some(ShareOver {
-                    limit_ms: *limit,
-                    before: b.share(),
-                    after: a.share(),
-                    difference: difference.into(),
-                });
+            let surely = difference.low.max(-difference.high);
+            if most.is_none_or(|(least, _)| surely > least) {
+                most = Some((
+                    surely,
+                    ShareOver {
+                        limit_ms: *limit,
+                        before: b.share(),
+                        after: a.share(),
+                        difference: difference.into(),
+                    },
+                ));
             }
         }
-        most
+        most.map(|(_, over)| over)
     }
 
     fn quantiles(&self, z: f64) -> Vec<QuantileChange> {

@@ -236,7 +236,7 @@ pub struct Change {
     pub quantiles: Vec<QuantileChange>,
     /// Of latency: probability that a request of after took longer than one of before, ties by half.
     pub slower_probability: Option<Bounds>,
-    /// Of latency: the limit beyond which the share of requests changed most.
+    /// Of latency: the limit beyond which the share of requests changed most for sure.
     pub share_over: Option<ShareOver>,
     /// About how many requests, rows or connections it concerns; decides the order.
     pub impact: f64,

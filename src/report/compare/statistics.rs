@@ -74,8 +74,8 @@ pub(super) fn share_difference(before: Part, after: Part, z: f64) -> Bounded {
     let value = a.value - b.value;
     Bounded {
         value,
-        low: value - ((a.value - a.low).powi(2) + (b.high - b.value).powi(2)).sqrt(),
-        high: value + ((a.high - a.value).powi(2) + (b.value - b.low).powi(2)).sqrt(),
+        low: (value - ((a.value - a.low).powi(2) + (b.high - b.value).powi(2)).sqrt()).max(-1.0),
+        high: (value + ((a.high - a.value).powi(2) + (b.value - b.low).powi(2)).sqrt()).min(1.0),
     }
 }
 

@@ -3,7 +3,10 @@
 use super::number::{counted, group, per_cent, short};
 use super::page::{Page, Role};
 use super::table::{Cell, Column, Set, Table};
-use crate::report::compare::model::{Bounds, Change, Diff, Direction, Kind, Metric, Outcome, Side, Status};
+use crate::report::compare::model::{
+    Bounds, Change, Diff, Direction, Kind, Measure, Metric, Outcome, Side, Status,
+};
+use std::collections::BTreeSet;
 
 /// Changes of one direction that are listed.
 const LISTED: usize = 40;
@@ -54,7 +57,8 @@ fn title(diff: &Diff, page: &mut Page) {
         .push(Role::Strong, &words.join(", "));
     page.put(line);
     for (label, side) in [("before", &diff.before), ("after", &diff.after)] {
-        page.labelled((Role::Faint, label), 10, Role::Plain, &side_text(side));
+        page.labelled((Role::Faint, label), 10, Role::Plain, &side.label);
+        page.wrapped(10, Role::Plain, &side_text(side));
         if !side.headline.is_empty() {
             page.wrapped(10, Role::Faint, &side.headline);
         }
@@ -62,7 +66,7 @@ fn title(diff: &Diff, page: &mut Page) {
 }
 
 fn side_text(side: &Side) -> String {
-    let mut parts = vec![side.label.clone()];
+    let mut parts = Vec::new();
     if let (Some(start), Some(end)) = (&side.start, &side.end) {
         parts.push(format!(
             "{} – {} UTC",
@@ -80,7 +84,7 @@ fn side_text(side: &Side) -> String {
     if side.connections > 0 {
         parts.push(counted(side.connections, "connection"));
     }
-    parts.join("  ")
+    parts.join(", ")
 }
 
 /// `2026-11-22 16:44:18` of RFC 3339.
@@ -106,7 +110,7 @@ fn findings(diff: &Diff, page: &mut Page) {
         };
         let severity = change.severity.as_deref().unwrap_or_default();
         let mut text = format!("{severity}: {}", change.name);
-        let share = |measure: Option<crate::report::compare::model::Measure>| {
+        let share = |measure: Option<Measure>| {
             measure.map(|measure| format!("{} of {}", group(measure.count), group(measure.of)))
         };
         match (share(change.before), share(change.after)) {
@@ -138,40 +142,123 @@ fn measured(diff: &Diff, heading: &str, direction: Direction, page: &mut Page) {
     if all.is_empty() {
         return;
     }
+    let found = all.len();
+    let all = without_echoes(all);
     let note = format!(
         "bounds hold for all {} together, {}",
         counted(diff.comparisons, "comparison"),
         per_cent(diff.confidence)
     );
     page.heading(heading, &note);
+    if page.width() < TABLE_COLUMNS_MIN {
+        all.iter().take(LISTED).for_each(|change| stacked(change, page));
+    } else {
+        tabled(&all, page);
+    }
+    let notes = [
+        (all.len().saturating_sub(LISTED), "more, of less impact"),
+        (
+            found.saturating_sub(all.len()),
+            "more with the same counts: the same requests by route, by caller, or as the other proxy saw them",
+        ),
+    ];
+    for (count, what) in notes {
+        if count > 0 {
+            page.wrapped(2, Role::Faint, &format!("{} {count} {what}", page.ellipsis()));
+        }
+    }
+}
+
+/// Without changes of the same counts as one before: a route of its destination, the only caller of all requests.
+fn without_echoes(all: Vec<&Change>) -> Vec<&Change> {
+    let mut seen = BTreeSet::new();
+    let counts = |change: &Change| {
+        let of = |measure: Option<Measure>| measure.map(|measure| (measure.count, measure.of));
+        (change.metric, of(change.before), of(change.after))
+    };
+    // The shortest way to say it comes first: all, destination, route, source.
+    let mut by_kind: Vec<(usize, &Change)> = all.iter().copied().enumerate().collect();
+    by_kind.sort_by_key(|(at, change)| (change.kind, *at));
+    let kept: BTreeSet<usize> = by_kind
+        .into_iter()
+        .filter(|(_, change)| {
+            let requests = matches!(
+                change.kind,
+                Kind::All | Kind::Destination | Kind::Route | Kind::Source
+            );
+            !requests || seen.insert(counts(change))
+        })
+        .map(|(at, _)| at)
+        .collect();
+    all.into_iter()
+        .enumerate()
+        .filter(|(at, _)| kept.contains(at))
+        .map(|(_, change)| change)
+        .collect()
+}
+
+/// Below it a change takes two lines.
+const TABLE_COLUMNS_MIN: usize = 120;
+
+fn tabled(all: &[&Change], page: &mut Page) {
     let mut table = Table::new(vec![
         Column::new("", Set::Left),
-        Column::new("what", Set::Flexible(20)),
-        Column::dropped("seen by", Set::Left, 1),
+        Column::new("what", Set::Flexible(30)),
+        Column::new("seen by", Set::Left),
         Column::new("before", Set::Right),
         Column::new("after", Set::Right),
-        Column::new("effect", Set::Prose(18)),
+        Column::new("effect", Set::Prose(40)),
     ]);
     for change in all.iter().take(LISTED) {
         let (before, after) = sides(change);
         table.row(vec![
             Cell::plain(status(change.status)),
             Cell::plain(name(change)),
-            Cell::plain(match change.reporter.as_deref() {
-                Some("source") => "caller",
-                Some("destination") => "called",
-                _ => "",
-            }),
+            Cell::plain(reporter(change)),
             Cell::plain(before),
             Cell::plain(after),
             Cell::plain(effect(change)),
         ]);
     }
     table.put(page);
-    if let Some(more @ 1..) = all.len().checked_sub(LISTED) {
-        let text = format!("  {} {more} more, of less impact", page.ellipsis());
-        let line = page.line().push(Role::Faint, &text);
-        page.put(line);
+}
+
+/// What on one line, and how much below it.
+fn stacked(change: &Change, page: &mut Page) {
+    let mut what = name(change);
+    let reporter = reporter(change);
+    if !reporter.is_empty() {
+        what = format!("{what}, seen by {reporter}");
+    }
+    let (before, after) = sides(change);
+    let figures = format!("{before} → {after}");
+    let parts = [figures, effect(change)];
+    let parts: Vec<&str> = parts
+        .iter()
+        .map(String::as_str)
+        .filter(|part| !part.is_empty())
+        .collect();
+    page.labelled((Role::Strong, status(change.status)), 10, Role::Plain, &what);
+    page.wrapped(12, Role::Faint, &parts.join("   "));
+}
+
+fn reporter(change: &Change) -> &'static str {
+    match change.reporter.as_deref() {
+        Some("source") => "caller",
+        Some("destination") => "called",
+        _ => "",
+    }
+}
+
+/// In per cent with a decimal; 0 and 100 only of none and all.
+fn share(value: f64) -> String {
+    let per_cent = value * 100.0;
+    if per_cent <= 0.0 || per_cent >= 100.0 {
+        format!("{per_cent:.0} %")
+    } else if per_cent < 1.0 {
+        format!("{:.2} %", per_cent.max(0.01))
+    } else {
+        format!("{:.1} %", per_cent.min(99.9))
     }
 }
 
@@ -206,7 +293,7 @@ fn kind(kind: Kind) -> &'static str {
         Kind::Flag => "flag",
         Kind::Detail => "detail",
         Kind::Code => "code",
-        Kind::Signature => "text",
+        Kind::Signature => "error text",
         Kind::Connections => "connections",
     }
 }
@@ -223,11 +310,11 @@ fn sides(change: &Change) -> (String, String) {
             )
         });
     }
-    let cell = |measure: Option<crate::report::compare::model::Measure>| match (measure, change.metric) {
-        (None, _) => String::new(),
+    let cell = |measure: Option<Measure>| match (measure, change.metric) {
+        (None, _) => "none".to_owned(),
         (Some(measure), Metric::Presence) => group(measure.count),
         (Some(measure), Metric::Rate) => group(measure.count),
-        (Some(measure), _) => per_cent(measure.value),
+        (Some(measure), _) => share(measure.value),
     };
     (cell(change.before), cell(change.after))
 }
@@ -263,7 +350,7 @@ fn effect(change: &Change) -> String {
         let slower = change
             .slower_probability
             .and_then(|bounds| bounds.value)
-            .map(|value| format!("slower in {} of pairs", per_cent(value)));
+            .map(|value| format!("slower in {} of pairs", share(value)));
         let parts: Vec<String> = [over, slower].into_iter().flatten().collect();
         return parts.join(", ");
     }
