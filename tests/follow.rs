@@ -40,7 +40,7 @@ fn json(args: &[&str]) -> Value {
 fn lines(case: &str, name: &str) -> Vec<String> {
     let bytes = std::fs::read(PathBuf::from(case).join(name)).unwrap();
     let mut text = String::new();
-    if name.ends_with(".gz") {
+    if Path::new(name).extension().is_some_and(|end| end == "gz") {
         use std::io::Read as _;
         flate2::read::MultiGzDecoder::new(&bytes[..])
             .read_to_string(&mut text)

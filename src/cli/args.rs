@@ -174,7 +174,7 @@ pub(super) struct InspectArgs {
 pub(super) struct ExcerptArgs {
     #[command(flatten)]
     pub(super) input: InputArgs,
-    /// A place, as reports print it: FILE:LINE or 'FILE frame FRAME' (may be given several times)
+    /// A place, as reports print it: `FILE:LINE` or 'FILE frame FRAME' (may be given several times)
     ///
     /// FILE is the name in the report, the end of it after a slash, or the number of the input; 5#918 is frame 918 of
     /// input 5. A whole line of citations can be given as it was printed.
@@ -271,7 +271,7 @@ pub(super) struct TargetArgs {
     /// A connection, by its two addresses with ports
     #[arg(long, value_name = "4-TUPLE", value_parser = crate::follow::tuple::parse)]
     pub(super) connection: Option<crate::follow::tuple::FourTuple>,
-    /// The request of a row, or the connection of a frame, as reports cite it: FILE:LINE or 'FILE frame FRAME'
+    /// The request of a row, or the connection of a frame, as reports cite it: `FILE:LINE` or 'FILE frame FRAME'
     #[arg(long = "ref", value_name = "REF", allow_hyphen_values = true, value_parser = crate::follow::reference::parse)]
     pub(super) reference: Option<Places>,
 }

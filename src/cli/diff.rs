@@ -15,29 +15,7 @@ use std::path::{Path, PathBuf};
 
 /// Runs the command.
 pub(super) fn run(args: &DiffArgs, session: &mut Session<'_>) -> Result<Status, Error> {
-    let [(before_label, before), (after_label, after)] = match (args.baseline, args.against) {
-        (Some(baseline), Some(against)) => {
-            let side = |span: TypedSpan, typed: &str, session: &mut Session<'_>| {
-                let figures = raw(args, &args.input.paths, Some(span), session)?;
-                Ok::<_, Error>((typed.to_owned(), figures))
-            };
-            [
-                side(baseline, &baseline.to_string(), session)?,
-                side(against, &against.to_string(), session)?,
-            ]
-        }
-        _ => {
-            let [before, after] = args.input.paths.as_slice() else {
-                return Err(Error::Option {
-                    option: "PATH",
-                    message: "give two: what was before and what is compared with it; for two spans of the same inputs \
-                              give --baseline and --against"
-                        .to_owned(),
-                });
-            };
-            [side(args, before, session)?, side(args, after, session)?]
-        }
-    };
+    let [(before_label, before), (after_label, after)] = sides(args, session)?;
     let diff = compare((&before_label, &before), (&after_label, &after))?;
     match (args.show.format, args.show.quiet) {
         (Some(Format::Json), _) => session.print_with(|out| json::write_document(&diff, out))?,
@@ -57,6 +35,24 @@ pub(super) fn run(args: &DiffArgs, session: &mut Session<'_>) -> Result<Status, 
     } else {
         status
     })
+}
+
+/// Both sides, with what they are called.
+fn sides(args: &DiffArgs, session: &mut Session<'_>) -> Result<[(String, Figures); 2], Error> {
+    if let (Some(baseline), Some(against)) = (args.baseline, args.against) {
+        let before = raw(args, &args.input.paths, Some(baseline), session)?;
+        let after = raw(args, &args.input.paths, Some(against), session)?;
+        return Ok([(baseline.to_string(), before), (against.to_string(), after)]);
+    }
+    let [before, after] = args.input.paths.as_slice() else {
+        return Err(Error::Option {
+            option: "PATH",
+            message: "give two: what was before and what is compared with it; for two spans of the same inputs give \
+                      --baseline and --against"
+                .to_owned(),
+        });
+    };
+    Ok([side(args, before, session)?, side(args, after, session)?])
 }
 
 /// A saved report, or inputs to be read; told by content.

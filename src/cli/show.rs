@@ -29,12 +29,11 @@ pub(super) fn run(args: &ExcerptArgs, session: &mut Session<'_>) -> Result<Statu
     for missed in &shown.unresolved {
         session.complain(&format!("{}: {}", missed.reference, missed.why));
     }
-    match args.format {
-        Some(Format::Json) => session.print_with(|out| json::write_document(&shown, out))?,
-        _ => {
-            let style = session.style(&args.draw);
-            session.print(&text::render_shown(&shown, &style, args.full))?;
-        }
+    if args.format == Some(Format::Json) {
+        session.print_with(|out| json::write_document(&shown, out))?;
+    } else {
+        let style = session.style(&args.draw);
+        session.print(&text::render_shown(&shown, &style, args.full))?;
     }
     Ok(if shown.excerpts.is_empty() {
         Status::Usage

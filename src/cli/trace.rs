@@ -27,12 +27,11 @@ pub(super) fn run(args: &TraceArgs, session: &mut Session<'_>) -> Result<Status,
     // Clocks are taken as they are: nothing here knows how far they are apart.
     let trace = trace(&sources, &target, &ClockOffsets::new());
     let trace = trace.map_err(|message| Error::Option { option, message })?;
-    match args.format {
-        Some(Format::Json) => session.print_with(|out| json::write_document(&trace, out))?,
-        _ => {
-            let style = session.style(&args.draw);
-            session.print(&text::render_trace(&trace, &style))?;
-        }
+    if args.format == Some(Format::Json) {
+        session.print_with(|out| json::write_document(&trace, out))?;
+    } else {
+        let style = session.style(&args.draw);
+        session.print(&text::render_trace(&trace, &style))?;
     }
     Ok(Status::Clean)
 }

@@ -75,6 +75,17 @@ impl FlowId {
     }
 }
 
+/// What the SYN of a side says of its window scale.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Scale {
+    /// It was not captured.
+    Unseen,
+    /// It has no such option: windows are not scaled.
+    None,
+    /// By so many bits.
+    Shift(u8),
+}
+
 /// What must be remembered of a connection to write its packets with relative numbers.
 #[derive(Clone, Copy, Debug)]
 pub struct Numbering {
@@ -84,8 +95,8 @@ pub struct Numbering {
     roles_seen: bool,
     /// Sequence number that is written as 0, of the client and of the server.
     base: [Option<u32>; 2],
-    /// Window scale, where the SYN was captured: `None` within for a SYN without the option.
-    scale: [Option<Option<u8>>; 2],
+    /// Window scale of each side.
+    scale: [Scale; 2],
     /// Relative number after the last that was seen.
     next: [Option<u32>; 2],
     packets: u64,
@@ -106,7 +117,7 @@ impl Numbering {
             server,
             roles_seen: false,
             base: [None; 2],
-            scale: [None; 2],
+            scale: [Scale::Unseen; 2],
             next: [None; 2],
             packets: 0,
         }
@@ -189,13 +200,13 @@ impl Numbering {
         if !answer || !known {
             // A new connection between the same ports, or the first that is known of this one.
             self.base = [None; 2];
-            self.scale = [None; 2];
+            self.scale = [Scale::Unseen; 2];
             self.next = [None; 2];
         }
         (self.client, self.server, self.roles_seen) = (client, server, true);
         if let (Some(base), Some(scale)) = (self.base.get_mut(side), self.scale.get_mut(side)) {
             *base = Some(segment.sequence);
-            *scale = Some(segment.options.window_scale);
+            *scale = segment.options.window_scale.map_or(Scale::None, Scale::Shift);
         }
     }
 
@@ -225,7 +236,7 @@ impl Numbering {
             frame.acknowledgment = Some(relative(base, segment.acknowledgment));
         }
         let scale = match (self.scale, segment.flags.syn()) {
-            ([Some(Some(client)), Some(Some(server))], false) => {
+            ([Scale::Shift(client), Scale::Shift(server)], false) => {
                 if frame.from_client {
                     client
                 } else {

@@ -39,8 +39,8 @@ fn text_of(bytes: &[u8]) -> String {
 
 /// An input that was opened, by what it holds.
 enum Opened {
-    Log(crate::input::BlockReader),
-    Capture(CaptureReader),
+    Log(Box<crate::input::BlockReader>),
+    Capture(Box<CaptureReader>),
     /// Nothing that has lines or frames, and what it is instead.
     Other(&'static str),
 }
@@ -48,10 +48,11 @@ enum Opened {
 fn open(source: &Source) -> Result<Opened, OpenError> {
     let reader = crate::input::BlockReader::open(source, &crate::pipeline::read_options(LOG_BLOCK_BYTES))?;
     Ok(match reader.kind() {
-        SourceKind::Text => Opened::Log(reader),
-        SourceKind::Capture => {
-            Opened::Capture(CaptureReader::new(ByteReader::from(reader), CAPTURE_BLOCK_BYTES))
-        }
+        SourceKind::Text => Opened::Log(Box::new(reader)),
+        SourceKind::Capture => Opened::Capture(Box::new(CaptureReader::new(
+            ByteReader::from(reader),
+            CAPTURE_BLOCK_BYTES,
+        ))),
         SourceKind::Empty => Opened::Other("is empty"),
         _ => Opened::Other("is neither a log nor a capture"),
     })

@@ -80,8 +80,11 @@ impl Place {
 
 /// A name with its numbers.
 fn place(word: &str) -> Option<Vec<Reference>> {
-    let forms: [(&str, fn(u64) -> Place); 3] =
-        [(" frame ", Place::Frame), (":", Place::Line), ("#", Place::Frame)];
+    let forms = [
+        (" frame ", Place::Frame(1)),
+        (":", Place::Line(1)),
+        ("#", Place::Frame(1)),
+    ];
     forms.into_iter().find_map(|(mark, of)| {
         let (name, tail) = word.rsplit_once(mark)?;
         let numbers = numbers(tail)?;
@@ -91,7 +94,7 @@ fn place(word: &str) -> Option<Vec<Reference>> {
                 .into_iter()
                 .map(|number| Reference {
                     input: name.to_owned(),
-                    place: of(number),
+                    place: of.with(number),
                 })
                 .collect()
         })

@@ -47,6 +47,7 @@ pub struct Row {
     pub downstream_remote: Option<Endpoint>,
 }
 
+#[expect(clippy::ref_option, reason = "serde passes a reference to the field")]
 fn as_text<S: serde::Serializer>(end: &Option<Endpoint>, serializer: S) -> Result<S::Ok, S::Error> {
     match end {
         Some(end) => serializer.collect_str(end),

@@ -154,7 +154,7 @@ impl Shown {
                 .map(|place| (place, format!("{name}: {error}")))
                 .collect(),
             Ok(Opened::Log(reader)) => {
-                let last = self.lines(source, reader, &lines, context, budget);
+                let last = self.lines(source, *reader, &lines, context, budget);
                 let beyond = lines
                     .range(last.saturating_add(1)..)
                     .map(|(line, _)| (Place::Line(*line), format!("{name} has {last} lines")));
@@ -164,7 +164,7 @@ impl Shown {
                 beyond.chain(wrong).collect()
             }
             Ok(Opened::Capture(reader)) => {
-                let (missing, last) = self.frames(source, reader, &frames, context);
+                let (missing, last) = self.frames(source, *reader, &frames, context);
                 let absent = missing.into_iter().map(|frame| {
                     let why = if frame > last {
                         format!("{name} has {last} frames that could be read")

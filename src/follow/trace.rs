@@ -697,13 +697,9 @@ impl<'s> Drawing<'s> {
     }
 
     fn frame(&mut self, input: InputId, leg: Leg, (from, to): (usize, usize), number: usize, frame: &Frame) {
-        let by_client = leg.carries(frame.source, frame.destination);
-        let (from, to) = match by_client {
-            Some(true) => (from, to),
-            Some(false) => (to, from),
-            // An ICMP error about it: from whoever sent it.
-            None => (to, from),
-        };
+        // An ICMP error about it comes from the server's side, or from somewhere before it.
+        let by_client = leg.carries(frame.source, frame.destination) == Some(true);
+        let (from, to) = if by_client { (from, to) } else { (to, from) };
         self.events.push(Event {
             time: frame.time,
             computed: false,
@@ -719,19 +715,16 @@ impl<'s> Drawing<'s> {
     }
 
     fn line(&mut self, hit: &ComponentHit) {
-        let at = match self.proxies.get(&hit.input) {
-            Some(at) => *at,
-            None => {
-                let at = self.participants.len();
-                self.participants.push(Participant {
-                    name: name_of(self.sources, hit.input),
-                    kind: "proxy",
-                    address: None,
-                });
-                self.proxies.insert(hit.input, at);
-                at
-            }
-        };
+        let known = self.proxies.get(&hit.input).copied();
+        let at = known.unwrap_or(self.participants.len());
+        if known.is_none() {
+            self.participants.push(Participant {
+                name: name_of(self.sources, hit.input),
+                kind: "proxy",
+                address: None,
+            });
+            self.proxies.insert(hit.input, at);
+        }
         self.events.push(Event {
             time: hit.time,
             computed: false,

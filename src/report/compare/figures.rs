@@ -146,7 +146,8 @@ pub(super) struct Streams {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Server {
-    pub(super) server: String,
+    #[serde(rename = "server")]
+    pub(super) address: String,
     pub(super) name: Option<String>,
     pub(super) hop: String,
     pub(super) connections: u64,

@@ -13,6 +13,9 @@ pub(super) struct LatencyPair {
     bins: Vec<(f64, u64, u64)>,
 }
 
+/// The tail is what at most so many requests of a side are in; the rest is judged as a whole, by ranks.
+const TAIL_SHARE_MAX: f64 = 0.1;
+
 /// Bins of one side that are believed: a report has at most some forty.
 const MAX_BINS: usize = 256;
 
@@ -123,7 +126,8 @@ impl LatencyPair {
         greater - less >= steps && greater >= less * floors.latency_ratio_min
     }
 
-    /// The limit beyond which the share of requests changed most for sure: by the bound that is nearer to no change.
+    /// The limit in the tail beyond which the share of requests changed most for sure: by the bound that is nearer to no
+    /// change.
     fn share_over(&self, z: f64) -> Option<ShareOver> {
         let (mut before_below, mut after_below) = (0_u64, 0_u64);
         let mut most: Option<(f64, ShareOver)> = None;
@@ -135,6 +139,9 @@ impl LatencyPair {
             let (b, a) = (over(&self.before, before_below), over(&self.after, after_below));
             let difference = share_difference(b, a, z);
             let surely = difference.low.max(-difference.high);
+            if b.share().min(a.share()) > TAIL_SHARE_MAX {
+                continue;
+            }
             if most.is_none_or(|(least, _)| surely > least) {
                 most = Some((
                     surely,

@@ -258,7 +258,7 @@ enum Candidate {
     },
     Latency {
         subject: Subject,
-        pair: LatencyPair,
+        pair: Box<LatencyPair>,
     },
 }
 
@@ -374,6 +374,9 @@ fn rate_change(
     })
 }
 
+/// Before and after.
+type OnBothSides<'b> = (Option<&'b Breakdown>, Option<&'b Breakdown>);
+
 /// Everything that is on both sides, or clearly on one.
 #[derive(Default)]
 struct Pairs {
@@ -478,13 +481,13 @@ impl Pairs {
         {
             self.candidates.push(Candidate::Latency {
                 subject: subject.clone(),
-                pair: LatencyPair::new(b, a),
+                pair: Box::new(LatencyPair::new(b, a)),
             });
         }
     }
 
     fn breakdowns(&mut self, kind: Kind, before: &[Breakdown], after: &[Breakdown], floors: &Floors) {
-        let mut names: BTreeMap<(&str, &str), (Option<&Breakdown>, Option<&Breakdown>)> = BTreeMap::new();
+        let mut names: BTreeMap<(&str, &str), OnBothSides<'_>> = BTreeMap::new();
         for breakdown in before {
             names.entry((&breakdown.name, &breakdown.reporter)).or_default().0 = Some(breakdown);
         }
@@ -602,7 +605,7 @@ impl Pairs {
         let servers = |figures: &Figures| {
             let mut all: BTreeMap<String, u64> = BTreeMap::new();
             for server in &figures.captures.servers {
-                let name = server_name(server.name.as_ref(), &server.server, &server.hop);
+                let name = server_name(server.name.as_ref(), &server.address, &server.hop);
                 let sum = all.entry(name).or_default();
                 *sum = sum.saturating_add(server.connections);
             }

@@ -126,7 +126,7 @@ pub(super) struct Ranks {
 }
 
 /// Mann and Whitney's statistic from counts by bin, both in the same bins in ascending order; the variance is corrected
-/// for ties (samples of one bin). Bounds by Hanley and McNeil 1982. `None` if a side is empty or all samples are tied.
+/// for ties (samples of one bin). Bounds by Hanley and `McNeil` 1982. `None` if a side is empty or all samples are tied.
 pub(super) fn ranks(bins: &[(u64, u64)], z: f64) -> Option<Ranks> {
     let (mut before_below, mut after_all, mut wins, mut ties) = (0.0, 0.0, 0.0, 0.0);
     for &(before, after) in bins {

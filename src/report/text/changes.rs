@@ -114,8 +114,8 @@ fn findings(diff: &Diff, page: &mut Page) {
             measure.map(|measure| format!("{} of {}", group(measure.count), group(measure.of)))
         };
         match (share(change.before), share(change.after)) {
-            (Some(before), Some(after)) => text += &format!(" ({before}, then {after})"),
-            (Some(one), None) | (None, Some(one)) => text += &format!(" ({one})"),
+            (Some(before), Some(after)) => text = format!("{text} ({before}, then {after})"),
+            (Some(one), None) | (None, Some(one)) => text = format!("{text} ({one})"),
             (None, None) => {}
         }
         page.labelled((role, status(change.status)), 10, Role::Plain, &text);
@@ -312,8 +312,7 @@ fn sides(change: &Change) -> (String, String) {
     }
     let cell = |measure: Option<Measure>| match (measure, change.metric) {
         (None, _) => "none".to_owned(),
-        (Some(measure), Metric::Presence) => group(measure.count),
-        (Some(measure), Metric::Rate) => group(measure.count),
+        (Some(measure), Metric::Presence | Metric::Rate) => group(measure.count),
         (Some(measure), _) => share(measure.value),
     };
     (cell(change.before), cell(change.after))

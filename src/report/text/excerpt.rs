@@ -151,7 +151,7 @@ pub(super) fn segment(frame: &Frame) -> String {
     // Writing to a String cannot fail.
     let mut text = format!("{arrow} [{}]", frame.flags);
     if let Some(sequence) = frame.sequence {
-        text += &format!(" seq {sequence}");
+        let _ = write!(text, " seq {sequence}");
         if frame.payload_bytes > 0 {
             let _ = write!(text, ":{}", sequence.wrapping_add(frame.payload_bytes));
         }

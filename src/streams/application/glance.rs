@@ -291,12 +291,12 @@ fn dns(payload: &[u8], dns_port: bool) -> Option<Glance> {
             5 => "REFUSED".to_owned(),
             other => format!("rcode {other}"),
         };
-        let addresses: String = message
-            .addresses
-            .iter()
-            .map(|address| format!(" {address}"))
-            .collect();
-        format!("answer {kind} {} {outcome}{addresses}", message.name)
+        let mut text = format!("answer {kind} {} {outcome}", message.name);
+        for address in &message.addresses {
+            text.push(' ');
+            text.push_str(&address.to_string());
+        }
+        text
     } else {
         format!("question {kind} {}", message.name)
     };
