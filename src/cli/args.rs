@@ -94,10 +94,10 @@ pub(super) enum Command {
     /// Print what a report cites, as it stands in the inputs, with what stands around it
     #[command(after_help = SHOW_EXAMPLES, after_long_help = format!("{SHOW_EXAMPLES}\n\n{SHOW_STATUS}"))]
     Show(ExcerptArgs),
-    /// Draw one request or connection through every input: rows, component lines and packets by time
+    /// Draw one request or connection through every input, as a ladder
     #[command(after_help = TRACE_EXAMPLES, after_long_help = format!("{TRACE_EXAMPLES}\n\n{TRACE_STATUS}"))]
     Trace(TraceArgs),
-    /// Say what is new, gone, more, less, slower or faster between two runs, or two spans of one
+    /// Say what is new, gone or slower between two runs, or two spans of one
     #[command(after_help = DIFF_EXAMPLES, after_long_help = format!("{DIFF_EXAMPLES}\n\n{DIFF_STATUS}"))]
     Diff(DiffArgs),
     /// List, show or test the catalogue of error texts
@@ -199,7 +199,7 @@ pub(super) struct ExcerptArgs {
     /// Do not cut lines to the width
     #[arg(long, help_heading = "Output")]
     pub(super) full: bool,
-    /// What to print on standard output [default: text]
+    /// Format of standard output [default: text]
     #[arg(short, long, value_name = "FORMAT", help_heading = "Output")]
     pub(super) format: Option<Format>,
     #[command(flatten)]
@@ -213,7 +213,7 @@ pub(super) struct TraceArgs {
     pub(super) input: InputArgs,
     #[command(flatten)]
     pub(super) target: TargetArgs,
-    /// What to print on standard output [default: text]
+    /// Format of standard output [default: text]
     #[arg(short, long, value_name = "FORMAT", help_heading = "Output")]
     pub(super) format: Option<Format>,
     #[command(flatten)]
@@ -306,10 +306,10 @@ pub(super) struct SelectArgs {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Catalogue")]
 pub(super) struct CatalogArgs {
-    /// Add error texts of your own, or replace built-in ones (TOML; may be given several times)
+    /// Add error texts of your own, or replace built-in ones (TOML; repeatable)
     #[arg(long = "signatures", value_name = "FILE")]
     pub(super) signature_files: Vec<PathBuf>,
-    /// Add causes of your own, or replace built-in ones (TOML; may be given several times)
+    /// Add causes of your own, or replace built-in ones (TOML; repeatable)
     #[arg(long = "causes", value_name = "FILE")]
     pub(super) cause_files: Vec<PathBuf>,
 }
@@ -330,12 +330,12 @@ pub(super) struct TuneArgs {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Output")]
 pub(super) struct ShowArgs {
-    /// What to print on standard output [default: text]
+    /// Format of standard output [default: text]
     #[arg(short, long, value_name = "FORMAT")]
     pub(super) format: Option<Format>,
     #[command(flatten)]
     pub(super) draw: DrawArgs,
-    /// Print errors alone: no warnings, no progress, and no report unless --format asks for one
+    /// Print errors alone: no warnings, no progress, no report unless --format asks for it
     #[arg(short, long)]
     pub(super) quiet: bool,
 }

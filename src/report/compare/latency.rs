@@ -60,14 +60,14 @@ impl LatencyPair {
         let ranks = ranks(&counts, z)?;
         let over = self.share_over(z);
         let more = self.whole(ranks.probability.value, ranks.deviations, z, floors);
-        let tail = over.filter(|over| {
+        let surely = |over: &ShareOver| {
             let (low, high) = (
                 over.difference.low.unwrap_or(0.0),
                 over.difference.high.unwrap_or(0.0),
             );
-            let size = over.difference.value.unwrap_or(0.0).abs();
-            (low > 0.0 || high < 0.0) && size >= floors.latency_tail_difference_min
-        });
+            low.max(-high)
+        };
+        let tail = over.filter(|over| surely(over) >= floors.latency_tail_difference_min);
         let tail_more = tail
             .and_then(|over| over.difference.value)
             .map(|difference| difference > 0.0);

@@ -111,7 +111,10 @@ fn findings(diff: &Diff, page: &mut Page) {
         let severity = change.severity.as_deref().unwrap_or_default();
         let mut text = format!("{severity}: {}", change.name);
         let share = |measure: Option<Measure>| {
-            measure.map(|measure| format!("{} of {}", group(measure.count), group(measure.of)))
+            measure.map(|measure| match measure.count {
+                0 => group(measure.of),
+                failed => format!("{} of {}", group(failed), group(measure.of)),
+            })
         };
         match (share(change.before), share(change.after)) {
             (Some(before), Some(after)) => text = format!("{text} ({before}, then {after})"),
@@ -346,9 +349,11 @@ fn effect(change: &Change) -> String {
         let over = change
             .share_over
             .map(|over| format!("over {} ms {}", short(over.limit_ms), points(over.difference)));
+        // Where only the tail moved, this says nothing.
         let slower = change
             .slower_probability
             .and_then(|bounds| bounds.value)
+            .filter(|value| (value - 0.5).abs() >= 0.1)
             .map(|value| format!("slower in {} of pairs", share(value)));
         let parts: Vec<String> = [over, slower].into_iter().flatten().collect();
         return parts.join(", ");
