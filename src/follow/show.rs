@@ -272,6 +272,7 @@ impl Shown {
             flows: HashMap::new(),
             held: 0,
             awaited: 0,
+            closing: false,
             excerpts: BTreeMap::new(),
         };
         let mut last = 0;
@@ -284,6 +285,7 @@ impl Shown {
                 last = packet.at.frame;
                 let cited = wanted.get(&packet.at.frame);
                 missing.remove(&packet.at.frame);
+                recent.closing = missing.is_empty();
                 recent.packet(source, packet, packet.payload.of(&next.data), cited);
             }
             block = next;
@@ -324,6 +326,8 @@ struct Recent {
     held: usize,
     /// Connections of which further frames are wanted.
     awaited: usize,
+    /// All that was asked for has come: only what is awaited is kept.
+    closing: bool,
     /// What was cited, by its first frame.
     excerpts: BTreeMap<u64, Excerpt>,
 }
@@ -350,6 +354,10 @@ impl Recent {
             self.forget();
         }
         let id = FlowId::of(packet);
+        let awaited = |flow: &Flow| flow.after > 0;
+        if self.closing && cited.is_none() && !self.flows.get(&id).is_some_and(awaited) {
+            return;
+        }
         let context = self.context;
         let flow = self.flows.entry(id).or_insert_with(|| Flow {
             numbering: Numbering::new(packet),

@@ -134,6 +134,8 @@ pub struct Event {
     pub to: usize,
     /// Connection, where it is of one.
     pub connection: Option<usize>,
+    /// Of a packet that shows nothing but data: bytes of its payload.
+    pub data_bytes: Option<u32>,
     /// What happened; as in the inputs: to be escaped.
     pub text: String,
 }
@@ -623,6 +625,7 @@ impl<'s> Drawing<'s> {
             from,
             to,
             connection: None,
+            data_bytes: None,
             text,
         };
         self.events.push(event(
@@ -700,6 +703,7 @@ impl<'s> Drawing<'s> {
         // An ICMP error about it comes from the server's side, or from somewhere before it.
         let by_client = leg.carries(frame.source, frame.destination) == Some(true);
         let (from, to) = if by_client { (from, to) } else { (to, from) };
+        let text = packet_text(frame);
         self.events.push(Event {
             time: frame.time,
             computed: false,
@@ -710,7 +714,9 @@ impl<'s> Drawing<'s> {
             from,
             to,
             connection: Some(number),
-            text: packet_text(frame),
+            data_bytes: (frame.payload_bytes > 0 && text == data_text(frame.payload_bytes))
+                .then_some(frame.payload_bytes),
+            text,
         });
     }
 
@@ -735,6 +741,7 @@ impl<'s> Drawing<'s> {
             from: at,
             to: at,
             connection: None,
+            data_bytes: None,
             text: format!("{} {} {}", hit.level, hit.scope, hit.message),
         });
     }
@@ -776,6 +783,10 @@ fn name_of(sources: &[Source], input: InputId) -> String {
     )
 }
 
+fn data_text(bytes: u32) -> String {
+    format!("{bytes} bytes")
+}
+
 /// Flags in words, what it says, and its length.
 fn packet_text(frame: &Frame) -> String {
     let flags = match frame.flags.as_str() {
@@ -800,7 +811,7 @@ fn packet_text(frame: &Frame) -> String {
             |protocol| format!("{protocol} {}", frame.text),
         ));
     } else if frame.payload_bytes > 0 {
-        words.push(format!("{} bytes", frame.payload_bytes));
+        words.push(data_text(frame.payload_bytes));
     }
     if frame.again {
         words.insert(0, "again:".to_owned());

@@ -242,7 +242,7 @@ fn stacked(change: &Change, page: &mut Page) {
         .filter(|part| !part.is_empty())
         .collect();
     page.labelled((Role::Strong, status(change.status)), 10, Role::Plain, &what);
-    page.wrapped(12, Role::Faint, &parts.join("   "));
+    page.wrapped(12, Role::Faint, &parts.join(", "));
 }
 
 fn reporter(change: &Change) -> &'static str {

@@ -220,13 +220,21 @@ fn events(trace: &Trace, page: &mut Page) {
         .push(Role::Strong, &numbers);
     page.put(head);
     let room = page.width().saturating_sub(lanes.text_column());
-    for event in &trace.events {
+    let mut rest = trace.events.as_slice();
+    while let Some((event, after)) = rest.split_first() {
+        let run = data_run(event, after);
+        rest = after.get(run.len()..).unwrap_or_default();
         let role = match event.kind {
             EventKind::Request | EventKind::Response => Role::Strong,
             EventKind::Packet => Role::Plain,
             EventKind::Line => Role::Warning,
         };
-        let shown = page.shown(&event.text).into_owned();
+        let told = if run.is_empty() {
+            event.text.clone()
+        } else {
+            run_text(event, run)
+        };
+        let shown = page.shown(&told).into_owned();
         let lines = match event.kind {
             EventKind::Packet => 1,
             _ => EVENT_LINES,
@@ -245,6 +253,31 @@ fn events(trace: &Trace, page: &mut Page) {
             page.put(line);
         }
     }
+}
+
+/// The packets right after `event` that show nothing but data, as it does, the same way on the same connection.
+fn data_run<'e>(event: &Event, after: &'e [Event]) -> &'e [Event] {
+    let alike = |other: &&Event| {
+        event.data_bytes.is_some()
+            && other.data_bytes.is_some()
+            && (other.from, other.to, other.connection, other.input)
+                == (event.from, event.to, event.connection, event.input)
+    };
+    let length = after.iter().take_while(alike).count();
+    after.get(..length).unwrap_or_default()
+}
+
+/// `28 packets, 81,640 bytes, until 16:53:36.982117`.
+fn run_text(event: &Event, run: &[Event]) -> String {
+    let of = |event: &Event| u64::from(event.data_bytes.unwrap_or(0));
+    let bytes = run.iter().map(of).fold(of(event), u64::saturating_add);
+    let packets = u64::try_from(run.len()).unwrap_or(u64::MAX).saturating_add(1);
+    let until = run.last().map(of_day).unwrap_or_default();
+    format!(
+        "{} packets, {} bytes, until {until}",
+        group(packets),
+        group(bytes)
+    )
 }
 
 /// `text` in at most so many lines, the last of them cut where there is more; at least one.
