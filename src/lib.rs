@@ -14,6 +14,7 @@ pub mod correlate;
 pub mod decode;
 pub mod diagnose;
 pub mod error;
+pub mod follow;
 pub mod input;
 pub mod matcher;
 pub mod options;

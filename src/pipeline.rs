@@ -433,7 +433,8 @@ impl Worker<'_, '_> {
     }
 }
 
-fn read_options(block_bytes: usize) -> ReadOptions {
+/// How logs are read: everybody who reads them so counts the same lines.
+pub(crate) fn read_options(block_bytes: usize) -> ReadOptions {
     ReadOptions {
         block_bytes,
         max_line_bytes: MAX_LINE_BYTES,

@@ -20,8 +20,12 @@ mod command_line;
 mod counts;
 /// Small incidents and noise, made of a few rows each.
 mod diagnosis;
+/// `diff`: runs and spans compared.
+mod diff;
 /// The same answer whatever the number of threads, the order of arguments, the size of blocks, the cut of files.
 mod exactness;
+/// `show` and `trace`: cited places and whole requests as they stand in the inputs.
+mod follow;
 /// Rows joined to their connections, and clocks that differ.
 mod join;
 /// Latency figures against exact ones computed from the rows.

@@ -1,7 +1,7 @@
 //! What can be typed. Nothing here decides what it means.
 
 use super::output::OutputFile;
-use super::time::{TypedTime, parse_time};
+use super::time::{TypedSpan, TypedTime, parse_span, parse_time};
 use clap::builder::{PathBufValueParser, TypedValueParser};
 use clap::{Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
@@ -22,6 +22,43 @@ Exit status:
   2  usage error, or nothing could be read
   3  an input could not be opened, or the inputs do not suffice for a verdict
   Damage inside an input never changes it; --exit-zero turns 1 and 3 into 0.";
+
+const SHOW_EXAMPLES: &str = "\
+Examples:
+  postmesh show incident/ --ref ratings-v1.log:110            a line, and two lines before and after it
+  postmesh show incident/ --ref 'ratings-v1.pcap frame 1237'  a frame, and its neighbours of the same connection
+  postmesh show incident/ --ref 3:20411 --ref 5#918 -C 0      by the numbers of the inputs
+  postmesh show incident/ --report report.json --finding 1    all that a finding cites";
+
+const SHOW_STATUS: &str = "\
+Exit status:
+  0  at least one place was found; those that were not are named on standard error
+  2  usage error, or no place was found";
+
+const TRACE_EXAMPLES: &str = "\
+Examples:
+  postmesh trace incident/ --request d64c4d97-e0ff-40d7-9049-eeb9a094d0f3
+  postmesh trace incident/ --connection 10.244.1.11:38362-10.244.2.31:9080
+  postmesh trace incident/ --ref ratings-v1.log:110           the request of that row";
+
+const TRACE_STATUS: &str = "\
+Exit status:
+  0  something was found
+  2  usage error, or nothing was found";
+
+const DIFF_EXAMPLES: &str = "\
+Examples:
+  postmesh diff yesterday/ today/                             two folders of inputs
+  postmesh diff yesterday.json today.json                     two saved reports
+  postmesh diff incident/ --baseline 02:30..03:00 --against 03:00..03:30";
+
+const DIFF_STATUS: &str = "\
+Exit status:
+  0  nothing relevant became worse
+  1  something became worse: a finding, failures, latency, error texts, connections
+  2  usage error, or nothing could be read
+  3  there is too little on a side to compare
+  --exit-zero turns 1 and 3 into 0.";
 
 /// Says what broke a service mesh, from the logs of its proxies.
 ///
@@ -54,10 +91,23 @@ pub(super) enum Command {
     Analyze(AnalyzeArgs),
     /// Say what is in these inputs: kind, format, pod, span, lines not understood
     Inspect(InspectArgs),
+    /// Print what a report cites, as it stands in the inputs, with what stands around it
+    #[command(after_help = SHOW_EXAMPLES, after_long_help = format!("{SHOW_EXAMPLES}\n\n{SHOW_STATUS}"))]
+    Show(ExcerptArgs),
+    /// Draw one request or connection through every input, as a ladder
+    #[command(after_help = TRACE_EXAMPLES, after_long_help = format!("{TRACE_EXAMPLES}\n\n{TRACE_STATUS}"))]
+    Trace(TraceArgs),
+    /// Say what is new, gone or slower between two runs, or two spans of one
+    #[command(after_help = DIFF_EXAMPLES, after_long_help = format!("{DIFF_EXAMPLES}\n\n{DIFF_STATUS}"))]
+    Diff(DiffArgs),
     /// List, show or test the catalogue of error texts
     Signatures(SignaturesArgs),
-    /// Print the JSON Schema of the report
-    Schema,
+    /// Print the JSON Schema of a document
+    Schema {
+        /// Which document
+        #[arg(value_enum, default_value = "report")]
+        document: Document,
+    },
     /// Print completions for a shell
     Completions {
         /// Which shell
@@ -119,6 +169,113 @@ pub(super) struct InspectArgs {
     pub(super) show: ShowArgs,
 }
 
+/// Arguments of `show`.
+#[derive(Debug, clap::Args)]
+pub(super) struct ExcerptArgs {
+    #[command(flatten)]
+    pub(super) input: InputArgs,
+    /// A place, as reports print it: `FILE:LINE` or 'FILE frame FRAME' (may be given several times)
+    ///
+    /// FILE is the name in the report, the end of it after a slash, or the number of the input; 5#918 is frame 918 of
+    /// input 5. A whole line of citations can be given as it was printed.
+    #[arg(
+        long = "ref",
+        value_name = "REF",
+        allow_hyphen_values = true,
+        required_unless_present = "report",
+        help_heading = "Select",
+        value_parser = crate::follow::reference::parse
+    )]
+    pub(super) references: Vec<Places>,
+    /// Show what this saved report (JSON) cites
+    #[arg(long, value_name = "FILE", help_heading = "Select")]
+    pub(super) report: Option<PathBuf>,
+    /// Of the report, only what the finding with this rank cites
+    #[arg(long, value_name = "N", requires = "report", help_heading = "Select")]
+    pub(super) finding: Option<u64>,
+    /// Lines, or frames of the same connection, before and after each place
+    #[arg(short = 'C', long, value_name = "N", default_value_t = 2, help_heading = "Output", value_parser = count(0, 1000))]
+    pub(super) context: u64,
+    /// Do not cut lines to the width
+    #[arg(long, help_heading = "Output")]
+    pub(super) full: bool,
+    /// Format of standard output [default: text]
+    #[arg(short, long, value_name = "FORMAT", help_heading = "Output")]
+    pub(super) format: Option<Format>,
+    #[command(flatten)]
+    pub(super) draw: DrawArgs,
+}
+
+/// Arguments of `trace`.
+#[derive(Debug, clap::Args)]
+pub(super) struct TraceArgs {
+    #[command(flatten)]
+    pub(super) input: InputArgs,
+    #[command(flatten)]
+    pub(super) target: TargetArgs,
+    /// Format of standard output [default: text]
+    #[arg(short, long, value_name = "FORMAT", help_heading = "Output")]
+    pub(super) format: Option<Format>,
+    #[command(flatten)]
+    pub(super) draw: DrawArgs,
+}
+
+/// Arguments of `diff`.
+#[derive(Debug, clap::Args)]
+pub(super) struct DiffArgs {
+    #[command(flatten)]
+    pub(super) input: InputArgs,
+    /// Compare spans of the same inputs: this one is before; START..END, each as after --since
+    #[arg(long, value_name = "SPAN", requires = "against", help_heading = "Select", value_parser = parse_span)]
+    pub(super) baseline: Option<TypedSpan>,
+    /// The span that is compared with the baseline
+    #[arg(long, value_name = "SPAN", requires = "baseline", help_heading = "Select", value_parser = parse_span)]
+    pub(super) against: Option<TypedSpan>,
+    /// Keep this namespace (may be given several times)
+    #[arg(short, long = "namespace", value_name = "NAME", help_heading = "Select")]
+    pub(super) namespaces: Vec<String>,
+    /// Keep this pod, or the pods of this workload (may be given several times)
+    #[arg(long = "pod", value_name = "NAME", help_heading = "Select")]
+    pub(super) pods: Vec<String>,
+    #[command(flatten)]
+    pub(super) catalog: CatalogArgs,
+    #[command(flatten)]
+    pub(super) tune: TuneArgs,
+    #[command(flatten)]
+    pub(super) show: ShowArgs,
+    /// End with status 0 whatever changed; errors still end with 2
+    #[arg(long, help_heading = "Output")]
+    pub(super) exit_zero: bool,
+}
+
+/// A document that has a schema.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Document {
+    /// What `analyze` writes
+    Report,
+    /// What `diff` writes
+    Diff,
+}
+
+/// The places of one argument; by another name, since a `Vec` in an option means several arguments.
+type Places = Vec<crate::follow::reference::Reference>;
+
+/// What to follow.
+#[derive(Debug, clap::Args)]
+#[group(required = true, multiple = false)]
+#[command(next_help_heading = "Select")]
+pub(super) struct TargetArgs {
+    /// A request, by its x-request-id
+    #[arg(long, value_name = "ID")]
+    pub(super) request: Option<String>,
+    /// A connection, by its two addresses with ports
+    #[arg(long, value_name = "4-TUPLE", value_parser = crate::follow::tuple::parse)]
+    pub(super) connection: Option<crate::follow::tuple::FourTuple>,
+    /// The request of a row, or the connection of a frame, as reports cite it: `FILE:LINE` or 'FILE frame FRAME'
+    #[arg(long = "ref", value_name = "REF", allow_hyphen_values = true, value_parser = crate::follow::reference::parse)]
+    pub(super) reference: Option<Places>,
+}
+
 /// What to read.
 #[derive(Debug, clap::Args)]
 pub(super) struct InputArgs {
@@ -149,10 +306,10 @@ pub(super) struct SelectArgs {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Catalogue")]
 pub(super) struct CatalogArgs {
-    /// Add error texts of your own, or replace built-in ones (TOML; may be given several times)
+    /// Add error texts of your own, or replace built-in ones (TOML; repeatable)
     #[arg(long = "signatures", value_name = "FILE")]
     pub(super) signature_files: Vec<PathBuf>,
-    /// Add causes of your own, or replace built-in ones (TOML; may be given several times)
+    /// Add causes of your own, or replace built-in ones (TOML; repeatable)
     #[arg(long = "causes", value_name = "FILE")]
     pub(super) cause_files: Vec<PathBuf>,
 }
@@ -173,12 +330,12 @@ pub(super) struct TuneArgs {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Output")]
 pub(super) struct ShowArgs {
-    /// What to print on standard output [default: text]
+    /// Format of standard output [default: text]
     #[arg(short, long, value_name = "FORMAT")]
     pub(super) format: Option<Format>,
     #[command(flatten)]
     pub(super) draw: DrawArgs,
-    /// Print errors alone: no warnings, no progress, and no report unless --format asks for one
+    /// Print errors alone: no warnings, no progress, no report unless --format asks for it
     #[arg(short, long)]
     pub(super) quiet: bool,
 }

@@ -8,6 +8,7 @@
 mod analyze;
 mod args;
 mod completions;
+mod diff;
 mod exit;
 mod inspect;
 mod man;
@@ -17,10 +18,12 @@ mod progress;
 mod run_info;
 mod schema;
 mod session;
+mod show;
 mod signatures;
 #[cfg(test)]
 mod tests;
 mod time;
+mod trace;
 mod warnings;
 
 use crate::Error;
@@ -53,8 +56,11 @@ fn dispatch(args: Args, session: &mut Session<'_>) -> Result<Status, Error> {
         None => analyze::run(&args.analyze, session),
         Some(Command::Analyze(args)) => analyze::run(&args, session),
         Some(Command::Inspect(args)) => inspect::run(&args, session),
+        Some(Command::Show(args)) => show::run(&args, session),
+        Some(Command::Trace(args)) => trace::run(&args, session),
         Some(Command::Signatures(args)) => signatures::run(&args, session),
-        Some(Command::Schema) => schema::run(session),
+        Some(Command::Schema { document }) => schema::run(document, session),
+        Some(Command::Diff(args)) => diff::run(&args, session),
         Some(Command::Completions { shell }) => completions::run(shell, session),
         Some(Command::Man) => man::run(session),
     }

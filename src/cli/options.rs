@@ -1,9 +1,11 @@
 //! What was typed to what it means.
 
-use super::args::{AnalyzeArgs, CatalogArgs, InputArgs, InspectArgs, SelectArgs, TuneArgs};
+use super::args::{AnalyzeArgs, CatalogArgs, DiffArgs, InputArgs, InspectArgs, SelectArgs, TuneArgs};
+use super::time::TypedSpan;
 use crate::options::TimeBound;
 use crate::{Error, Options};
 use std::num::NonZero;
+use std::path::PathBuf;
 
 /// The options of a run of `analyze`.
 pub(super) fn of_analyze(args: &AnalyzeArgs) -> Result<Options, Error> {
@@ -24,6 +26,28 @@ pub(super) fn of_analyze(args: &AnalyzeArgs) -> Result<Options, Error> {
 /// The options of a run of `inspect`.
 pub(super) fn of_inspect(args: &InspectArgs) -> Result<Options, Error> {
     read_and_select(&args.input, &args.select, &args.tune)
+}
+
+/// The options of one of the two runs of `diff`.
+pub(super) fn of_diff(args: &DiffArgs, paths: &[PathBuf], span: Option<TypedSpan>) -> Result<Options, Error> {
+    let input = InputArgs {
+        paths: paths.to_vec(),
+    };
+    let select = SelectArgs {
+        since: span.and_then(|span| span.since),
+        until: span.and_then(|span| span.until),
+        namespaces: args.namespaces.clone(),
+        pods: args.pods.clone(),
+    };
+    let CatalogArgs {
+        signature_files,
+        cause_files,
+    } = &args.catalog;
+    Ok(Options {
+        signature_files: signature_files.clone(),
+        cause_files: cause_files.clone(),
+        ..read_and_select(&input, &select, &args.tune)?
+    })
 }
 
 fn read_and_select(input: &InputArgs, select: &SelectArgs, tune: &TuneArgs) -> Result<Options, Error> {

@@ -34,6 +34,58 @@ impl TypedTime {
     }
 }
 
+/// A span as typed: both ends as after `--since` and `--until`, either may be left open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct TypedSpan {
+    /// The first time that is kept.
+    pub(super) since: Option<TypedTime>,
+    /// The last time that is kept.
+    pub(super) until: Option<TypedTime>,
+}
+
+/// Reads `START..END`, `START..` or `..END`.
+pub(super) fn parse_span(text: &str) -> Result<TypedSpan, String> {
+    let (start, end) = text
+        .split_once("..")
+        .ok_or("expected START..END, such as 03:00..03:30 or 2026-11-02T03:00:00Z..2026-11-02T03:30:00Z")?;
+    let bound = |text: &str| match text.trim() {
+        "" => Ok(None),
+        text => parse_time(text).map(Some),
+    };
+    let span = TypedSpan {
+        since: bound(start)?,
+        until: bound(end)?,
+    };
+    match span {
+        TypedSpan {
+            since: None,
+            until: None,
+        } => Err("a span needs a start or an end".to_owned()),
+        span => Ok(span),
+    }
+}
+
+/// As it may be typed.
+impl std::fmt::Display for TypedSpan {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let write = |bound: Option<TimeBound>| match bound {
+            None => String::new(),
+            Some(TimeBound::At(time)) => time.to_string(),
+            Some(TimeBound::TimeOfDay(ns)) => {
+                // Prints a fixed layout: 1970-01-01T03:12:44.120431Z.
+                Timestamp(ns)
+                    .to_string()
+                    .get(11..19)
+                    .unwrap_or_default()
+                    .to_owned()
+            }
+        };
+        let since = write(self.since.map(TypedTime::as_since));
+        let until = write(self.until.map(TypedTime::as_until));
+        write!(f, "{since}..{until}")
+    }
+}
+
 /// Reads RFC 3339 with any offset, the same without an offset (UTC), a date alone, or a time of the day.
 pub(super) fn parse_time(text: &str) -> Result<TypedTime, String> {
     time_of_day(text)
@@ -136,6 +188,41 @@ mod tests {
             "9999-01-01",
         ] {
             assert_eq!(parse_time(text), Err(EXPECTED.to_owned()), "{text}");
+        }
+    }
+
+    #[test]
+    fn spans() {
+        for (text, shown) in [
+            ("03:00..03:30", "03:00:00..03:30:00"),
+            ("03:00..", "03:00:00.."),
+            ("..03:30", "..03:30:00"),
+            (
+                "2026-11-02T03:00:00Z..2026-11-02T04:00+01:00",
+                "2026-11-02T03:00:00.000000Z..2026-11-02T03:00:00.000000Z",
+            ),
+            (
+                "2026-11-02..2026-11-02",
+                "2026-11-02T00:00:00.000000Z..2026-11-02T23:59:59.999999999Z",
+            ),
+        ] {
+            assert_eq!(
+                parse_span(text).map(|span| span.to_string()),
+                Ok(shown.to_owned())
+            );
+        }
+        for text in ["", "..", "03:00", "03:00-03:30", "03:00..x", "1..2..3"] {
+            assert!(parse_span(text).is_err(), "{text}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_text_is_a_span_or_is_refused(text in proptest::prelude::any::<String>(), a in 0_u32..86_400, b in 0_u32..86_400) {
+            let _ = parse_span(&text);
+            let clock = |s: u32| format!("{:02}:{:02}:{:02}", s / 3600, s / 60 % 60, s % 60);
+            let typed = format!("{}..{}", clock(a), clock(b));
+            proptest::prop_assert_eq!(parse_span(&typed).unwrap().to_string(), typed);
         }
     }
 }

@@ -2,6 +2,7 @@
 //! that read the model and nothing else.
 
 pub mod build;
+pub mod compare;
 pub mod escape;
 #[cfg(test)]
 pub(crate) mod fixtures;

@@ -6,11 +6,14 @@
 
 mod also;
 mod catalog;
+mod changes;
 mod chart;
 mod clock;
 mod evidence;
+mod excerpt;
 mod failed;
 mod inputs;
+mod ladder;
 mod next;
 mod number;
 mod packets;
@@ -26,8 +29,11 @@ mod tests;
 mod verdict;
 mod wrap;
 
+use super::compare::model::Diff;
 use super::model::{Finding, Report, State};
 use crate::catalog::{Catalog, Signature};
+use crate::follow::show::Shown;
+use crate::follow::trace::Trace;
 use page::Page;
 
 /// How a report is drawn.
@@ -72,6 +78,29 @@ pub fn render(report: &Report, style: &TextStyle) -> String {
 pub fn render_inputs(report: &Report, style: &TextStyle) -> String {
     let mut page = Page::new(*style);
     inputs::inspect(report, &mut page);
+    page.finish()
+}
+
+/// Cited places with what stands around them: what `postmesh show` prints. Lines wider than the page are cut unless
+/// `full`.
+pub fn render_shown(shown: &Shown, style: &TextStyle, full: bool) -> String {
+    let width = if full { usize::MAX } else { style.width };
+    let mut page = Page::new(TextStyle { width, ..*style });
+    excerpt::excerpts(shown, style.width.max(TextStyle::MIN_WIDTH), &mut page);
+    page.finish()
+}
+
+/// One request through every input: what `postmesh trace` prints.
+pub fn render_trace(trace: &Trace, style: &TextStyle) -> String {
+    let mut page = Page::new(*style);
+    ladder::ladder(trace, &mut page);
+    page.finish()
+}
+
+/// A comparison of two reports: what `postmesh diff` prints.
+pub fn render_diff(diff: &Diff, style: &TextStyle) -> String {
+    let mut page = Page::new(*style);
+    changes::changes(diff, &mut page);
     page.finish()
 }
 

@@ -15,6 +15,7 @@ mod certificate;
 mod detect;
 mod dns;
 mod exchanges;
+mod glance;
 mod http1;
 mod http2;
 mod peer_exchange;
@@ -25,6 +26,7 @@ mod tests;
 mod tls;
 
 pub use dns::{DnsCounts, DnsPairing, MAX_PENDING_DNS};
+pub use glance::{Glance, is_dns_port};
 pub use tls::names::{alert_name, cipher_suite_name, version_name};
 
 use self::detect::{Kind, PREFIX_BYTES};

@@ -17,17 +17,17 @@ const TYPE_AAAA: u16 = 28;
 
 /// What a message says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Message {
-    pub(super) id: u16,
-    pub(super) answer: bool,
-    pub(super) truncated: bool,
-    pub(super) response_code: u8,
+pub(in crate::streams::application) struct Message {
+    pub(in crate::streams::application) id: u16,
+    pub(in crate::streams::application) answer: bool,
+    pub(in crate::streams::application) truncated: bool,
+    pub(in crate::streams::application) response_code: u8,
     /// The first question: lower case, without the final dot; empty without a question.
-    pub(super) name: String,
-    pub(super) record_type: u16,
-    pub(super) addresses: Vec<Address>,
+    pub(in crate::streams::application) name: String,
+    pub(in crate::streams::application) record_type: u16,
+    pub(in crate::streams::application) addresses: Vec<Address>,
     /// True if the message ended where it said.
-    pub(super) whole: bool,
+    pub(in crate::streams::application) whole: bool,
 }
 
 /// The header (section 4.1.1): id, flags, counts of questions, answers, authorities, additional records.
@@ -61,12 +61,12 @@ impl Header {
 
 impl Message {
     /// Reads a message; `None` if it is none. A message that is cut says what its beginning says.
-    pub(super) fn read(bytes: &[u8]) -> Option<Self> {
+    pub(in crate::streams::application) fn read(bytes: &[u8]) -> Option<Self> {
         Self::read_if(bytes, |_| true)
     }
 
     /// Reads a message where nothing but its bytes says that it is one: it must be plain and exactly as long as it says.
-    pub(super) fn read_unhinted(bytes: &[u8]) -> Option<Self> {
+    pub(in crate::streams::application) fn read_unhinted(bytes: &[u8]) -> Option<Self> {
         Self::read_if(bytes, Header::is_plain).filter(|message| message.whole && !message.name.is_empty())
     }
 

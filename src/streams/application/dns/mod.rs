@@ -1,6 +1,6 @@
 //! DNS (RFC 1035): messages, and which answer belongs to which query.
 
-mod message;
+pub(super) mod message;
 mod pairing;
 mod tcp;
 

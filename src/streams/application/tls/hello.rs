@@ -20,26 +20,26 @@ const HELLO_RETRY_REQUEST: [u8; 32] = [
 
 /// What a client hello says.
 #[derive(Debug, Default)]
-pub(super) struct ClientHello<'b> {
-    pub(super) version: Option<u16>,
-    pub(super) session: &'b [u8],
-    pub(super) server_name: Option<&'b [u8]>,
-    pub(super) protocols: Vec<&'b [u8]>,
+pub(in crate::streams::application) struct ClientHello<'b> {
+    pub(in crate::streams::application) version: Option<u16>,
+    pub(in crate::streams::application) session: &'b [u8],
+    pub(in crate::streams::application) server_name: Option<&'b [u8]>,
+    pub(in crate::streams::application) protocols: Vec<&'b [u8]>,
 }
 
 /// What a server hello says.
 #[derive(Debug, Default)]
-pub(super) struct ServerHello<'b> {
-    pub(super) retry: bool,
-    pub(super) version: Option<u16>,
-    pub(super) session: &'b [u8],
-    pub(super) cipher_suite: Option<u16>,
-    pub(super) protocol: Option<&'b [u8]>,
-    pub(super) pre_shared_key: bool,
+pub(in crate::streams::application) struct ServerHello<'b> {
+    pub(in crate::streams::application) retry: bool,
+    pub(in crate::streams::application) version: Option<u16>,
+    pub(in crate::streams::application) session: &'b [u8],
+    pub(in crate::streams::application) cipher_suite: Option<u16>,
+    pub(in crate::streams::application) protocol: Option<&'b [u8]>,
+    pub(in crate::streams::application) pre_shared_key: bool,
 }
 
 impl<'b> ClientHello<'b> {
-    pub(super) fn read(body: &'b [u8]) -> Self {
+    pub(in crate::streams::application) fn read(body: &'b [u8]) -> Self {
         let mut hello = Self::default();
         // Missing bytes end the reading, not the hello.
         let _ = hello.fields(Reader(body));
@@ -94,7 +94,7 @@ impl<'b> ClientHello<'b> {
 }
 
 impl<'b> ServerHello<'b> {
-    pub(super) fn read(body: &'b [u8]) -> Self {
+    pub(in crate::streams::application) fn read(body: &'b [u8]) -> Self {
         let mut hello = Self::default();
         // Missing bytes end the reading, not the hello.
         let _ = hello.fields(Reader(body));

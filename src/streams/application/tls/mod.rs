@@ -4,7 +4,7 @@
 //! that are missing from the capture inside of it.
 
 mod handshake;
-mod hello;
+pub(super) mod hello;
 mod message;
 pub(super) mod names;
 
