@@ -465,3 +465,116 @@ fn postmesh_child(args: &[&str]) -> std::process::Child {
         .spawn()
         .unwrap()
 }
+
+/// A log with one request, and lines of Envoy beside it.
+fn with_component_lines() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let row = "[2026-11-02T03:12:44.120Z] \"GET /ratings/1?token=x HTTP/1.1\" 503 UF upstream_reset - \"-\" 0 91 20 - \"-\" \"curl\" \"5f3c-77\" \"ratings:9080\" \"10.0.0.9:9080\" outbound|9080||ratings.default.svc.cluster.local 10.0.0.2:40000 10.96.0.9:9080 10.0.0.2:50000 - default\n";
+    let line = |time: &str, text: &str| {
+        format!("{time}\twarning\tenvoy pool external/envoy/pool.cc:1\t{text}\tthread=7\n")
+    };
+    let text = [
+        row.to_owned(),
+        line(
+            "2026-11-02T03:12:44.130000Z",
+            "[C7] connect to 10.0.0.9:9080 failed",
+        ),
+        line(
+            "2026-11-02T03:12:44.131000Z",
+            "[C7] connect to 10.0.0.9:90801 failed",
+        ),
+        line("2026-11-02T03:12:44.132000Z", "x-request-id 5f3c-77 gave up"),
+        line("2026-11-02T03:12:44.133000Z", "[C8] nothing of ours"),
+        line(
+            "2026-11-02T03:20:00.000000Z",
+            "[C9] connect to 10.0.0.9:9080 failed",
+        ),
+    ]
+    .concat();
+    std::fs::write(folder.path().join("productpage-v1.istio-proxy.log"), text).unwrap();
+    folder
+}
+
+#[test]
+fn component_lines_that_name_the_request_or_its_connections_at_that_time() {
+    let folder = with_component_lines();
+    let path = folder.path().to_str().unwrap();
+    let trace = json(&["trace", path, "--request", "5f3c-77"]);
+    let lines: Vec<u64> = trace["events"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|event| event["kind"] == "line")
+        .map(|event| event["line"].as_u64().unwrap())
+        .collect();
+    assert_eq!(lines, [2, 4]);
+    let ran = run(&["trace", path, "--request", "5f3c-77"]);
+    assert!(
+        !ran.out.contains("token"),
+        "queries may hold secrets: {}",
+        ran.out
+    );
+}
+
+#[test]
+fn attempts_without_a_logged_port_are_found_by_address_and_time() {
+    let case = case("cert-expired-tls13");
+    let log = "productpage-v1.istio-proxy.log.gz";
+    let rows = lines(&case, log);
+    let at = rows
+        .iter()
+        .position(|row| row.contains(" UF,URX ") || row.contains(" URX,UF "))
+        .unwrap();
+    assert!(
+        rows[at].contains("ratings.default.svc.cluster.local - "),
+        "no upstream port: {}",
+        rows[at]
+    );
+    let trace = json(&["trace", &case, "--ref", &format!("{log}:{}", at + 1)]);
+    let guessed: Vec<&Value> = trace["connections"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|connection| connection["exact"] == false)
+        .collect();
+    assert!(!guessed.is_empty());
+    let row = &trace["rows"][0];
+    for connection in guessed {
+        assert_eq!(connection["server"], row["upstream_host"]);
+        assert!(connection["client"].as_str().unwrap().starts_with("10.244.1.11:"));
+    }
+    let hellos = trace["events"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|e| e["text"].as_str().unwrap().contains("client hello"));
+    assert!(hellos.count() >= 2, "the first attempt and its retries");
+}
+
+#[test]
+fn packets_of_a_request_are_those_near_it() {
+    let case = case("zero-window-stalled-receiver");
+    let trace = json(&["trace", &case, "--ref", "productpage-v1.istio-proxy.log.gz:615"]);
+    let row = &trace["rows"][0];
+    assert_eq!(
+        (&row["start"], &row["duration_ms"]),
+        (&"2026-11-22T16:53:34.477000Z".into(), &2514.into())
+    );
+    for event in trace["events"].as_array().unwrap() {
+        let (time, text) = (event["time"].as_str().unwrap(), event["text"].as_str().unwrap());
+        let near = ("2026-11-22T16:53:34.471".."2026-11-22T16:53:36.997").contains(&time);
+        let control = ["SYN", "FIN", "RST", "ACK"]
+            .iter()
+            .any(|word| text.starts_with(word));
+        assert!(near || control, "{event}");
+    }
+    let texts: Vec<&str> = trace["events"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|e| e["text"].as_str().unwrap())
+        .collect();
+    for text in ["POST /ratings/upload", "ACK window 0", "HTTP/1.1 200 OK"] {
+        assert!(texts.contains(&text), "{text} in {texts:?}");
+    }
+}

@@ -2,6 +2,7 @@
 
 use super::frame::{FlowId, Frame, Numbering};
 use super::rows::Leg;
+use super::trace::ClockOffsets;
 use super::{Opened, open};
 use crate::decode::packet::{Endpoint, Packet, PacketBlock, Transport};
 use crate::input::Source;
@@ -65,6 +66,8 @@ pub(super) struct Attempt {
 pub(super) struct Wanted {
     pub(super) legs: Vec<WantedLeg>,
     pub(super) attempts: Vec<Attempt>,
+    /// Spans are by the clock of the first input.
+    pub(super) offsets: ClockOffsets,
 }
 
 impl Wanted {
@@ -77,10 +80,12 @@ impl Wanted {
         for (at, wanted) in self.legs.iter().enumerate() {
             by_client.entry(wanted.leg.client).or_default().push(at);
         }
+        let ahead_ns = self.offsets.get(&source.id).copied().unwrap_or(0);
         let mut block = PacketBlock::default();
         while let Some(next) = reader.next_block(std::mem::take(&mut block)) {
             for packet in &next.packets {
-                self.attempt(packet, &mut by_client);
+                let time = packet.time.map(|time| Timestamp(time.0.saturating_sub(ahead_ns)));
+                self.attempt(packet, time, &mut by_client);
                 let flow = FlowId::of(packet);
                 let mut legs: Vec<usize> = [flow.key.low, flow.key.high]
                     .iter()
@@ -97,7 +102,7 @@ impl Wanted {
                         && flow.tcp
                         && wanted.leg.carries(flow.key.low, flow.key.high).is_some()
                     {
-                        wanted.packet(source.id, flow, packet, packet.payload.of(&next.data));
+                        wanted.packet(source.id, flow, (packet, time), packet.payload.of(&next.data));
                     }
                 }
             }
@@ -107,7 +112,12 @@ impl Wanted {
     }
 
     /// Takes up a connection that an attempt may have opened.
-    fn attempt(&mut self, packet: &Packet, by_client: &mut BTreeMap<Endpoint, Vec<usize>>) {
+    fn attempt(
+        &mut self,
+        packet: &Packet,
+        time: Option<Timestamp>,
+        by_client: &mut BTreeMap<Endpoint, Vec<usize>>,
+    ) {
         let Transport::Tcp(segment) = &packet.transport else {
             return;
         };
@@ -123,9 +133,7 @@ impl Wanted {
         let found = self.attempts.iter().find(|attempt| {
             attempt.server == packet.destination
                 && attempt.source == packet.source.address
-                && packet
-                    .time
-                    .is_some_and(|time| (attempt.since..=attempt.until).contains(&time))
+                && time.is_some_and(|time| (attempt.since..=attempt.until).contains(&time))
         });
         if let (Some(attempt), false, true) = (found, known, taken < MAX_ATTEMPTS) {
             by_client.entry(leg.client).or_default().push(self.legs.len());
@@ -181,12 +189,19 @@ pub(super) fn named_in(source: &Source, request_id: &str) -> Vec<WantedLeg> {
 }
 
 impl WantedLeg {
-    fn packet(&mut self, input: InputId, flow: FlowId, packet: &Packet, payload: &[u8]) {
+    /// `time` is that of the packet by the clock of the first input.
+    fn packet(
+        &mut self,
+        input: InputId,
+        flow: FlowId,
+        (packet, time): (&Packet, Option<Timestamp>),
+        payload: &[u8],
+    ) {
         let (since, until) = (self.since, self.until);
         let found = self.found.entry(input).or_default();
         let opens = matches!(&packet.transport, Transport::Tcp(segment) if segment.flags.syn() && !segment.flags.ack());
-        let after = matches!((packet.time, until), (Some(time), Some(until)) if time > until);
-        let before = matches!((packet.time, since), (Some(time), Some(since)) if time < since);
+        let after = matches!((time, until), (Some(time), Some(until)) if time > until);
+        let before = matches!((time, since), (Some(time), Some(since)) if time < since);
         // The same ports again after the span are another connection.
         found.over |= opens && after;
         if found.over {

@@ -1,5 +1,6 @@
 //! Log rows and component lines that concern one request or connection.
 
+use super::trace::ClockOffsets;
 use super::tuple::endpoint;
 use super::{Opened, lines_of, open, text_of};
 use crate::decode::log::{AccessRow, ComponentLine, Content, LogDecoder};
@@ -310,8 +311,10 @@ impl Leg {
 /// Collects component lines that name one of the needles within a span of time.
 pub(super) struct LineKeeper {
     needles: aho_corasick::AhoCorasick,
+    /// The span, by the clock of the first input.
     since: Option<Timestamp>,
     until: Option<Timestamp>,
+    offsets: ClockOffsets,
     pub(super) lines: Vec<ComponentHit>,
     pub(super) left_out: u64,
 }
@@ -322,13 +325,14 @@ const MAX_LINES: usize = 200;
 impl LineKeeper {
     pub(super) fn new(
         needles: Vec<String>,
-        since: Option<Timestamp>,
-        until: Option<Timestamp>,
+        (since, until): (Option<Timestamp>, Option<Timestamp>),
+        offsets: &ClockOffsets,
     ) -> Option<Self> {
         Some(Self {
             needles: aho_corasick::AhoCorasick::new(needles).ok()?,
             since,
             until,
+            offsets: offsets.clone(),
             lines: Vec::new(),
             left_out: 0,
         })
@@ -352,8 +356,12 @@ impl Keeper for LineKeeper {
     fn row(&mut self, _: &Source, _: u64, _: &AccessRow<'_>) {}
 
     fn component(&mut self, source: &Source, line: u64, component: &ComponentLine<'_>) {
-        let early = matches!((component.time, self.since), (Some(time), Some(since)) if time < since);
-        let late = matches!((component.time, self.until), (Some(time), Some(until)) if time > until);
+        let ahead_ns = self.offsets.get(&source.id).copied().unwrap_or(0);
+        let time = component
+            .time
+            .map(|time| Timestamp(time.0.saturating_sub(ahead_ns)));
+        let early = matches!((time, self.since), (Some(time), Some(since)) if time < since);
+        let late = matches!((time, self.until), (Some(time), Some(until)) if time > until);
         if early || late || !self.names(component.message) {
             return;
         }
@@ -390,7 +398,12 @@ mod tests {
 
     #[test]
     fn lines_name_an_address_only_in_full() {
-        let keeper = LineKeeper::new(vec!["10.0.0.1:80".into(), "d64c".into()], None, None).unwrap();
+        let keeper = LineKeeper::new(
+            vec!["10.0.0.1:80".into(), "d64c".into()],
+            (None, None),
+            &ClockOffsets::new(),
+        )
+        .unwrap();
         assert!(keeper.names(b"connect to 10.0.0.1:80 failed"));
         assert!(!keeper.names(b"connect to 10.0.0.1:8080 failed"));
         assert!(!keeper.names(b"connect to 110.0.0.1:80 failed"));

@@ -191,6 +191,7 @@ pub fn trace(sources: &[Source], target: &Target, offsets: &ClockOffsets) -> Res
     rows.sort_by_key(|row| (shifted(row.input, row.start), row.inbound(), row.input, row.line));
 
     let mut packets = wanted_packets(&rows, request.as_deref(), connection, &shifted);
+    packets.offsets = offsets.clone();
     if let (Some(id), true) = (&request, rows.is_empty()) {
         // No log names it: captures may, in the heads of requests in clear.
         packets.legs = sources.iter().flat_map(|source| named_in(source, id)).collect();
@@ -202,10 +203,16 @@ pub fn trace(sources: &[Source], target: &Target, offsets: &ClockOffsets) -> Res
         captures += usize::from(packets.read(source));
     }
     packets.legs.retain(|leg| leg.exact || !leg.found.is_empty());
+    let near = span(&rows, &shifted).map(|(since, until)| {
+        (
+            Timestamp(since.0.saturating_sub(LINE_SLACK_NS)),
+            Timestamp(until.0.saturating_add(LINE_SLACK_NS)),
+        )
+    });
     let mut lines = LineKeeper::new(
         needles(&rows, request.as_deref(), connection),
-        span(&rows, &shifted).map(|(since, _)| Timestamp(since.0.saturating_sub(LINE_SLACK_NS))),
-        span(&rows, &shifted).map(|(_, until)| Timestamp(until.0.saturating_add(LINE_SLACK_NS))),
+        near.unzip(),
+        offsets,
     )
     .ok_or("the request id is too long")?;
     for source in sources {
@@ -817,4 +824,64 @@ fn packet_text(frame: &Frame) -> String {
         words.insert(0, "again:".to_owned());
     }
     words.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROW: &str = "[2026-11-02T03:12:44.120Z] \"GET /a HTTP/1.1\" 200 - via_upstream - \"-\" 0 1 20 19 \"-\" \"-\" \"id-1\" \"a\" \"10.0.0.9:80\" outbound|80||a.default.svc.cluster.local 10.0.0.2:4000 10.96.0.9:80 10.0.0.2:5000 - default\n";
+    const CALLED: &str = "[2026-11-02T03:12:54.125Z] \"GET /a HTTP/1.1\" 200 - via_upstream - \"-\" 0 1 9 8 \"-\" \"-\" \"id-1\" \"a\" \"10.0.0.9:80\" inbound|80|| 127.0.0.6:4001 10.0.0.9:80 10.0.0.2:4000 - default\n";
+
+    /// Kinds and inputs of events in their order.
+    fn order(trace: &Trace) -> Vec<(EventKind, u32)> {
+        trace
+            .events
+            .iter()
+            .map(|event| (event.kind, event.input.0))
+            .collect()
+    }
+
+    #[test]
+    fn clocks_that_differ_change_the_order_and_no_time() {
+        use EventKind::{Line, Request, Response};
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("a.log"), ROW).unwrap();
+        // Its clock is ten seconds ahead.
+        let line = "2026-11-02T03:12:54.127000Z\twarning\tenvoy http x.cc:1\tid-1 is slow\tthread=1\n";
+        std::fs::write(folder.path().join("b.log"), format!("{CALLED}{line}")).unwrap();
+        let sources = crate::input::discover(&[folder.path().to_owned()]).sources;
+        let target = Target::Request("id-1".to_owned());
+        let as_is = trace(&sources, &target, &ClockOffsets::new()).unwrap();
+        assert_eq!(
+            order(&as_is),
+            [
+                (Request, 0),
+                (Response, 0),
+                (Request, 1),
+                (Line, 1),
+                (Response, 1)
+            ]
+        );
+        let offsets = ClockOffsets::from([(InputId(1), 10_000_000_000)]);
+        let moved = trace(&sources, &target, &offsets).unwrap();
+        assert_eq!(
+            order(&moved),
+            [
+                (Request, 0),
+                (Request, 1),
+                (Line, 1),
+                (Response, 1),
+                (Response, 0)
+            ]
+        );
+        let called = moved.events.get(1).and_then(|event| event.time).unwrap();
+        assert_eq!(
+            called.to_string(),
+            "2026-11-02T03:12:54.125000Z",
+            "as the row has it"
+        );
+        let names: Vec<&str> = moved.participants.iter().map(|p| p.name.as_str()).collect();
+        assert_eq!(names, ["app of a.log", "a.log", "b.log", "app of b.log"]);
+    }
 }
