@@ -1,20 +1,20 @@
 //! The kernels for processors with AVX2, 32 bytes a comparison, and with AVX-512, 64 bytes a comparison.
 //!
-//! All `unsafe` of this crate stands here: three calls of functions that are compiled for more than the baseline,
-//! made through [`Avx2`] and [`Avx512`] only, which exist only where the processor was asked; and a load and a store
-//! of arrays of just the length that they move.
+//! All `unsafe` of this crate stands here: calls of functions that are compiled for more than the baseline, made
+//! through [`Avx2`] and [`Avx512`] only, which exist only where the processor was asked; and a load and a store of arrays
+//! of just the length that they move.
 #![expect(
     unsafe_code,
     reason = "calls into code for a processor that only the running program knows"
 )]
 
-use super::{Blanks, Chunk, Marks, Masks, write_places};
+use super::{Blanks, Chunk, LineMasks, Marks, Masks, write_places};
 use std::arch::x86_64::{
     __m256i, __m512i, _mm_clmulepi64_si128, _mm_cvtsi128_si64, _mm_set_epi64x, _mm_set1_epi8,
-    _mm256_cmpeq_epi8, _mm256_movemask_epi8, _mm256_or_si256, _mm256_set_epi64x, _mm256_set1_epi8,
-    _mm512_add_epi32, _mm512_castsi512_si128, _mm512_cmpeq_epi8_mask, _mm512_cvtepu8_epi32,
-    _mm512_loadu_si512, _mm512_maskz_compress_epi8, _mm512_set_epi64, _mm512_set1_epi8, _mm512_set1_epi32,
-    _mm512_storeu_si512,
+    _mm256_add_epi16, _mm256_cmpeq_epi8, _mm256_cvtepu8_epi16, _mm256_movemask_epi8, _mm256_or_si256,
+    _mm256_set_epi64x, _mm256_set1_epi8, _mm256_set1_epi16, _mm256_storeu_si256, _mm512_castsi512_si128,
+    _mm512_cmpeq_epi8_mask, _mm512_loadu_si512, _mm512_maskz_compress_epi8, _mm512_set_epi64,
+    _mm512_set1_epi8,
 };
 
 /// Proof that this processor has all that the kernels for AVX2 are compiled for.
@@ -50,9 +50,9 @@ impl Avx2 {
         reason = "having it is the proof that makes the call sound"
     )]
     #[inline]
-    pub(super) fn mark_quotes(self, line: &[u8], marks: &mut Marks) -> bool {
+    pub(super) fn mark_line(self, text: &[u8], marks: &mut Marks) -> Option<usize> {
         // SAFETY: an `Avx2` is made only after the processor said that it has these features.
-        unsafe { mark_quotes(line, marks) }
+        unsafe { mark_line(text, marks) }
     }
 }
 
@@ -91,6 +91,16 @@ impl Avx512 {
         // SAFETY: an `Avx512` is made only after the processor said that it has these features.
         unsafe { find_blanks_wide(text, from, found) }
     }
+
+    #[expect(
+        clippy::unused_self,
+        reason = "having it is the proof that makes the call sound"
+    )]
+    #[inline]
+    pub(super) fn mark_line(self, text: &[u8], marks: &mut Marks) -> Option<usize> {
+        // SAFETY: an `Avx512` is made only after the processor said that it has these features.
+        unsafe { mark_line_wide(text, marks) }
+    }
 }
 
 /// Places that are written at once.
@@ -111,12 +121,12 @@ fn find_blanks_wide(text: &[u8], from: usize, found: &mut Blanks) -> Option<()> 
             newlines: _mm512_cmpeq_epi8_mask(bytes, newline),
         }
     };
-    let write = |found: &mut Blanks, count: usize, blanks: u64, at: u32| {
+    let write = |found: &mut Blanks, count: usize, blanks: u64, at: u16| {
         if blanks.count_ones() as usize > WIDE_BATCH {
             return write_places(found, count, blanks, at);
         }
         let packed = _mm512_castsi512_si128(_mm512_maskz_compress_epi8(blanks, numbers));
-        let places = _mm512_add_epi32(_mm512_cvtepu8_epi32(packed), _mm512_set1_epi32(at.cast_signed()));
+        let places = _mm256_add_epi16(_mm256_cvtepu8_epi16(packed), _mm256_set1_epi16(at.cast_signed()));
         store_wide(found.room::<WIDE_BATCH>(count)?, places);
         Some(())
     };
@@ -147,21 +157,36 @@ fn load_wide(chunk: &Chunk) -> __m512i {
 }
 
 #[inline]
-#[target_feature(enable = "avx512f")]
-fn store_wide(places: &mut [u32; WIDE_BATCH], values: __m512i) {
-    // SAFETY: the places are 64 bytes; this store needs no alignment.
-    unsafe { _mm512_storeu_si512(places.as_mut_ptr().cast(), values) };
+#[target_feature(enable = "avx")]
+fn store_wide(places: &mut [u16; WIDE_BATCH], values: __m256i) {
+    // SAFETY: the places are 32 bytes; this store needs no alignment.
+    unsafe { _mm256_storeu_si256(places.as_mut_ptr().cast(), values) };
 }
 
 #[target_feature(enable = "avx2,bmi1,bmi2,popcnt,pclmulqdq")]
-fn mark_quotes(line: &[u8], marks: &mut Marks) -> bool {
-    let (quote, backslash) = (splat(b'"'), splat(b'\\'));
-    super::mark_quotes(line, marks, |chunk| {
-        mask(
-            load(chunk).map(|lane| {
-                _mm256_or_si256(_mm256_cmpeq_epi8(lane, quote), _mm256_cmpeq_epi8(lane, backslash))
-            }),
-        )
+fn mark_line(text: &[u8], marks: &mut Marks) -> Option<usize> {
+    let (quote, backslash, newline) = (splat(b'"'), splat(b'\\'), splat(b'\n'));
+    super::mark_line(text, marks, |chunk| {
+        let [low, high] = load(chunk);
+        let marked =
+            |lane| _mm256_or_si256(_mm256_cmpeq_epi8(lane, quote), _mm256_cmpeq_epi8(lane, backslash));
+        LineMasks {
+            marks: mask([marked(low), marked(high)]),
+            newlines: mask([_mm256_cmpeq_epi8(low, newline), _mm256_cmpeq_epi8(high, newline)]),
+        }
+    })
+}
+
+#[target_feature(enable = "avx2,bmi1,bmi2,popcnt,pclmulqdq,avx512f,avx512bw,avx512vl,avx512vbmi2")]
+fn mark_line_wide(text: &[u8], marks: &mut Marks) -> Option<usize> {
+    let wanted = [b'"', b'\\', b'\n'].map(|byte| _mm512_set1_epi8(byte.cast_signed()));
+    let [quote, backslash, newline] = wanted;
+    super::mark_line(text, marks, |chunk| {
+        let bytes = load_wide(chunk);
+        LineMasks {
+            marks: _mm512_cmpeq_epi8_mask(bytes, quote) | _mm512_cmpeq_epi8_mask(bytes, backslash),
+            newlines: _mm512_cmpeq_epi8_mask(bytes, newline),
+        }
     })
 }
 
@@ -192,8 +217,9 @@ fn load(chunk: &Chunk) -> [__m256i; 2] {
 #[inline]
 #[target_feature(enable = "avx2")]
 fn mask(equal: [__m256i; 2]) -> u64 {
-    let [low, high] = equal.map(|lane| u64::from(_mm256_movemask_epi8(lane).cast_unsigned()));
-    low | high << 32
+    let [low, high] = equal;
+    let bits = |lane| u64::from(_mm256_movemask_epi8(lane).cast_unsigned());
+    bits(low) | bits(high) << 32
 }
 
 /// Bit `i` of the result is the parity of bits `0..=i`: a product without carries by all ones.
