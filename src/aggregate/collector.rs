@@ -2,7 +2,7 @@
 
 use super::cells::{Cell, Cells, HotCell, MAX_SAMPLE_BYTES};
 use super::class::{Reporter, RowClass};
-use super::fingerprint::{Fingerprint, Lanes, short_hash};
+use super::fingerprint::{Fingerprint, Hasher, short_hash};
 use super::flags::Outcome;
 use super::inputs::{BlockSummary, InputStats};
 use super::paths::Paths;
@@ -146,6 +146,7 @@ impl Default for Partial {
 #[derive(Debug)]
 pub struct Collector<'run> {
     options: CollectorOptions<'run>,
+    hasher: Hasher,
     cells: Cells,
     partial: Partial,
     seconds: Seconds,
@@ -166,6 +167,7 @@ impl<'run> Collector<'run> {
     pub fn new(options: CollectorOptions<'run>) -> Self {
         Self {
             options,
+            hasher: Hasher::default(),
             cells: Cells::default(),
             partial: Partial::default(),
             seconds: Seconds::default(),
@@ -345,7 +347,7 @@ impl<'run> Collector<'run> {
             self.spill_cells();
         }
         let place = self.place(at);
-        let key = class_key(row, self.line_seed(wrapping));
+        let key = class_key(row, self.line_seed(wrapping), self.hasher);
         let (options, origin, hit_buffer) = (&self.options, &self.origin, &mut self.hit_buffer);
         let stats = &mut self.stats;
         let found = self.cells.find(key, || {
@@ -497,18 +499,17 @@ fn new_cell(
 
 /// The fingerprint of the bytes that decide a row's class: its spans where it has them, else its fields.
 #[inline]
-fn class_key(row: &AccessRow<'_>, proxy_seed: u64) -> Fingerprint {
+fn class_key(row: &AccessRow<'_>, proxy_seed: u64, hasher: Hasher) -> Fingerprint {
     let connected = u64::from(row.upstream_local.is_some()) << 8;
     let grpc = row.grpc_status.map_or(0, |s| u64::from(s) + 1);
     let inbound = row
         .cluster
         .is_none_or(|c| c.starts_with(b"in") || c.starts_with(b"In"));
-    let mut lanes = Lanes::new(proxy_seed ^ connected ^ grpc.rotate_left(32));
+    let seed = proxy_seed ^ connected ^ grpc.rotate_left(32);
     if let Some([outcome, target, addresses, server]) = row.class_spans {
         // Which client called matters on the called side alone; a gateway has many.
         let addresses = if inbound { addresses } else { b"" };
-        lanes.add([outcome, target, addresses, server]);
-        return lanes.finish();
+        return hasher.of_four(seed, [outcome, target, addresses, server]);
     }
     let remote_ip = row
         .downstream_remote
@@ -516,21 +517,19 @@ fn class_key(row: &AccessRow<'_>, proxy_seed: u64) -> Fingerprint {
         .filter(|_| inbound);
     // An empty field is another than none; no UTF-8 text is this byte alone.
     let or_none = |field: Option<_>| field.unwrap_or(&b"\xff"[..]);
+    let code = row.code.to_le_bytes();
     let rounds = [
         [row.upstream_host, row.flags, row.authority, row.cluster],
         [row.details, remote_ip, row.downstream_local, row.route],
         [row.sni, row.termination, row.protocol, row.failure_reason],
+        [
+            Some(code.as_slice()),
+            row.method.map(|_| &b"m"[..]),
+            Some(b""),
+            Some(b""),
+        ],
     ];
-    for parts in rounds {
-        lanes.add(parts.map(or_none));
-    }
-    lanes.add([
-        &row.code.to_le_bytes(),
-        or_none(row.method.map(|_| &b"m"[..])),
-        b"",
-        b"",
-    ]);
-    lanes.finish()
+    hasher.of_many(seed, &rounds.map(|parts| parts.map(or_none)))
 }
 
 /// What is kept of a row beyond the sums of its class.
