@@ -1,6 +1,6 @@
 //! One worker's part: lines in, [`Partial`]s out.
 
-use super::cells::{Cell, Cells, HotCell, MAX_SAMPLE_BYTES};
+use super::cells::{Cell, Cells, HotCell, MAX_SAMPLE_BYTES, Sums};
 use super::class::{Reporter, RowClass};
 use super::fingerprint::{Fingerprint, Hasher, short_hash};
 use super::flags::Outcome;
@@ -353,19 +353,29 @@ impl<'run> Collector<'run> {
         let found = self.cells.find(key, || {
             new_cell(options, origin, wrapping, row, hit_buffer, stats)
         });
-        let Some(index) = found else { return };
-        let Some(cell) = self.cells.get(index) else { return };
-        if !cell.tcp {
-            follow(&mut self.partial, &mut self.seconds, cell, row, completed, place);
+        let Some(slot) = found else { return };
+        let Some(cell) = self.cells.get(slot) else { return };
+        let index = cell.index();
+        if !cell.tcp() {
+            let sums = || self.cells.sums(cell);
+            follow(
+                &mut self.partial,
+                &mut self.seconds,
+                cell,
+                sums,
+                row,
+                completed,
+                place,
+            );
         }
-        let at_time = if cell.connect_failure {
+        let at_time = if cell.connect_failure() {
             row.start
         } else {
             completed
         };
-        let duration_ms = row.duration_ms.filter(|_| !cell.tcp);
+        let duration_ms = row.duration_ms.filter(|_| !cell.tcp());
         if self.cells.wants_place(cell, place) {
-            self.cells.keep_place(index, place, at.text);
+            self.cells.keep_place(slot, place, at.text);
         }
         self.cells.record(index, at_time, duration_ms, row.upstream_ms);
     }
@@ -534,16 +544,17 @@ fn class_key(row: &AccessRow<'_>, proxy_seed: u64, hasher: Hasher) -> Fingerprin
 
 /// What is kept of a row beyond the sums of its class.
 #[inline]
-fn follow(
+fn follow<'cells>(
     partial: &mut Partial,
     seconds: &mut Seconds,
     cell: &HotCell,
+    sums: impl Fn() -> Option<&'cells Sums>,
     row: &AccessRow<'_>,
     completed: Option<Timestamp>,
     place: Place,
 ) {
-    if let (Some(at), Some(duration), Outcome::Ok) = (completed, row.duration_ms, cell.outcome) {
-        seconds.count(at.secs(), cell.reporter, duration);
+    if let (Some(at), Some(duration), true) = (completed, row.duration_ms, cell.good()) {
+        seconds.count(at.secs(), cell.reporter(), duration);
     }
     if let Some(id) = row.request_id {
         partial.attempts.offer(short_hash(cell.attempt_seed, id), ());
@@ -553,8 +564,8 @@ fn follow(
         partial.connections.offer_with(hash, || ConnectionRow {
             start_ns: start.0,
             end_ns: end.0,
-            reset: cell.reset,
-            scope: cell.sums.scope_hash,
+            reset: cell.reset(),
+            scope: sums().map_or(0, |sums| sums.scope_hash),
         });
     }
     if let (Some(authority), Some(path)) = (row.authority, row.path) {
@@ -563,8 +574,9 @@ fn follow(
     }
     if let Some(duration) = row.duration_ms
         && partial.slowest.admits(duration)
+        && let Some(sums) = sums()
     {
-        partial.slowest.add(slow(&cell.sums.cell, row, duration, place));
+        partial.slowest.add(slow(&sums.cell, row, duration, place));
     }
 }
 

@@ -1,9 +1,9 @@
-//! 128 bits (of which a table may leave 16 out) that stand for the bytes which decide a row's class.
+//! 128 bits that stand for the bytes which decide a row's class.
 //!
 //! A worker finds the class of a row by its fingerprint alone: comparing some 250 bytes with a key that lies
 //! elsewhere in memory took a seventh of all time. The price: two classes with one fingerprint would be counted as
 //! one. Among the classes of a run that is as likely as a dropped bit in memory (for a million classes below
-//! 10^-21), unless somebody who knows this function writes a log for it, who could as well have written any other
+//! 10^-26), unless somebody who knows this function writes a log for it, who could as well have written any other
 //! figure into that log. The functions are fixed, so that every worker and machine finds the same classes.
 //!
 //! Processors that have AES rounds for 64 bytes at a time hash by these ([`WideHash`]). Others have four lanes of
