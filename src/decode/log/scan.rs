@@ -72,9 +72,9 @@ impl Scanner {
     }
 }
 
-/// A hash of several texts, 64 bytes at a time, for processors that do AES rounds on so many: it takes a third of the
-/// time of products of 64 bits, mostly because it has no branch for each length. Another processor needs another hash, so
-/// this one is for tables whose order nobody sees.
+/// A hash of several texts, 64 bytes at a time, for processors that do AES rounds on so many. With it in place of
+/// products of 64 bits whole runs take 0.93 (JSON) and 0.98 (text) of the CPU time, mostly because it has no branch for
+/// each length. Another processor needs another hash, so this one is for tables whose order nobody sees.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct WideHash(
     #[cfg(target_arch = "x86_64")] x86::Avx512Aes,
