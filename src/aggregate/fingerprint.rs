@@ -6,7 +6,7 @@
 //! 10^-26), unless somebody who knows this function writes a log for it, who could as well have written any other
 //! figure into that log. The functions are fixed, so that every worker and machine finds the same classes.
 //!
-//! Processors that have AES rounds for 64 bytes at a time hash by these ([`WideHash`]). Others have four lanes of
+//! Processors that have AES rounds for 64 bytes at a time hash by these (`WideHash`). Others have four lanes of
 //! 64×64-bit products that run beside each other; each round keeps all 128 bits of its product and what went into it, so
 //! that no round forgets what came before.
 
