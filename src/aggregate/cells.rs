@@ -24,7 +24,7 @@ const MAX_RARE_CELLS: usize = 256;
 /// Rows for each class below which few rows share one.
 const RARE_ROWS: usize = 2;
 
-/// Slots of the index: a power of two, at most half full.
+/// Slots of the table: a power of two, at most half full.
 const SLOTS: usize = 8192;
 
 /// Bytes of samples and series held at a time, per worker.
@@ -32,10 +32,7 @@ pub const MAX_SAMPLE_BYTES: usize = 12 << 20;
 
 /// Rows of a class that wait to be summed together (1 KiB): one at a time, the sums of thousands of classes would
 /// be fetched from memory for each row.
-const PENDING: usize = 64;
-
-/// Rows of a class for which there is room at first.
-const FEW: usize = 8;
+const PENDING: usize = Batch::ROWS;
 
 /// Rows of one second.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -62,32 +59,58 @@ impl super::Merge for Moment {
     }
 }
 
-/// What every row of a class needs, in the 64 bytes that a processor fetches at once: the sums lie apart and are
-/// touched once in many rows.
-#[derive(Debug)]
+/// Rows that were read last and wait to be handed to their classes (6 KiB): a class's waiting rows lie where no other
+/// row's do, and fetching the places of many rows at once takes hardly longer than fetching one.
+const RECENT: usize = 256;
+
+/// A slot of the table, with all that every row of a class needs in the 64 bytes that a processor fetches at once: it is
+/// seldom at hand, and what is found by it lies apart and is touched once in many rows.
+#[derive(Clone, Debug)]
 #[repr(align(64))]
 pub struct HotCell {
-    pending: Vec<Pending>,
+    key: Fingerprint,
     /// Hash of proxy and cluster, for attempts of one request.
     pub attempt_seed: u64,
     /// Hash of proxy and upstream host, for connections.
     pub connection_seed: u64,
     /// See [`Cell::path_seed`].
     pub path_seed: u64,
-    /// True once as many places are kept as wanted.
-    full: bool,
-    /// True on rows of TCP connections.
-    pub tcp: bool,
+    /// Number of the cell, [`HotCell::NONE`] where the slot is empty.
+    index: u32,
+    facts: Facts,
+}
+
+/// What is true of all rows of a class, and of the class.
+#[derive(Clone, Copy, Debug)]
+struct Facts(u8);
+
+impl Facts {
+    /// As many places are kept as wanted.
+    const FULL: u8 = 1;
+    /// Rows of TCP connections.
+    const TCP: u8 = 1 << 1;
     /// See [`RowClass::connect_failure`].
-    pub connect_failure: bool,
-    /// How the rows ended.
-    pub outcome: Outcome,
-    /// True if they failed with flag UC or UR.
-    pub reset: bool,
-    /// Who reports.
-    pub reporter: Reporter,
-    /// The sums.
-    pub sums: Box<Sums>,
+    const CONNECT_FAILURE: u8 = 1 << 2;
+    /// The rows are good.
+    const GOOD: u8 = 1 << 3;
+    /// They failed with flag UC or UR.
+    const RESET: u8 = 1 << 4;
+    /// The called side's proxy reports.
+    const CALLED_SIDE: u8 = 1 << 5;
+
+    fn of(class: &RowClass) -> Self {
+        let key = &class.key;
+        let reset = key.outcome == Outcome::Failed && (key.has_flag("UC") || key.has_flag("UR"));
+        let facts = [
+            (key.tcp, Self::TCP),
+            (class.connect_failure, Self::CONNECT_FAILURE),
+            (key.outcome == Outcome::Ok, Self::GOOD),
+            (reset, Self::RESET),
+            (key.reporter == Reporter::Destination, Self::CALLED_SIDE),
+        ];
+        let set = facts.into_iter().filter(|(is_so, _)| *is_so);
+        Self(set.fold(0, |all, (_, fact)| all | fact))
+    }
 }
 
 /// What is touched once in many rows.
@@ -100,6 +123,8 @@ pub struct Sums {
     /// Hash of the rows' group.
     pub group_hash: u64,
     units: Units,
+    tcp: bool,
+    outcome: Outcome,
     /// See [`Cell::is_plain`].
     plain: bool,
     /// The last place that is kept, once as many are kept as wanted.
@@ -148,49 +173,25 @@ pub struct Cell {
     pub path_seed: u64,
 }
 
-/// A slot of the index: a fingerprint less 16 of its bits, in whose place the number of the cell stands.
-#[derive(Clone, Copy, Debug)]
-struct Slot {
-    low: u64,
-    high_and_index: u64,
-}
-
-impl Slot {
-    const INDEX_BITS: u64 = 0xffff;
-
-    const EMPTY: Self = Self {
-        low: 0,
-        high_and_index: Self::INDEX_BITS,
-    };
-
-    fn new(key: Fingerprint, index: u16) -> Self {
-        Self {
-            low: key.low,
-            high_and_index: key.high & !Self::INDEX_BITS | u64::from(index),
-        }
-    }
-
-    #[inline]
-    fn holds(self, key: Fingerprint) -> bool {
-        self.low == key.low && (self.high_and_index ^ key.high) & !Self::INDEX_BITS == 0
-    }
-
-    #[inline]
-    fn index(self) -> usize {
-        usize::try_from(self.high_and_index & Self::INDEX_BITS).unwrap_or(0)
-    }
-
-    #[inline]
-    fn is_empty(self) -> bool {
-        self.high_and_index & Self::INDEX_BITS == Self::INDEX_BITS
-    }
-}
-
 /// The table.
 #[derive(Debug)]
 pub struct Cells {
-    slots: Vec<Slot>,
-    held: Vec<HotCell>,
+    slots: Vec<HotCell>,
+    /// Of each cell, its slot.
+    used: Vec<usize>,
+    /// Of each cell, room for the rows that are not yet in its sums. All of it is one piece from the first row on: what
+    /// is not written to takes no memory.
+    pending: Vec<[u64; 2]>,
+    /// Of each cell, how many rows there are.
+    waiting: Vec<u8>,
+    /// Of each cell.
+    #[expect(
+        clippy::vec_box,
+        reason = "they are large, and would be copied whenever the list grows"
+    )]
+    sums: Vec<Box<Sums>>,
+    /// Rows that are not yet with their cells.
+    recent: Vec<(u32, Pending)>,
     rows: usize,
     tallies: Tallies,
     batch: Batch,
@@ -204,8 +205,12 @@ pub struct Cells {
 impl Default for Cells {
     fn default() -> Self {
         Self {
-            slots: vec![Slot::EMPTY; SLOTS],
-            held: Vec::new(),
+            slots: vec![HotCell::EMPTY; SLOTS],
+            used: Vec::new(),
+            pending: Vec::new(),
+            waiting: Vec::new(),
+            sums: Vec::new(),
+            recent: Vec::with_capacity(RECENT),
             rows: 0,
             tallies: Tallies::default(),
             batch: Batch::default(),
@@ -222,15 +227,15 @@ impl Cells {
         self.beyond = self.full_at.is_none_or(|last| last < place);
     }
 
-    /// Finds the cell of `key`; `make` works out its class on first sight. Then [`Self::record`] adds the row.
+    /// Finds the slot of `key`; `make` works out its class on first sight. Then [`Self::record`] adds the row.
     #[inline]
     pub fn find(&mut self, key: Fingerprint, make: impl FnOnce() -> Cell) -> Option<usize> {
         let mask = SLOTS - 1;
         let mut slot = usize::try_from(key.low & mask as u64).unwrap_or(0);
         loop {
-            let held = *self.slots.get(slot)?;
-            if held.holds(key) && !held.is_empty() {
-                return Some(held.index());
+            let held = self.slots.get(slot)?;
+            if held.key == key && !held.is_empty() {
+                return Some(slot);
             }
             if held.is_empty() {
                 return self.insert(slot, key, make());
@@ -241,24 +246,35 @@ impl Cells {
 
     #[cold]
     fn insert(&mut self, slot: usize, key: Fingerprint, cell: Cell) -> Option<usize> {
-        let index = self.held.len();
-        *self.slots.get_mut(slot)? = Slot::new(key, u16::try_from(index).ok()?);
+        let index = u32::try_from(self.sums.len()).ok()?;
+        *self.slots.get_mut(slot)? = HotCell::new(key, index, &cell);
+        self.used.push(slot);
         let units = if cell.class.key.tcp {
             Units::default()
         } else {
             self.tallies.units_of(&cell.class)
         };
-        self.held.push(HotCell::new(cell, units));
-        Some(index)
+        self.waiting.push(0);
+        if self.pending.is_empty() {
+            self.pending = vec![[0; 2]; MAX_CELLS * PENDING];
+        }
+        self.sums.push(Box::new(Sums::new(cell, units)));
+        Some(slot)
     }
 
-    /// The cell that was found.
+    /// What is in the slot that was found.
     #[inline]
-    pub fn get(&self, index: usize) -> Option<&HotCell> {
-        self.held.get(index)
+    pub fn get(&self, slot: usize) -> Option<&HotCell> {
+        self.slots.get(slot)
     }
 
-    /// Adds a row that completed at `at` to the cell that was found.
+    /// The sums of a cell.
+    #[inline]
+    pub fn sums(&self, cell: &HotCell) -> Option<&Sums> {
+        self.sums.get(cell.index()).map(Box::as_ref)
+    }
+
+    /// Adds a row that completed at `at` to a cell, by its [`HotCell::index`].
     #[inline]
     pub fn record(
         &mut self,
@@ -267,40 +283,68 @@ impl Cells {
         duration_ms: Option<u64>,
         upstream_ms: Option<u64>,
     ) {
-        let Some(cell) = self.held.get_mut(index) else {
-            return;
-        };
         self.rows += 1;
-        cell.record(at, duration_ms, upstream_ms);
-        if cell.pending.len() >= PENDING {
-            self.weight_bytes += cell.settle(&mut self.tallies, &mut self.batch);
+        let row = Pending::new(at, duration_ms, upstream_ms);
+        self.recent.push((u32::try_from(index).unwrap_or(u32::MAX), row));
+        if self.recent.len() >= RECENT {
+            self.hand_out();
+        }
+    }
+
+    /// Hands the rows that were read last to their cells.
+    fn hand_out(&mut self) {
+        for (index, row) in self.recent.drain(..) {
+            let index = index as usize;
+            let Some(waiting) = self.waiting.get_mut(index) else {
+                continue;
+            };
+            let begin = index * PENDING;
+            let Some(room) = self.pending.get_mut(begin..begin + PENDING) else {
+                continue;
+            };
+            if let Some(place) = room.get_mut(usize::from(*waiting)) {
+                *place = row.packed();
+            }
+            *waiting += 1;
+            if usize::from(*waiting) >= PENDING
+                && let Some(sums) = self.sums.get_mut(index)
+            {
+                *waiting = 0;
+                self.weight_bytes += sums.settle(room, &mut self.tallies, &mut self.batch);
+            }
         }
     }
 
     /// True if a row at `place` is among the first of its class that are kept.
     #[inline]
     pub fn wants_place(&self, cell: &HotCell, place: Place) -> bool {
-        !cell.full || !self.beyond && cell.sums.full_at.is_none_or(|last| place < last)
+        let before_last = |sums: &Sums| sums.full_at.is_none_or(|last| place < last);
+        !cell.is(Facts::FULL) || !self.beyond && self.sums(cell).is_some_and(before_last)
     }
 
-    /// Keeps a place of the cell that was found, with the start of its line if signatures hit it.
+    /// Keeps a place of the cell in the slot that was found, with the start of its line if signatures hit it.
     #[cold]
-    pub fn keep_place(&mut self, index: usize, place: Place, line: &[u8]) {
-        if let Some(cell) = self.held.get_mut(index) {
-            let text = if cell.sums.cell.hits.is_empty() {
+    pub fn keep_place(&mut self, slot: usize, place: Place, line: &[u8]) {
+        let Some(cell) = self.slots.get_mut(slot) else {
+            return;
+        };
+        if let Some(sums) = self.sums.get_mut(cell.index()) {
+            let text = if sums.cell.hits.is_empty() {
                 String::new()
             } else {
                 example_text(line)
             };
-            cell.keep_place(place, text);
-            self.full_at = self.full_at.max(cell.sums.full_at);
+            if sums.keep_place(place, text) {
+                cell.facts.0 |= Facts::FULL;
+            }
+            self.full_at = self.full_at.max(sums.full_at);
         }
     }
 
     /// True when the table must be emptied before another class is added.
     #[inline]
     pub fn is_full(&self) -> bool {
-        let held = self.held.len();
+        let held = self.sums.len();
         held >= MAX_RARE_CELLS && (held >= MAX_CELLS || self.rows < held * RARE_ROWS)
     }
 
@@ -311,15 +355,22 @@ impl Cells {
 
     /// Empties the table: its cells, and what they share.
     pub fn take(&mut self) -> (Vec<Cell>, Tallies) {
-        self.slots.fill(Slot::EMPTY);
+        self.hand_out();
+        for slot in self.used.drain(..) {
+            if let Some(used) = self.slots.get_mut(slot) {
+                *used = HotCell::EMPTY;
+            }
+        }
         self.rows = 0;
         self.weight_bytes = 0;
         self.full_at = None;
-        let mut cells = Vec::with_capacity(self.held.len());
-        for mut hot in std::mem::take(&mut self.held) {
-            hot.settle(&mut self.tallies, &mut self.batch);
-            let Sums { cell, units, .. } = *hot.sums;
-            if !hot.tcp {
+        let mut cells = Vec::with_capacity(self.sums.len());
+        let rooms = self.pending.chunks(PENDING).zip(self.waiting.drain(..));
+        for (mut sums, (room, waiting)) in std::mem::take(&mut self.sums).into_iter().zip(rooms) {
+            let rows = room.get(..usize::from(waiting)).unwrap_or_default();
+            sums.settle(rows, &mut self.tallies, &mut self.batch);
+            let Sums { cell, units, tcp, .. } = *sums;
+            if !tcp {
                 self.tallies.count(&units, &cell.class, cell.count);
             }
             cells.push(cell);
@@ -329,72 +380,157 @@ impl Cells {
 }
 
 impl HotCell {
-    fn new(cell: Cell, units: Units) -> Self {
+    const NONE: u32 = u32::MAX;
+
+    const EMPTY: Self = Self {
+        key: Fingerprint { low: 0, high: 0 },
+        attempt_seed: 0,
+        connection_seed: 0,
+        path_seed: 0,
+        index: Self::NONE,
+        facts: Facts(0),
+    };
+
+    fn new(key: Fingerprint, index: u32, cell: &Cell) -> Self {
         let class = &cell.class.key;
         let proxy = stable_hash(class.proxy.as_bytes());
         Self {
-            pending: Vec::new(),
+            key,
             attempt_seed: stable_hash_with(proxy, class.cluster.as_bytes()),
             connection_seed: stable_hash_with(proxy, class.host.as_bytes()),
             path_seed: cell.path_seed,
-            full: false,
-            tcp: class.tcp,
-            connect_failure: cell.class.connect_failure,
-            outcome: class.outcome,
-            reset: class.outcome == Outcome::Failed && (class.has_flag("UC") || class.has_flag("UR")),
-            reporter: class.reporter,
-            sums: Box::new(Sums {
-                scope_hash: super::collector::scope_hash(class.reporter, &class.destination),
-                group_hash: class.key_hash(),
-                units,
-                plain: cell.is_plain(),
-                full_at: None,
-                cell,
-            }),
+            index,
+            facts: Facts::of(&cell.class),
         }
     }
 
     #[inline]
-    fn record(&mut self, at: Option<Timestamp>, duration_ms: Option<u64>, upstream_ms: Option<u64>) {
-        let ms = |ms: Option<u64>| ms.map_or(NO_MS, |ms| u32::try_from(ms.min(MAX_MS)).unwrap_or(NO_MS));
-        if self.pending.len() == self.pending.capacity() {
-            self.grow();
+    fn is_empty(&self) -> bool {
+        self.index == Self::NONE
+    }
+
+    /// Number of the cell.
+    #[inline]
+    pub fn index(&self) -> usize {
+        self.index as usize
+    }
+
+    #[inline]
+    fn is(&self, fact: u8) -> bool {
+        self.facts.0 & fact != 0
+    }
+
+    /// True on rows of TCP connections.
+    #[inline]
+    pub fn tcp(&self) -> bool {
+        self.is(Facts::TCP)
+    }
+
+    /// See [`RowClass::connect_failure`].
+    #[inline]
+    pub fn connect_failure(&self) -> bool {
+        self.is(Facts::CONNECT_FAILURE)
+    }
+
+    /// True if the rows are good.
+    #[inline]
+    pub fn good(&self) -> bool {
+        self.is(Facts::GOOD)
+    }
+
+    /// True if they failed with flag UC or UR.
+    #[inline]
+    pub fn reset(&self) -> bool {
+        self.is(Facts::RESET)
+    }
+
+    /// Who reports.
+    #[inline]
+    pub fn reporter(&self) -> Reporter {
+        if self.is(Facts::CALLED_SIDE) {
+            Reporter::Destination
+        } else {
+            Reporter::Source
         }
-        self.pending.push(Pending {
+    }
+}
+
+impl Pending {
+    #[inline]
+    fn new(at: Option<Timestamp>, duration_ms: Option<u64>, upstream_ms: Option<u64>) -> Self {
+        let ms = |ms: Option<u64>| ms.map_or(NO_MS, |ms| u32::try_from(ms.min(MAX_MS)).unwrap_or(NO_MS));
+        Self {
             at_ns: at.map_or(NO_TIME, |at| at.0),
             duration_ms: ms(duration_ms),
             upstream_ms: ms(upstream_ms),
-        });
+        }
     }
 
-    /// Room for a few rows at first, since many classes have no more, and then for all that wait.
-    #[cold]
-    fn grow(&mut self) {
-        let room = if self.pending.is_empty() { FEW } else { PENDING };
-        self.pending.reserve_exact(room - self.pending.len());
+    /// As plain numbers, whose memory the system clears when it is first written to.
+    #[inline]
+    fn packed(self) -> [u64; 2] {
+        let times = u64::from(self.duration_ms) << 32 | u64::from(self.upstream_ms);
+        [self.at_ns.cast_unsigned(), times]
     }
 
-    fn keep_place(&mut self, place: Place, text: String) {
-        let cell = &mut self.sums.cell;
+    #[inline]
+    fn unpacked([at_ns, times]: [u64; 2]) -> Self {
+        #[expect(clippy::cast_possible_truncation, reason = "the lower half")]
+        let upstream_ms = times as u32;
+        Self {
+            at_ns: at_ns.cast_signed(),
+            duration_ms: u32::try_from(times >> 32).unwrap_or(NO_MS),
+            upstream_ms,
+        }
+    }
+}
+
+impl Sums {
+    fn new(cell: Cell, units: Units) -> Self {
+        let class = &cell.class.key;
+        Self {
+            group_hash: cell.class.key.key_hash(),
+            scope_hash: super::collector::scope_hash(class.reporter, &class.destination),
+            units,
+            tcp: class.tcp,
+            outcome: class.outcome,
+            plain: cell.is_plain(),
+            full_at: None,
+            cell,
+        }
+    }
+
+    /// True once as many places are kept as wanted.
+    fn keep_place(&mut self, place: Place, text: String) -> bool {
+        let cell = &mut self.cell;
         let at = cell.places.partition_point(|(p, _)| *p < place);
         if at < cell.keep_places {
             cell.places.truncate(cell.keep_places - 1);
             cell.places.reserve_exact(1);
             cell.places.insert(at, (place, text));
         }
-        if cell.places.len() >= cell.keep_places {
-            self.full = true;
-            self.sums.full_at = cell.places.last().map(|(last, _)| *last);
+        let full = cell.places.len() >= cell.keep_places;
+        if full {
+            self.full_at = cell.places.last().map(|(last, _)| *last);
         }
+        full
     }
 
     /// Moves the rows that wait into the sums; gives the bytes by which the cell grew.
-    fn settle(&mut self, tallies: &mut Tallies, batch: &mut Batch) -> usize {
-        let Sums {
-            cell, units, plain, ..
-        } = &mut *self.sums;
-        let (tcp, kept_apart) = (self.tcp, self.tcp || !*plain);
+    fn settle(&mut self, rows: &[[u64; 2]], tallies: &mut Tallies, batch: &mut Batch) -> usize {
+        let Self { cell, units, .. } = self;
+        let (tcp, kept_apart) = (self.tcp, self.tcp || !self.plain);
         let outcome = self.outcome;
+        let before = cell.weight_bytes();
+        batch.clear();
+        cell.count += rows.len() as u64;
+        // Rows of one bucket of the series to which they go, which mostly follow each other.
+        let of_cell = || cell.series.width_log2();
+        let width_log2 = match (tcp, kept_apart) {
+            (true, _) => of_cell(),
+            (false, true) => of_cell().min(tallies.width_log2(units)),
+            (false, false) => tallies.width_log2(units),
+        };
         let mut add_moment = |series: &mut Series<Moment>, second, moment| {
             if !tcp {
                 tallies.add_moment(units, outcome, second, moment);
@@ -403,12 +539,9 @@ impl HotCell {
                 series.add(second, moment);
             }
         };
-        let before = cell.weight_bytes();
-        batch.clear();
-        cell.count += self.pending.len() as u64;
-        // Rows of one second, which mostly follow each other.
-        let mut run: Option<(i64, Moment)> = None;
-        for row in self.pending.drain(..) {
+        let (mut first_ns, mut last_ns) = (i64::MAX, NO_TIME);
+        let mut run: Option<(i64, i64, Moment)> = None;
+        for row in rows.iter().map(|row| Pending::unpacked(*row)) {
             let ms = |ms: u32| (ms != NO_MS).then(|| u64::from(ms));
             let (duration, upstream) = (ms(row.duration_ms), ms(row.upstream_ms));
             if let Some(duration) = duration {
@@ -417,30 +550,33 @@ impl HotCell {
             if row.at_ns == NO_TIME {
                 continue;
             }
-            let at = Timestamp(row.at_ns);
-            cell.first = Some(cell.first.map_or(at, |t| t.min(at)));
-            cell.last = Some(cell.last.map_or(at, |t| t.max(at)));
-            let second = at.secs();
+            first_ns = first_ns.min(row.at_ns);
+            last_ns = last_ns.max(row.at_ns);
+            let second = Timestamp(row.at_ns).secs();
+            let bucket = second >> width_log2;
             match &mut run {
-                Some((same, moment)) if *same == second => moment.count_row(duration, upstream),
+                Some((same, _, moment)) if *same == bucket => moment.count_row(duration, upstream),
                 _ => {
-                    if let Some((second, moment)) = run {
+                    if let Some((_, second, moment)) = run {
                         add_moment(&mut cell.series, second, moment);
                     }
                     let mut moment = Moment::default();
                     moment.count_row(duration, upstream);
-                    run = Some((second, moment));
+                    run = Some((bucket, second, moment));
                 }
             }
         }
-        if let Some((second, moment)) = run {
+        if let Some((_, second, moment)) = run {
             add_moment(&mut cell.series, second, moment);
+            let (first, last) = (Timestamp(first_ns), Timestamp(last_ns));
+            cell.first = Some(cell.first.map_or(first, |t| t.min(first)));
+            cell.last = Some(cell.last.map_or(last, |t| t.max(last)));
         }
-        if !self.tcp {
-            tallies.add(units, self.outcome, batch);
+        if !tcp {
+            tallies.add(units, outcome, batch);
         }
-        if self.outcome != Outcome::Ok {
-            cell.duration.record_all(&batch.duration);
+        if outcome != Outcome::Ok {
+            cell.duration.record_all(batch.durations());
         }
         cell.weight_bytes().saturating_sub(before)
     }

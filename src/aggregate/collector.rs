@@ -1,8 +1,8 @@
 //! One worker's part: lines in, [`Partial`]s out.
 
-use super::cells::{Cell, Cells, HotCell, MAX_SAMPLE_BYTES};
+use super::cells::{Cell, Cells, HotCell, MAX_SAMPLE_BYTES, Sums};
 use super::class::{Reporter, RowClass};
-use super::fingerprint::{Fingerprint, Lanes, mixed, short_hash};
+use super::fingerprint::{Fingerprint, Hasher, mixed, short_hash};
 use super::flags::Outcome;
 use super::followed::{self, Followed};
 use super::inputs::{BlockSummary, InputStats};
@@ -150,6 +150,7 @@ impl Default for Partial {
 #[derive(Debug)]
 pub struct Collector<'run> {
     options: CollectorOptions<'run>,
+    hasher: Hasher,
     cells: Cells,
     partial: Partial,
     seconds: Seconds,
@@ -170,6 +171,7 @@ impl<'run> Collector<'run> {
     pub fn new(options: CollectorOptions<'run>) -> Self {
         Self {
             options,
+            hasher: Hasher::default(),
             cells: Cells::default(),
             partial: Partial::default(),
             seconds: Seconds::default(),
@@ -349,38 +351,40 @@ impl<'run> Collector<'run> {
             self.spill_cells();
         }
         let place = self.place(at);
-        let key = class_key(row, self.line_seed(wrapping));
+        let key = class_key(row, self.line_seed(wrapping), self.hasher);
         let (options, origin, hit_buffer) = (&self.options, &self.origin, &mut self.hit_buffer);
         let stats = &mut self.stats;
         let found = self.cells.find(key, || {
             new_cell(options, origin, wrapping, row, hit_buffer, stats)
         });
-        let Some(index) = found else { return };
-        let Some(cell) = self.cells.get(index) else { return };
+        let Some(slot) = found else { return };
+        let Some(cell) = self.cells.get(slot) else { return };
+        let index = cell.index();
         let id_hash = row.request_id.map(followed::id_hash);
-        self.partial
-            .followed
-            .offer(cell.outcome, row, id_hash, place, || cell.sums.group_hash);
-        if !cell.tcp {
+        let sums = || self.cells.sums(cell);
+        self.partial.followed.offer(cell.good(), row, id_hash, place, || {
+            sums().map_or(0, |sums| sums.group_hash)
+        });
+        if !cell.tcp() {
             follow(
                 &mut self.partial,
                 &mut self.seconds,
                 cell,
-                row,
-                id_hash,
+                sums,
+                (row, id_hash),
                 completed,
                 place,
             );
         }
-        let at_time = if cell.connect_failure {
+        let at_time = if cell.connect_failure() {
             row.start
         } else {
             completed
         };
         // How long a TCP connection lasted is no latency; how long it took to fail is what tells a refusal from a timeout.
-        let duration_ms = row.duration_ms.filter(|_| !cell.tcp || cell.connect_failure);
+        let duration_ms = row.duration_ms.filter(|_| !cell.tcp() || cell.connect_failure());
         if self.cells.wants_place(cell, place) {
-            self.cells.keep_place(index, place, at.text);
+            self.cells.keep_place(slot, place, at.text);
         }
         self.cells.record(index, at_time, duration_ms, row.upstream_ms);
     }
@@ -514,19 +518,18 @@ fn new_cell(
 
 /// The fingerprint of the bytes that decide a row's class: its spans where it has them, else its fields.
 #[inline]
-fn class_key(row: &AccessRow<'_>, proxy_seed: u64) -> Fingerprint {
+fn class_key(row: &AccessRow<'_>, proxy_seed: u64, hasher: Hasher) -> Fingerprint {
     let connected = u64::from(row.upstream_local.is_some()) << 8;
     let grpc = row.grpc_status.map_or(0, |s| u64::from(s) + 1);
     let inbound = row
         .cluster
         .is_none_or(|c| c.starts_with(b"in") || c.starts_with(b"In"));
     let body = u64::from(super::class::proxy_body(row)).rotate_left(48);
-    let mut lanes = Lanes::new(proxy_seed ^ connected ^ grpc.rotate_left(32) ^ body);
+    let seed = proxy_seed ^ connected ^ grpc.rotate_left(32) ^ body;
     if let Some([outcome, target, addresses, server]) = row.class_spans {
         // Which client called matters on the called side alone; a gateway has many.
         let addresses = if inbound { addresses } else { b"" };
-        lanes.add([outcome, target, addresses, server]);
-        return lanes.finish();
+        return hasher.of_four(seed, [outcome, target, addresses, server]);
     }
     let remote_ip = row
         .downstream_remote
@@ -534,36 +537,34 @@ fn class_key(row: &AccessRow<'_>, proxy_seed: u64) -> Fingerprint {
         .filter(|_| inbound);
     // An empty field is another than none; no UTF-8 text is this byte alone.
     let or_none = |field: Option<_>| field.unwrap_or(&b"\xff"[..]);
+    let code = row.code.to_le_bytes();
     let rounds = [
         [row.upstream_host, row.flags, row.authority, row.cluster],
         [row.details, remote_ip, row.downstream_local, row.route],
         [row.sni, row.termination, row.protocol, row.failure_reason],
+        [
+            Some(code.as_slice()),
+            row.method.map(|_| &b"m"[..]),
+            Some(b""),
+            Some(b""),
+        ],
     ];
-    for parts in rounds {
-        lanes.add(parts.map(or_none));
-    }
-    lanes.add([
-        &row.code.to_le_bytes(),
-        or_none(row.method.map(|_| &b"m"[..])),
-        b"",
-        b"",
-    ]);
-    lanes.finish()
+    hasher.of_many(seed, &rounds.map(|parts| parts.map(or_none)))
 }
 
 /// What is kept of a row beyond the sums of its class.
 #[inline]
-fn follow(
+fn follow<'cells>(
     partial: &mut Partial,
     seconds: &mut Seconds,
     cell: &HotCell,
-    row: &AccessRow<'_>,
-    id_hash: Option<u64>,
+    sums: impl Fn() -> Option<&'cells Sums>,
+    (row, id_hash): (&AccessRow<'_>, Option<u64>),
     completed: Option<Timestamp>,
     place: Place,
 ) {
-    if let (Some(at), Some(duration), Outcome::Ok) = (completed, row.duration_ms, cell.outcome) {
-        seconds.count(at.secs(), cell.reporter, duration);
+    if let (Some(at), Some(duration), true) = (completed, row.duration_ms, cell.good()) {
+        seconds.count(at.secs(), cell.reporter(), duration);
     }
     if let Some(id) = id_hash {
         partial.attempts.offer(mixed(cell.attempt_seed, id), ());
@@ -573,8 +574,8 @@ fn follow(
         partial.connections.offer_with(hash, || ConnectionRow {
             start_ns: start.0,
             end_ns: end.0,
-            reset: cell.reset,
-            scope: cell.sums.scope_hash,
+            reset: cell.reset(),
+            scope: sums().map_or(0, |sums| sums.scope_hash),
         });
     }
     if let (Some(authority), Some(path)) = (row.authority, row.path) {
@@ -583,8 +584,9 @@ fn follow(
     }
     if let Some(duration) = row.duration_ms
         && partial.slowest.admits(duration)
+        && let Some(sums) = sums()
     {
-        partial.slowest.add(slow(&cell.sums.cell, row, duration, place));
+        partial.slowest.add(slow(&sums.cell, row, duration, place));
     }
 }
 

@@ -1,13 +1,16 @@
-//! 128 bits (of which a table may leave 16 out) that stand for the bytes which decide a row's class.
+//! 128 bits that stand for the bytes which decide a row's class.
 //!
 //! A worker finds the class of a row by its fingerprint alone: comparing some 250 bytes with a key that lies
 //! elsewhere in memory took a seventh of all time. The price: two classes with one fingerprint would be counted as
 //! one. Among the classes of a run that is as likely as a dropped bit in memory (for a million classes below
-//! 10^-21), unless somebody who knows this function writes a log for it, who could as well have written any other
-//! figure into that log. The function is fixed, so that every worker and machine finds the same classes.
+//! 10^-26), unless somebody who knows this function writes a log for it, who could as well have written any other
+//! figure into that log. The functions are fixed, so that every worker and machine finds the same classes.
 //!
-//! Four lanes of 64×64-bit products that run beside each other; each round keeps all 128 bits of its product and
-//! what went into it, so that no round forgets what came before.
+//! Processors that have AES rounds for 64 bytes at a time hash by these (`WideHash`). Others have four lanes of
+//! 64×64-bit products that run beside each other; each round keeps all 128 bits of its product and what went into it, so
+//! that no round forgets what came before.
+
+use crate::decode::log::WideHash;
 
 /// Fractions of the square roots of primes: numbers with nothing up their sleeve.
 const ROOTS: [[u64; 2]; 5] = [
@@ -30,6 +33,61 @@ pub struct Fingerprint {
     pub high: u64,
 }
 
+/// How fingerprints are made: in one run always the same way.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Hasher {
+    /// By products of 64 bits, on any processor.
+    Products,
+    /// By what this processor has for it.
+    Wide(WideHash),
+}
+
+impl Default for Hasher {
+    fn default() -> Self {
+        WideHash::new().map_or(Self::Products, Self::Wide)
+    }
+}
+
+impl Hasher {
+    /// The fingerprint of `seed` and four texts: other texts, or the same in another order, have another one.
+    #[inline]
+    pub(crate) fn of_four(self, seed: u64, parts: [&[u8]; 4]) -> Fingerprint {
+        let Self::Wide(wide) = self else {
+            let mut lanes = Lanes::new(seed);
+            lanes.add(parts);
+            return lanes.finish();
+        };
+        let [first, second, third, fourth] = parts;
+        // The second one is the longest by far; cut in three, none of its pieces is longer than what is hashed at once.
+        let (begin, rest) = second.split_at(second.len().min(WideHash::PART_BYTES));
+        let (middle, end) = rest.split_at(rest.len().min(WideHash::PART_BYTES));
+        Fingerprint::of_halves(wide.of(seed, &[first, begin, middle, end, third, fourth]))
+    }
+
+    /// The same of texts of which there are a multiple of four.
+    #[inline]
+    pub(crate) fn of_many<const ROUNDS: usize>(
+        self,
+        seed: u64,
+        rounds: &[[&[u8]; 4]; ROUNDS],
+    ) -> Fingerprint {
+        let Self::Wide(wide) = self else {
+            let mut lanes = Lanes::new(seed);
+            for parts in rounds {
+                lanes.add(*parts);
+            }
+            return lanes.finish();
+        };
+        Fingerprint::of_halves(wide.of(seed, rounds.as_flattened()))
+    }
+}
+
+impl Fingerprint {
+    fn of_halves([low, high]: [u64; 2]) -> Self {
+        Self { low, high }
+    }
+}
+
 /// 64 bits that stand for `seed` and `bytes`, for tables that keep rows by their hash.
 #[inline]
 pub fn short_hash(seed: u64, bytes: &[u8]) -> u64 {
@@ -48,7 +106,7 @@ pub fn mixed(seed: u64, hash: u64) -> u64 {
 
 /// Half-made fingerprints that later become one.
 #[derive(Clone, Copy, Debug)]
-pub struct Lanes([Lane; 4]);
+struct Lanes([Lane; 4]);
 
 #[derive(Clone, Copy, Debug)]
 struct Lane([u64; 2]);
@@ -56,7 +114,7 @@ struct Lane([u64; 2]);
 impl Lanes {
     /// Lanes that have seen nothing but `seed`.
     #[inline]
-    pub fn new(seed: u64) -> Self {
+    fn new(seed: u64) -> Self {
         let [first, second, third, fourth, _] = ROOTS;
         let [low, high] = first;
         Self([Lane([low ^ seed, high]), Lane(second), Lane(third), Lane(fourth)])
@@ -64,7 +122,7 @@ impl Lanes {
 
     /// One part for each lane: different parts, or the same in other lanes, make another fingerprint.
     #[inline]
-    pub fn add(&mut self, parts: [&[u8]; 4]) {
+    fn add(&mut self, parts: [&[u8]; 4]) {
         for (lane, part) in self.0.iter_mut().zip(parts) {
             *lane = lane.add(part);
         }
@@ -72,7 +130,7 @@ impl Lanes {
 
     /// The fingerprint of all that was added.
     #[inline]
-    pub fn finish(self) -> Fingerprint {
+    fn finish(self) -> Fingerprint {
         let [first, second, third, fourth] = self.0;
         let [.., last] = ROOTS;
         let Lane([low, high]) = first.round(second.0).round(third.round(fourth.0).0).round(last);
@@ -141,10 +199,9 @@ mod tests {
     use proptest::prelude::*;
     use std::collections::BTreeSet;
 
-    fn of(parts: [&[u8]; 4]) -> Fingerprint {
-        let mut lanes = Lanes::new(7);
-        lanes.add(parts);
-        lanes.finish()
+    /// All that this processor can make.
+    fn hashers() -> [Hasher; 2] {
+        [Hasher::Products, Hasher::default()]
     }
 
     fn differing_bits(a: Fingerprint, b: Fingerprint) -> [u32; 2] {
@@ -154,28 +211,31 @@ mod tests {
     /// Keys as alike as those of a mesh: numbered names and addresses.
     #[test]
     fn numbered_names_are_told_apart_by_any_32_bits() {
-        let mut halves: [BTreeSet<u64>; 4] = Default::default();
-        let count = 20_000_u32;
-        for number in 0..count {
-            let target = format!(
-                "\"10.244.{}.{}:8080\" outbound|8080||a-{number}.b",
-                number >> 8,
-                number & 255
-            );
-            let found = of([
-                b"200 - via_upstream",
-                target.as_bytes(),
-                b"10.96.0.6:8080 ",
-                b"- default",
-            ]);
-            let words = [found.low, found.high].map(|word| [word >> 32, word & 0xffff_ffff]);
-            for (set, word) in halves.iter_mut().zip(words.as_flattened()) {
-                set.insert(*word);
+        for hasher in hashers() {
+            let mut halves: [BTreeSet<u64>; 4] = Default::default();
+            let count = 20_000_u32;
+            for number in 0..count {
+                let target = format!(
+                    "\"10.244.{}.{}:8080\" outbound|8080||a-{number}.b",
+                    number >> 8,
+                    number & 255
+                );
+                let parts: [&[u8]; 4] = [
+                    b"200 - via_upstream",
+                    target.as_bytes(),
+                    b"10.96.0.6:8080 ",
+                    b"- default",
+                ];
+                let found = hasher.of_four(7, parts);
+                let words = [found.low, found.high].map(|word| [word >> 32, word & 0xffff_ffff]);
+                for (set, word) in halves.iter_mut().zip(words.as_flattened()) {
+                    set.insert(*word);
+                }
             }
-        }
-        // Of so many random words of 32 bits, 0.05 are expected to meet another.
-        for set in halves {
-            assert!(set.len() + 2 >= count as usize, "{}", set.len());
+            // Of so many random words of 32 bits, 0.05 are expected to meet another.
+            for set in halves {
+                assert!(set.len() + 2 >= count as usize, "{hasher:?} {}", set.len());
+            }
         }
     }
 
@@ -211,35 +271,54 @@ mod tests {
 
     #[test]
     fn lengths_and_lanes_count() {
-        let mut seen = BTreeSet::new();
-        for length in 0..80 {
-            for lane in 0..4 {
-                let bytes = vec![0; length];
-                let mut parts: [&[u8]; 4] = [b""; 4];
-                parts[lane] = &bytes;
-                let found = of(parts);
-                seen.insert((found.low, found.high));
+        for hasher in hashers() {
+            let (mut of_four, mut of_many) = (BTreeSet::new(), BTreeSet::new());
+            for length in (0..80).chain([127, 128, 129, 191, 192, 193, 400]) {
+                for lane in 0..4 {
+                    let bytes = vec![0; length];
+                    let mut parts: [&[u8]; 4] = [b""; 4];
+                    parts[lane] = &bytes;
+                    let found = hasher.of_four(7, parts);
+                    of_four.insert((found.low, found.high));
+                    let nothing: [&[u8]; 4] = [b""; 4];
+                    for rounds in [[parts, nothing], [nothing, parts]] {
+                        let found = hasher.of_many(7, &rounds);
+                        of_many.insert((found.low, found.high));
+                    }
+                }
             }
+            // Nothing in any lane is one and the same.
+            assert_eq!(of_four.len(), 86 * 4 + 1, "{hasher:?}");
+            assert_eq!(of_many.len(), 86 * 8 + 1, "{hasher:?}");
         }
-        // Nothing in any lane is one and the same.
-        assert_eq!(seen.len(), 79 * 4 + 1);
+    }
+
+    #[test]
+    fn seeds_count() {
+        for hasher in hashers() {
+            let found = (0..64).map(|bit| hasher.of_four(1 << bit, [b"one", b"two", b"three", b"four"]));
+            let found: BTreeSet<_> = found.map(|found| [found.low, found.high]).collect();
+            assert_eq!(found.len(), 64, "{hasher:?}");
+        }
     }
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(2000))]
         #[test]
-        fn a_bit_changes_half_of_all_bits(part in prop::collection::vec(any::<u8>(), 1..100), lane in 0_usize..4, bit in any::<prop::sample::Index>()) {
+        fn a_bit_changes_half_of_all_bits(part in prop::collection::vec(any::<u8>(), 1..300), lane in 0_usize..4, bit in any::<prop::sample::Index>()) {
             let mut changed = part.clone();
             let bit = bit.index(part.len() * 8);
             changed[bit / 8] ^= 1 << (bit % 8);
             let with = |part: &[u8]| {
                 let mut parts: [&[u8]; 4] = [b"one", b"two", b"three", b"four and some more"];
                 parts[lane] = part;
-                of(parts)
+                hashers().map(|hasher| hasher.of_four(7, parts))
             };
-            // Of 64 random bits fewer than 10 are set once in 10^8 cases.
-            for bits in differing_bits(with(&part), with(&changed)) {
-                prop_assert!((10..=54).contains(&bits), "{bits}");
+            for (before, after) in with(&part).into_iter().zip(with(&changed)) {
+                // Of 64 random bits fewer than 10 are set once in 10^8 cases.
+                for bits in differing_bits(before, after) {
+                    prop_assert!((10..=54).contains(&bits), "{bits}");
+                }
             }
         }
     }

@@ -7,7 +7,6 @@
 
 use super::Merge;
 use super::fingerprint::short_hash;
-use super::flags::Outcome;
 use super::sampled::Sampled;
 use crate::decode::log::AccessRow;
 use crate::decode::packet::{Address, Endpoint};
@@ -95,20 +94,19 @@ impl Default for Followed {
 }
 
 impl Followed {
-    /// Offers a row that has a start; `id_hash` is the [`id_hash`] of its request id, and `group` tells the hash of its
+    /// Offers a row that has a start; `good` as its class is, `id_hash` is the [`id_hash`] of its request id, and `group` tells the hash of its
     /// group if the row is kept.
     #[inline]
     pub fn offer(
         &mut self,
-        outcome: Outcome,
+        good: bool,
         row: &AccessRow<'_>,
         id_hash: Option<u64>,
         place: Place,
         group: impl FnOnce() -> u64,
     ) {
         let Some(start) = row.start else { return };
-        let remarkable =
-            outcome != Outcome::Ok || row.duration_ms.is_some_and(|duration| duration >= SLOW_MS);
+        let remarkable = !good || row.duration_ms.is_some_and(|duration| duration >= SLOW_MS);
         let table = if remarkable {
             &mut self.remarkable
         } else {
@@ -240,6 +238,7 @@ fn number(digits: &[u8]) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::aggregate::flags::Outcome;
     use crate::decode::log::AccessFormat;
     use crate::units::InputId;
     use proptest::prelude::*;
@@ -262,7 +261,13 @@ mod tests {
             upstream_host: Some(b"10.0.0.1:80"),
             ..AccessRow::empty(AccessFormat::IstioText)
         };
-        followed.offer(outcome, &row, Some(id_hash(text.as_bytes())), place(at), || 7);
+        followed.offer(
+            outcome == Outcome::Ok,
+            &row,
+            Some(id_hash(text.as_bytes())),
+            place(at),
+            || 7,
+        );
     }
 
     #[test]

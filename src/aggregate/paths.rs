@@ -19,7 +19,7 @@ const RECENT: usize = 4096;
 /// Slots of the filter of how paths began lately; a power of two.
 const RECENT_HEADS: usize = 2048;
 
-/// Bytes by which that filter knows a path.
+/// Bytes by which that filter knows a path, unless it says that more of them decide.
 const HEAD_BYTES: usize = 16;
 
 /// Longest part of a path that is looked at.
@@ -77,6 +77,8 @@ pub struct Paths {
     recent: Filter,
     /// Paths that begin like this have a template that was seen: for most rows nothing more is looked at.
     recent_heads: Filter,
+    /// By slot of `recent_heads`, how many bytes decide if the head does not, else 0.
+    decided_by: Vec<u8>,
 }
 
 /// Hashes that were seen lately: each is remembered until another one takes its slot.
@@ -110,6 +112,7 @@ impl Default for Paths {
             table: Bounded::new(LIMIT),
             recent: Filter::default(),
             recent_heads: Filter::default(),
+            decided_by: Vec::new(),
         }
     }
 }
@@ -124,8 +127,20 @@ impl Paths {
     #[inline]
     pub fn note(&mut self, seed: u64, authority: &[u8], path: &[u8], routed: bool) {
         let head = short_hash(seed, path.get(..HEAD_BYTES).unwrap_or(path));
-        if !self.recent_heads.has(head, RECENT_HEADS) {
+        if !(self.recent_heads.has(head, RECENT_HEADS) && self.is_decided(seed, head, path)) {
             self.note_template(seed, head, authority, path, routed);
+        }
+    }
+
+    /// Whether a path with a known head has a template that was seen.
+    #[inline]
+    fn is_decided(&self, seed: u64, head: u64, path: &[u8]) -> bool {
+        let slot = Filter::slot(head, RECENT_HEADS);
+        match self.decided_by.get(slot).copied().map(usize::from) {
+            None | Some(0) => true,
+            Some(bytes) => path
+                .get(..bytes)
+                .is_some_and(|begin| self.recent_heads.has(short_hash(seed, begin), RECENT_HEADS)),
         }
     }
 
@@ -137,7 +152,20 @@ impl Paths {
             self.remember(authority, template, routed);
         }
         if decided_by <= HEAD_BYTES || path.len() < HEAD_BYTES {
-            self.recent_heads.put(head, RECENT_HEADS);
+            self.put_head(head, 0);
+        } else if let (Ok(bytes), Some(begin)) = (u8::try_from(decided_by), path.get(..decided_by)) {
+            self.put_head(short_hash(seed, begin), 0);
+            self.put_head(head, bytes);
+        }
+    }
+
+    /// Remembers a beginning of paths; `decided_by` bytes of a path tell whether its template was seen, 0 where the
+    /// beginning itself does.
+    fn put_head(&mut self, head: u64, decided_by: u8) {
+        self.recent_heads.put(head, RECENT_HEADS);
+        self.decided_by.resize(RECENT_HEADS, 0);
+        if let Some(bytes) = self.decided_by.get_mut(Filter::slot(head, RECENT_HEADS)) {
+            *bytes = decided_by;
         }
     }
 

@@ -4,6 +4,9 @@
 
 use super::Merge;
 
+/// By how much room grows: room that is not written to takes no memory, and rows are seldom copied.
+const GROWTH: usize = 16;
+
 /// Rows with a hash, at most `limit` of them.
 #[derive(Clone, Debug)]
 pub struct Sampled<R> {
@@ -45,12 +48,13 @@ impl<R: Copy + Ord> Sampled<R> {
         }
     }
 
-    /// Makes room, twice as much at a time and never beyond one row more than the limit.
+    /// Makes room, [`GROWTH`] times as much at a time and never beyond one row more than the limit.
     #[cold]
     fn grow(&mut self) {
         let held = self.rows.len();
         let beyond = self.limit.saturating_add(1).saturating_sub(held);
-        self.rows.reserve_exact(held.max(64).min(beyond.max(1)));
+        let more = held.saturating_mul(GROWTH - 1).max(64);
+        self.rows.reserve_exact(more.min(beyond.max(1)));
     }
 
     #[cold]

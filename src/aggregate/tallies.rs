@@ -26,30 +26,67 @@ pub struct Units {
 #[derive(Clone, Debug, Default)]
 pub struct Batch {
     /// Durations.
-    pub duration: Vec<Bucket>,
+    duration: BatchOf,
     /// Upstream times.
-    pub upstream: Vec<Bucket>,
+    upstream: BatchOf,
     /// Durations less upstream times.
-    pub overhead: Vec<Bucket>,
+    overhead: BatchOf,
+}
+
+/// At most [`Batch::ROWS`] samples, for which there is room from the start.
+#[derive(Clone, Debug)]
+struct BatchOf {
+    buckets: [Bucket; Batch::ROWS],
+    count: usize,
+}
+
+impl Default for BatchOf {
+    fn default() -> Self {
+        Self {
+            buckets: [Bucket::of(0); Batch::ROWS],
+            count: 0,
+        }
+    }
+}
+
+impl BatchOf {
+    #[inline]
+    fn push(&mut self, ms: u64) {
+        if let Some(place) = self.buckets.get_mut(self.count) {
+            *place = Bucket::of(ms);
+            self.count += 1;
+        }
+    }
+
+    fn all(&self) -> &[Bucket] {
+        self.buckets.get(..self.count).unwrap_or_default()
+    }
 }
 
 impl Batch {
+    /// Rows that it holds at most; more are left out.
+    pub const ROWS: usize = 64;
+
     /// Adds a row.
     #[inline]
     pub fn push(&mut self, duration_ms: u64, upstream_ms: Option<u64>) {
-        self.duration.push(Bucket::of(duration_ms));
+        self.duration.push(duration_ms);
         if let Some(upstream_ms) = upstream_ms {
-            self.upstream.push(Bucket::of(upstream_ms));
-            self.overhead
-                .push(Bucket::of(duration_ms.saturating_sub(upstream_ms)));
+            self.upstream.push(upstream_ms);
+            self.overhead.push(duration_ms.saturating_sub(upstream_ms));
         }
+    }
+
+    /// Durations.
+    pub fn durations(&self) -> &[Bucket] {
+        self.duration.all()
     }
 
     /// Forgets all rows.
     pub fn clear(&mut self) {
-        self.duration.clear();
-        self.upstream.clear();
-        self.overhead.clear();
+        self.duration.count = 0;
+        self.upstream.count = 0;
+        self.overhead.count = 0;
     }
 }
 
@@ -123,20 +160,26 @@ impl Tallies {
         for unit in units.whole {
             if let Some(figures) = self.figures.get_mut(unit) {
                 let [duration, upstream, overhead] = figures.samples_of(outcome);
-                record(duration, &batch.duration);
-                record(upstream, &batch.upstream);
-                record(overhead, &batch.overhead);
+                record(duration, batch.duration.all());
+                record(upstream, batch.upstream.all());
+                record(overhead, batch.overhead.all());
             }
         }
         for unit in &units.brief {
             if let Some(figures) = self.figures.get_mut(*unit) {
                 let [duration, ..] = figures.samples_of(outcome);
-                record(duration, &batch.duration);
+                record(duration, batch.duration.all());
             }
         }
     }
 
-    /// Adds rows with an outcome that completed in one second.
+    /// How coarse the series is in which rows over time are counted: binary logarithm of the width of a bucket in
+    /// seconds.
+    pub fn width_log2(&self, units: &Units) -> u32 {
+        self.hops.get(units.hop).map_or(0, Series::width_log2)
+    }
+
+    /// Adds rows with an outcome that completed in one second, or in one bucket of the series.
     #[inline]
     pub fn add_moment(&mut self, units: &Units, outcome: Outcome, second: i64, moment: Moment) {
         if let Some(series) = self.hops.get_mut(units.hop) {

@@ -120,7 +120,7 @@ impl Made {
         self.rows += 1;
         let group = class.key.key_hash();
         self.totals.followed.offer(
-            class.key.outcome,
+            class.key.outcome == crate::aggregate::flags::Outcome::Ok,
             &row,
             Some(id_hash(of.id.as_bytes())),
             place,

@@ -151,17 +151,21 @@ impl KeyOrder {
         }
     }
 
-    /// Puts the values of `line` into `fields` if its keys stand in this order.
+    /// Puts the values of the first line of `text` into `fields` if its keys stand in this order, and tells the line's
+    /// length without its newline.
     #[inline]
     fn read<'block>(
         &mut self,
-        line: &'block [u8],
+        text: &'block [u8],
         scanner: Scanner,
         fields: &mut Fields<'block>,
-    ) -> Option<()> {
-        if self.members.is_empty() || !scanner.mark_quotes(line, &mut self.marks) {
+    ) -> Option<usize> {
+        if self.members.is_empty() {
             return None;
         }
+        let len = scanner.mark_line(text, &mut self.marks)?;
+        let line = text.get(..len)?;
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
         let (mut at, mut leads) = (0_usize, self.leads.as_slice());
         for (key, lead_len) in &self.members {
             let (lead, rest) = leads.split_at_checked(*lead_len)?;
@@ -174,7 +178,7 @@ impl KeyOrder {
             fields.set(*key, value);
             at = end;
         }
-        (line.get(at..)? == b"}").then_some(())
+        (line.get(at..)? == b"}").then_some(len)
     }
 
     /// The value at `start`, and where it ends.
@@ -214,20 +218,21 @@ fn equal_by<const WORD: usize>(a: &[u8], b: &[u8]) -> Option<bool> {
     Some(a_last == b_last && a_words.iter().zip(b_words).all(|(a, b)| a == b))
 }
 
-/// Puts the row that `line` holds into `row` if its keys stand in the order of the row before it; else `row`
-/// is left in any state.
+/// Puts the row that the first line of `text` holds into `row` if its keys stand in the order of the row before it, and
+/// tells the line's length without its newline; else `row` is left in any state.
 #[inline]
 pub(super) fn decode_in_order<'block>(
-    line: &'block [u8],
+    text: &'block [u8],
     minutes: &mut MinuteCache,
     scanner: Scanner,
     order: &mut KeyOrder,
     row: &mut AccessRow<'block>,
-) -> Option<()> {
+) -> Option<usize> {
     let mut fields = Fields::new();
-    order.read(line, scanner, &mut fields)?;
+    let len = order.read(text, scanner, &mut fields)?;
     // Strings with escapes find no room and leave the line to `decode`.
-    read_row(&fields, minutes, &mut Room { bytes: &mut [] }, row).ok()
+    read_row(&fields, minutes, &mut Room { bytes: &mut [] }, row).ok()?;
+    Some(len)
 }
 
 /// What one JSON line holds. `unescaped` is for strings with escapes.

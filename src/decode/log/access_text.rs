@@ -65,7 +65,10 @@ impl<'block> Tokens<'block, '_> {
     /// Where a blank stands.
     #[inline(always)]
     fn place(self, number: usize) -> usize {
-        self.blanks.places.get(number).map_or(0, |place| *place as usize)
+        self.blanks
+            .places
+            .get(number)
+            .map_or(0, |place| usize::from(*place))
     }
 
     #[inline(always)]

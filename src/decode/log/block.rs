@@ -191,10 +191,7 @@ impl Tools {
         let len = if let [b'[', ..] = inner {
             access_text::decode(inner, &mut self.minutes, self.scanner, &mut self.blanks, row)?
         } else {
-            let len = memchr(b'\n', inner).unwrap_or(inner.len());
-            let text = without_carriage_return(inner.get(..len)?);
-            access_json::decode_in_order(text, &mut self.minutes, self.scanner, &mut self.order, row)?;
-            len
+            access_json::decode_in_order(inner, &mut self.minutes, self.scanner, &mut self.order, row)?
         };
         (line.wrapping.kinds, line.wrapping.written) = (wrapping.kinds, wrapping.written);
         lines.take(head_len.saturating_add(len))
@@ -246,8 +243,8 @@ impl Tools {
     fn json<'block>(&mut self, text: &'block [u8], unescaped: &'block mut Vec<u8>) -> Content<'block> {
         let mut row = AccessRow::empty(AccessFormat::IstioJson);
         match access_json::decode_in_order(text, &mut self.minutes, self.scanner, &mut self.order, &mut row) {
-            Some(()) => Content::Access(row),
-            None => access_json::decode(text, &mut self.minutes, &mut self.order, unescaped),
+            Some(len) if len == text.len() => Content::Access(row),
+            _ => access_json::decode(text, &mut self.minutes, &mut self.order, unescaped),
         }
     }
 }

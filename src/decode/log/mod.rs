@@ -17,6 +17,7 @@ mod time;
 mod wrapper;
 
 pub use block::{LineAt, LogDecoder, may_cut};
+pub(crate) use scan::WideHash;
 
 use crate::units::Timestamp;
 

@@ -1,20 +1,22 @@
 //! The kernels for processors with AVX2, 32 bytes a comparison, and with AVX-512, 64 bytes a comparison.
 //!
-//! All `unsafe` of this crate stands here: three calls of functions that are compiled for more than the baseline,
-//! made through [`Avx2`] and [`Avx512`] only, which exist only where the processor was asked; and a load and a store
-//! of arrays of just the length that they move.
+//! All `unsafe` of this crate stands here: calls of functions that are compiled for more than the baseline, made
+//! through [`Avx2`], [`Avx512`] and [`Avx512Aes`] only, which exist only where the processor was asked; loads and a store
+//! of arrays of just the length that they move; and a load of no more bytes than a text has.
 #![expect(
     unsafe_code,
     reason = "calls into code for a processor that only the running program knows"
 )]
 
-use super::{Blanks, Chunk, Marks, Masks, write_places};
+use super::{Blanks, Chunk, LineMasks, Marks, Masks, write_places};
 use std::arch::x86_64::{
-    __m256i, __m512i, _mm_clmulepi64_si128, _mm_cvtsi128_si64, _mm_set_epi64x, _mm_set1_epi8,
-    _mm256_cmpeq_epi8, _mm256_movemask_epi8, _mm256_or_si256, _mm256_set_epi64x, _mm256_set1_epi8,
-    _mm512_add_epi32, _mm512_castsi512_si128, _mm512_cmpeq_epi8_mask, _mm512_cvtepu8_epi32,
-    _mm512_loadu_si512, _mm512_maskz_compress_epi8, _mm512_set_epi64, _mm512_set1_epi8, _mm512_set1_epi32,
-    _mm512_storeu_si512,
+    __m256i, __m512i, _bzhi_u64, _mm_aesenc_si128, _mm_clmulepi64_si128, _mm_cvtsi128_si64,
+    _mm_extract_epi64, _mm_set_epi64x, _mm_set1_epi8, _mm256_add_epi16, _mm256_cmpeq_epi8,
+    _mm256_cvtepu8_epi16, _mm256_movemask_epi8, _mm256_or_si256, _mm256_set_epi64x, _mm256_set1_epi8,
+    _mm256_set1_epi16, _mm256_storeu_si256, _mm512_aesenc_epi128, _mm512_castsi512_si128,
+    _mm512_cmpeq_epi8_mask, _mm512_extracti32x4_epi32, _mm512_loadu_si512, _mm512_maskz_compress_epi8,
+    _mm512_maskz_loadu_epi8, _mm512_set_epi64, _mm512_set1_epi8, _mm512_set1_epi64, _mm512_set4_epi64,
+    _mm512_xor_si512,
 };
 
 /// Proof that this processor has all that the kernels for AVX2 are compiled for.
@@ -50,9 +52,9 @@ impl Avx2 {
         reason = "having it is the proof that makes the call sound"
     )]
     #[inline]
-    pub(super) fn mark_quotes(self, line: &[u8], marks: &mut Marks) -> bool {
+    pub(super) fn mark_line(self, text: &[u8], marks: &mut Marks) -> Option<usize> {
         // SAFETY: an `Avx2` is made only after the processor said that it has these features.
-        unsafe { mark_quotes(line, marks) }
+        unsafe { mark_line(text, marks) }
     }
 }
 
@@ -91,7 +93,97 @@ impl Avx512 {
         // SAFETY: an `Avx512` is made only after the processor said that it has these features.
         unsafe { find_blanks_wide(text, from, found) }
     }
+
+    #[expect(
+        clippy::unused_self,
+        reason = "having it is the proof that makes the call sound"
+    )]
+    #[inline]
+    pub(super) fn mark_line(self, text: &[u8], marks: &mut Marks) -> Option<usize> {
+        // SAFETY: an `Avx512` is made only after the processor said that it has these features.
+        unsafe { mark_line_wide(text, marks) }
+    }
 }
+
+/// Proof that this processor has all that the hash is compiled for.
+#[derive(Clone, Copy, Debug)]
+pub(in super::super) struct Avx512Aes(());
+
+impl Avx512Aes {
+    pub(super) fn new() -> Option<Self> {
+        let all =
+            Avx512::new().is_some() && is_x86_feature_detected!("aes") && is_x86_feature_detected!("vaes");
+        all.then_some(Self(()))
+    }
+
+    #[expect(
+        clippy::unused_self,
+        reason = "having it is the proof that makes the call sound"
+    )]
+    #[inline]
+    pub(super) fn hash(self, seed: u64, parts: &[&[u8]]) -> [u64; 2] {
+        // SAFETY: an `Avx512Aes` is made only after the processor said that it has these features.
+        unsafe { hash_wide(seed, parts) }
+    }
+}
+
+/// Fractions of the square roots of primes, of which the keys of the AES rounds are made, and the step by which the
+/// pieces of the texts are numbered.
+const ROOTS: [u64; 4] = [
+    0x6a09_e667_f3bc_c909,
+    0xbb67_ae85_84ca_a73b,
+    0x3c6e_f372_fe94_f82b,
+    0xa54f_f53a_5f1d_36f1,
+];
+const NUMBER_STEP: u64 = 0x9e37_79b9_7f4a_7c15;
+
+/// Each piece is hashed by itself, by two AES rounds with its number and length: of these a changed bit changes all of
+/// its 16 bytes. The sum of all pieces becomes 16 bytes by four rounds more.
+#[target_feature(enable = "avx2,bmi1,bmi2,popcnt,aes,vaes,avx512f,avx512bw,avx512vl,avx512vbmi2")]
+fn hash_wide(seed: u64, parts: &[&[u8]]) -> [u64; 2] {
+    let [a, b, c, d] = ROOTS.map(u64::cast_signed);
+    let (first, second) = (_mm512_set4_epi64(b, a, d, c), _mm512_set4_epi64(c, d, a, b));
+    let mut sum = _mm512_set1_epi64(seed.cast_signed());
+    let mut number = 0_u64;
+    for part in parts {
+        let mut rest = *part;
+        loop {
+            number = number.wrapping_add(NUMBER_STEP);
+            let mark = _mm512_set1_epi64((number ^ rest.len() as u64).cast_signed());
+            let (piece, after) = rest.split_at(rest.len().min(super::CHUNK_BYTES));
+            let mixed = _mm512_aesenc_epi128(_mm512_xor_si512(load_some(piece), mark), first);
+            sum = _mm512_xor_si512(sum, _mm512_aesenc_epi128(mixed, second));
+            rest = after;
+            if rest.is_empty() {
+                break;
+            }
+        }
+    }
+    let [key, last] = [_mm512_castsi512_si128(first), _mm512_castsi512_si128(second)];
+    let low = _mm_aesenc_si128(_mm512_castsi512_si128(sum), _mm512_extracti32x4_epi32::<1>(sum));
+    let high = _mm_aesenc_si128(
+        _mm512_extracti32x4_epi32::<2>(sum),
+        _mm512_extracti32x4_epi32::<3>(sum),
+    );
+    let both = _mm_aesenc_si128(_mm_aesenc_si128(low, key), _mm_aesenc_si128(high, last));
+    let all = _mm_aesenc_si128(_mm_aesenc_si128(both, key), last);
+    [_mm_cvtsi128_si64(all), _mm_extract_epi64::<1>(all)].map(i64::cast_unsigned)
+}
+
+/// At most the first 64 bytes of a text, zeros behind them.
+#[inline]
+#[target_feature(enable = "bmi2,avx512f,avx512bw")]
+fn load_some(text: &[u8]) -> __m512i {
+    // An empty text may stand anywhere, and a load from no page at all is slow even where no byte is wanted.
+    let text = if text.is_empty() { NOTHING.as_slice() } else { text };
+    let count = u32::try_from(text.len()).unwrap_or(u32::MAX).min(64);
+    let wanted = _bzhi_u64(u64::MAX, count);
+    // SAFETY: no byte is loaded but the wanted ones, which are no more than the text has.
+    unsafe { _mm512_maskz_loadu_epi8(wanted, text.as_ptr().cast()) }
+}
+
+/// A byte that is there, for texts that have none: zero, as all behind a text's end.
+static NOTHING: [u8; 1] = [0];
 
 /// Places that are written at once.
 const WIDE_BATCH: usize = 16;
@@ -111,12 +203,12 @@ fn find_blanks_wide(text: &[u8], from: usize, found: &mut Blanks) -> Option<()> 
             newlines: _mm512_cmpeq_epi8_mask(bytes, newline),
         }
     };
-    let write = |found: &mut Blanks, count: usize, blanks: u64, at: u32| {
+    let write = |found: &mut Blanks, count: usize, blanks: u64, at: u16| {
         if blanks.count_ones() as usize > WIDE_BATCH {
             return write_places(found, count, blanks, at);
         }
         let packed = _mm512_castsi512_si128(_mm512_maskz_compress_epi8(blanks, numbers));
-        let places = _mm512_add_epi32(_mm512_cvtepu8_epi32(packed), _mm512_set1_epi32(at.cast_signed()));
+        let places = _mm256_add_epi16(_mm256_cvtepu8_epi16(packed), _mm256_set1_epi16(at.cast_signed()));
         store_wide(found.room::<WIDE_BATCH>(count)?, places);
         Some(())
     };
@@ -147,21 +239,36 @@ fn load_wide(chunk: &Chunk) -> __m512i {
 }
 
 #[inline]
-#[target_feature(enable = "avx512f")]
-fn store_wide(places: &mut [u32; WIDE_BATCH], values: __m512i) {
-    // SAFETY: the places are 64 bytes; this store needs no alignment.
-    unsafe { _mm512_storeu_si512(places.as_mut_ptr().cast(), values) };
+#[target_feature(enable = "avx")]
+fn store_wide(places: &mut [u16; WIDE_BATCH], values: __m256i) {
+    // SAFETY: the places are 32 bytes; this store needs no alignment.
+    unsafe { _mm256_storeu_si256(places.as_mut_ptr().cast(), values) };
 }
 
 #[target_feature(enable = "avx2,bmi1,bmi2,popcnt,pclmulqdq")]
-fn mark_quotes(line: &[u8], marks: &mut Marks) -> bool {
-    let (quote, backslash) = (splat(b'"'), splat(b'\\'));
-    super::mark_quotes(line, marks, |chunk| {
-        mask(
-            load(chunk).map(|lane| {
-                _mm256_or_si256(_mm256_cmpeq_epi8(lane, quote), _mm256_cmpeq_epi8(lane, backslash))
-            }),
-        )
+fn mark_line(text: &[u8], marks: &mut Marks) -> Option<usize> {
+    let (quote, backslash, newline) = (splat(b'"'), splat(b'\\'), splat(b'\n'));
+    super::mark_line(text, marks, |chunk| {
+        let [low, high] = load(chunk);
+        let marked =
+            |lane| _mm256_or_si256(_mm256_cmpeq_epi8(lane, quote), _mm256_cmpeq_epi8(lane, backslash));
+        LineMasks {
+            marks: mask([marked(low), marked(high)]),
+            newlines: mask([_mm256_cmpeq_epi8(low, newline), _mm256_cmpeq_epi8(high, newline)]),
+        }
+    })
+}
+
+#[target_feature(enable = "avx2,bmi1,bmi2,popcnt,pclmulqdq,avx512f,avx512bw,avx512vl,avx512vbmi2")]
+fn mark_line_wide(text: &[u8], marks: &mut Marks) -> Option<usize> {
+    let wanted = [b'"', b'\\', b'\n'].map(|byte| _mm512_set1_epi8(byte.cast_signed()));
+    let [quote, backslash, newline] = wanted;
+    super::mark_line(text, marks, |chunk| {
+        let bytes = load_wide(chunk);
+        LineMasks {
+            marks: _mm512_cmpeq_epi8_mask(bytes, quote) | _mm512_cmpeq_epi8_mask(bytes, backslash),
+            newlines: _mm512_cmpeq_epi8_mask(bytes, newline),
+        }
     })
 }
 
@@ -192,8 +299,9 @@ fn load(chunk: &Chunk) -> [__m256i; 2] {
 #[inline]
 #[target_feature(enable = "avx2")]
 fn mask(equal: [__m256i; 2]) -> u64 {
-    let [low, high] = equal.map(|lane| u64::from(_mm256_movemask_epi8(lane).cast_unsigned()));
-    low | high << 32
+    let [low, high] = equal;
+    let bits = |lane| u64::from(_mm256_movemask_epi8(lane).cast_unsigned());
+    bits(low) | bits(high) << 32
 }
 
 /// Bit `i` of the result is the parity of bits `0..=i`: a product without carries by all ones.
