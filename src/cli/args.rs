@@ -213,6 +213,9 @@ pub(super) struct TraceArgs {
     pub(super) input: InputArgs,
     #[command(flatten)]
     pub(super) target: TargetArgs,
+    /// Order events by what this saved report (JSON) of the same inputs says of their clocks
+    #[arg(long, value_name = "FILE", help_heading = "Select")]
+    pub(super) report: Option<PathBuf>,
     /// Format of standard output [default: text]
     #[arg(short, long, value_name = "FORMAT", help_heading = "Output")]
     pub(super) format: Option<Format>,

@@ -5,8 +5,12 @@ use super::exit::Status;
 use super::session::Session;
 use super::show::sources;
 use crate::Error;
+use crate::follow::clocks;
 use crate::follow::trace::{ClockOffsets, Target, trace};
+use crate::input::Source;
 use crate::report::{json, text};
+use std::io::BufReader;
+use std::path::Path;
 
 /// Runs the command.
 pub(super) fn run(args: &TraceArgs, session: &mut Session<'_>) -> Result<Status, Error> {
@@ -24,8 +28,12 @@ pub(super) fn run(args: &TraceArgs, session: &mut Session<'_>) -> Result<Status,
         },
         _ => return Err(option("--request", "give --request, --connection or --ref")),
     };
-    // Clocks are taken as they are: nothing here knows how far they are apart.
-    let trace = trace(&sources, &target, &ClockOffsets::new());
+    // Without a report clocks are taken as they are: nothing here knows how far they are apart.
+    let offsets = match &args.report {
+        Some(report) => clocks_of(report, &sources)?,
+        None => ClockOffsets::new(),
+    };
+    let trace = trace(&sources, &target, &offsets);
     let trace = trace.map_err(|message| Error::Option { option, message })?;
     if args.format == Some(Format::Json) {
         session.print_with(|out| json::write_document(&trace, out))?;
@@ -34,6 +42,15 @@ pub(super) fn run(args: &TraceArgs, session: &mut Session<'_>) -> Result<Status,
         session.print(&text::render_trace(&trace, &style))?;
     }
     Ok(Status::Clean)
+}
+
+fn clocks_of(report: &Path, sources: &[Source]) -> Result<ClockOffsets, Error> {
+    let file = std::fs::File::open(report).map_err(|source| Error::File {
+        path: report.to_owned(),
+        source,
+    })?;
+    clocks::of_report(BufReader::new(file), sources)
+        .map_err(|why| option("--report", &format!("{} {why}", report.display())))
 }
 
 fn option(option: &'static str, message: &str) -> Error {

@@ -6,6 +6,7 @@
 //! over inputs, judges, prints.
 
 pub mod cited;
+pub mod clocks;
 pub mod frame;
 mod packets;
 pub mod reference;
