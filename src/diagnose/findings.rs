@@ -238,14 +238,14 @@ fn window(
     )
 }
 
-/// The last TCP connection that went well, where all that failed are rows of TCP connections: of the same reporter,
+/// The last TCP connection that went well, where all that failed are rows of TCP connections: of the reporter of most,
 /// since the caller's proxy takes one that the called proxy gave up for a good one.
 fn last_good_connection(suspect: &Suspect<'_>, facts: &Facts<'_>) -> Option<Timestamp> {
     let own: Vec<usize> = suspect.own_calls().collect();
-    let reporter = facts.calls(&own).next()?.key.reporter;
-    if !facts.calls(&own).all(|c| c.key.tcp && c.key.reporter == reporter) {
+    if !facts.calls(&own).all(|c| c.key.tcp) {
         return None;
     }
+    let reporter = facts.calls(&own).max_by_key(|c| c.count())?.key.reporter;
     facts
         .calls_to(&suspect.destination)
         .filter(|c| c.key.tcp && c.key.reporter == reporter && c.outcome() == Outcome::Ok)

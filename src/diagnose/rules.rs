@@ -12,6 +12,8 @@ const BUILT_IN: &str = include_str!("../../data/rules.toml");
 pub struct Rules {
     /// Signatures of lines by which a proxy says that it took in new configuration.
     pub config_applied: Vec<String>,
+    /// Ports on which the control plane serves configuration.
+    pub control_plane_ports: Vec<u16>,
     /// Causes that stop traffic to a destination: what is sent again meanwhile is not loss.
     pub stops_traffic: Vec<String>,
     /// Numbers, each with its source in the file.
@@ -218,6 +220,9 @@ pub struct PacketRule {
     pub after_idle: Option<bool>,
     /// The RSTs came from another number of hops away than the server's SYN-ACKs, or did not (or that is not known).
     pub foreign: Option<bool>,
+    /// Ports of servers on which it counts; empty for all but the control plane's.
+    #[serde(default)]
+    pub ports: Vec<u16>,
     /// What the client's first bytes are: `tls`, `http1`, `http2`, `plaintext` or `nothing`.
     pub client_spoke: Option<String>,
     /// What the server's first bytes are.
