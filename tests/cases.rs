@@ -22,9 +22,11 @@ cases! {
     cert_expired_tls13: "cert-expired-tls13",
     cert_expired_workload: "cert-expired-workload",
     circuit_breaker_overflow: "circuit-breaker-overflow",
+    control_plane_restart: "control-plane-restart",
     control_plane_unreachable: "control-plane-unreachable",
     dns_remote_cluster_captured: "dns-remote-cluster-captured",
     grpc_backend_refused: "grpc-backend-refused",
+    grpc_denied: "grpc-denied",
     healthy_bookinfo: "healthy-bookinfo",
     healthy_bookinfo_captured: "healthy-bookinfo-captured",
     healthy_noisy_app: "healthy-noisy-app",
@@ -34,8 +36,11 @@ cases! {
     rbac_denied: "rbac-denied",
     refused_app_port_mismatch: "refused-app-port-mismatch",
     reject_network_policy_icmp_captured: "reject-network-policy-icmp-captured",
+    rejected_icmp_port: "rejected-icmp-port",
     route_case_mismatch: "route-case-mismatch",
+    slow_deep_chain: "slow-deep-chain",
     slow_upstream_app_captured: "slow-upstream-app-captured",
+    two_faults: "two-faults",
     zero_window_stalled_receiver: "zero-window-stalled-receiver",
 }
 
