@@ -52,6 +52,7 @@ pub struct Thresholds {
     pub onset_failures: u64,
     pub enough_rows: u64,
     pub blip_ms: i64,
+    pub symptoms: u64,
     pub symptom_share: f64,
     pub critical_share: f64,
     pub ejecting_errors: u64,

@@ -19,8 +19,8 @@ pub fn conclude(findings: Vec<Finding>, suspects: &Suspects<'_>, facts: &Facts<'
         .filter_map(|&i| facts.call(i))
         .map(Call::count)
         .sum::<u64>()
-        + unread_errors(suspects, facts)
-        + too_few(suspects, facts);
+        + unread_errors(suspects, facts);
+    let few = too_few(suspects, facts);
     let suspected = findings
         .iter()
         .any(|f| f.severity == Severity::Info && f.failed >= facts.thresholds().min_failures);
@@ -29,12 +29,12 @@ pub fn conclude(findings: Vec<Finding>, suspects: &Suspects<'_>, facts: &Facts<'
         State::CauseFound
     } else if facts.incident.totals.rows + exchanges(facts) < facts.thresholds().enough_rows {
         State::NotEnough
-    } else if unexplained >= facts.thresholds().min_failures || suspected || slow {
+    } else if unexplained >= facts.thresholds().min_failures || few > 0 || suspected || slow {
         State::SymptomsOnly
     } else {
         State::Healthy
     };
-    let headline = headline(state, &findings, unexplained, facts);
+    let headline = headline(state, &findings, unexplained + few, facts);
     Diagnosis {
         state,
         headline,
@@ -52,7 +52,7 @@ fn too_few(suspects: &Suspects<'_>, facts: &Facts<'_>) -> u64 {
         .values()
         .filter(|s| s.lines.is_empty() && s.window.is_none() && s.shown(facts) < thresholds.min_failures);
     let count: u64 = small.map(|s| s.count(facts)).sum();
-    if ratio(count, facts.incident.totals.rows) >= thresholds.symptom_share {
+    if count >= thresholds.symptoms && ratio(count, facts.incident.totals.rows) >= thresholds.symptom_share {
         count
     } else {
         0
