@@ -37,6 +37,7 @@ cases! {
     refused_app_port_mismatch: "refused-app-port-mismatch",
     reject_network_policy_icmp_captured: "reject-network-policy-icmp-captured",
     rejected_icmp_port: "rejected-icmp-port",
+    rejected_tcp_reset: "rejected-tcp-reset",
     route_case_mismatch: "route-case-mismatch",
     slow_deep_chain: "slow-deep-chain",
     slow_upstream_app_captured: "slow-upstream-app-captured",

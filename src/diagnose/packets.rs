@@ -497,6 +497,8 @@ fn bear_out<'f>(
     if !rule.ports.is_empty() {
         suspect.remark = facts.incident.totals.rows > 0 || good_again(facts, seen);
     }
+    let behind = explained.iter().filter_map(|other| suspects.list.get(other));
+    suspect.carried.extend(behind.flat_map(Suspect::all_calls));
     suspects.add(suspect);
     for other in explained {
         if let Some(other) = suspects.list.get_mut(&other) {
