@@ -609,9 +609,9 @@ fn hidden_by_other(
     suspects.list.values().any(|other| {
         facts.rules.stops_traffic.contains(&other.cause)
             && other.destination == destination
-            && other
-                .span(facts)
-                .is_some_and(|(from, to)| from <= last && to >= first)
+            && other.span(facts).is_some_and(|(from, to)| {
+                from <= last.plus_millis(SLACK_MS) && to.plus_millis(SLACK_MS) >= first
+            })
     })
 }
 
