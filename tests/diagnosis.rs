@@ -326,6 +326,144 @@ fn a_host_is_ejected_after_a_burst_of_errors_and_not_because_of_background_error
     assert_eq!(accused(&nothing_before.report()), ["no-endpoints"]);
 }
 
+/// An answer that came from the called pod, with a body of this length.
+fn answer_as_long_as(code: u16, body: &str) -> Call {
+    Call {
+        bytes_sent: body.len() as u64,
+        ..answer(code)
+    }
+}
+
+#[test]
+fn the_length_of_a_body_tells_what_the_called_proxy_did_where_its_log_was_not_read() {
+    let at_caller = |call: Call| {
+        let good = every(100, 0..60, &Call::default());
+        Logs::default()
+            .at_caller(good)
+            .at_caller(every(200, 20..40, &call))
+    };
+    let connect_error =
+        "upstream connect error or disconnect/reset before headers. reset reason: remote connection failure";
+    for (code, body, cause) in [
+        (403, "RBAC: access denied", "rbac-denied"),
+        (429, "local_rate_limited", "local-rate-limit"),
+        (503, connect_error, "upstream-connection-refused"),
+    ] {
+        let logs = at_caller(answer_as_long_as(code, body));
+        let report = logs.report();
+        assert_eq!(accused(&report), [cause], "{body}");
+        assert!(
+            report.findings[0].confidence < 0.8,
+            "{body}: no more than a length"
+        );
+        // The called proxy's log says that the application answered.
+        let read = logs.at_called(every(200, 20..40, &answer_as_long_as(code, body)));
+        assert_eq!(accused(&read.report()), [""; 0], "{body}, the called log read");
+    }
+    let own = at_caller(answer_as_long_as(403, "an application's own words"));
+    assert_eq!(accused(&own.report()), [""; 0]);
+}
+
+#[test]
+fn errors_that_began_where_the_called_log_was_not_read_are_symptoms() {
+    let good = || Logs::default().at_caller(every(100, 0..60, &Call::default()));
+    let began = good().at_caller(every(100, 20..40, &answer(500))).report();
+    assert_eq!(
+        (began.verdict.state, accused(&began)),
+        (State::SymptomsOnly, vec![])
+    );
+    let always = good().at_caller(every(1000, 0..60, &answer(500))).report();
+    assert_eq!(always.verdict.state, State::Healthy);
+}
+
+#[test]
+fn grpc_refusals_in_http_200_are_denials() {
+    for (flags, details, cause) in [
+        ("-", "rbac_access_denied_matched_policy[none]", "rbac-denied"),
+        ("RL", "local_rate_limited", "local-rate-limit"),
+    ] {
+        let logs = Logs::default().good(0..60);
+        let logs = logs.at_called(every(100, 20..30, &local(200, flags, details)));
+        assert_eq!(accused(&logs.report()), [cause], "{details}");
+    }
+}
+
+#[test]
+fn a_pod_whose_proxy_runs_does_not_refuse_connections() {
+    let refused = || every(100, 20..30, &refused());
+    let unread = Logs::default()
+        .at_caller(every(100, 0..20, &Call::default()))
+        .at_caller(refused());
+    assert_eq!(accused(&unread.report()), ["upstream-connection-refused"]);
+    let silent = Logs::default().good(0..20).at_caller(refused()).report();
+    assert_eq!(
+        (accused(&silent), remarked(&silent)),
+        (vec![], vec!["upstream-connection-refused"]),
+        "whether its proxy ran is not known"
+    );
+    let alive = silent_but(Logs::default().good(0..20).at_caller(refused()));
+    assert_eq!(accused(&alive.report()), ["network-policy-reject"]);
+}
+
+/// Other callers reach the called pod all the time.
+fn silent_but(logs: Logs) -> Logs {
+    logs.at_called(every(500, 0..60, &Call::default()))
+}
+
+#[test]
+fn what_is_over_at_once_is_a_remark() {
+    let blip = every(50, 20..21, &refused()).into_iter().take(9);
+    let logs = Logs::default().good(0..60).at_called(blip);
+    let report = logs.report();
+    assert_eq!(
+        (accused(&report), remarked(&report)),
+        (vec![], vec!["upstream-connection-refused"])
+    );
+    let longer = Logs::default()
+        .good(0..60)
+        .at_called(every(500, 20..26, &refused()));
+    assert_eq!(accused(&longer.report()), ["upstream-connection-refused"]);
+}
+
+#[test]
+fn an_answer_that_is_broken_off_is_no_other_protocol() {
+    let broken = |details| Call {
+        code: 200,
+        flags: "UPE",
+        details,
+        ..Call::default()
+    };
+    for (details, cause) in [
+        (
+            "upstream_reset_after_response_started{protocol_error}",
+            "upstream-reset",
+        ),
+        (
+            "upstream_reset_before_response_started{protocol_error}",
+            "upstream-protocol-error",
+        ),
+    ] {
+        let logs = Logs::default().good(0..60);
+        let logs = logs.at_called(every(100, 20..30, &broken(details)));
+        assert_eq!(accused(&logs.report()), [cause], "{details}");
+    }
+}
+
+#[test]
+fn the_called_side_alone_does_not_tell_who_gave_up() {
+    let gone = Call {
+        flags: "DR",
+        details: "http2.remote_reset",
+        ..caller_left(400)
+    };
+    let logs = || Logs::default().at_called(every(100, 0..60, &Call::default()));
+    let report = logs().at_called(every(200, 20..40, &gone)).report();
+    assert_eq!(
+        (report.verdict.state, accused(&report), remarked(&report)),
+        (State::SymptomsOnly, vec![], vec!["client-disconnect"])
+    );
+}
+
 #[test]
 fn resets_after_idle_time_are_the_keep_alive_race() {
     // A good call, two idle seconds, a reset, on a connection each.

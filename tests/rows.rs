@@ -9,6 +9,7 @@ pub(crate) struct Call {
     pub(crate) at_ms: u64,
     pub(crate) duration_ms: u64,
     pub(crate) upstream_ms: u64,
+    pub(crate) bytes_sent: u64,
     pub(crate) service: String,
     pub(crate) path: String,
     pub(crate) code: u16,
@@ -28,6 +29,7 @@ impl Default for Call {
             at_ms: 0,
             duration_ms: 5,
             upstream_ms: 4,
+            bytes_sent: 462,
             service: "ratings".to_owned(),
             path: "/ratings/1".to_owned(),
             code: 200,
@@ -87,6 +89,7 @@ impl Call {
         let Self {
             at_ms,
             duration_ms,
+            bytes_sent,
             service,
             path,
             code,
@@ -106,7 +109,7 @@ impl Call {
         write!(
             out,
             "[2026-11-02T03:{minute:02}:{second:02}.{ms:03}Z] \"GET {path} HTTP/1.1\" {code} {flags} {details} - \
-             \"{reason}\" 0 462 {duration_ms} {upstream_ms} \"-\" \"curl/8\" \
+             \"{reason}\" 0 {bytes_sent} {duration_ms} {upstream_ms} \"-\" \"curl/8\" \
              \"{id:08x}-9deb-40ed-89d3-4f5c20d0ad94\" \"{service}:9080\" \"{host}\" "
         )
         .unwrap();

@@ -1125,3 +1125,61 @@ def _(L):
     L.stream(M.client, "payment", 0.6, [("/payment/refunds/7", 1)], name="payment-refunds")
     L.stream(M.client, "payment", 14, [("/payment/1", 1)], name="payment-main")
     denied(M, "payment", paths=["/payment/refunds/"], on=8, off=42)
+
+
+# ---- a third mesh, every fault once, beside apps that are never quite well -----------------------------------------------------
+def media(L, fmt=None, http=None, **opts):
+    """A streaming service: the edge calls titles, playback, ads and profile; playback calls drm, drm calls keys."""
+    spec = {"titles": dict(port=8080, target=8080, pods=["titles-59d8c7f4b6-ab3cd", "titles-59d8c7f4b6-qw9rt", "titles-59d8c7f4b6-zx7cv"]),
+            "playback": dict(port=80, target=3001, pods=["playback-7f9b8d6c55-mn4bv"], calls=["drm"]),
+            "drm": dict(port=6000, target=6000, pods=["drm-0"], calls=["keys"], edge=False),
+            "keys": dict(port=9443, target=9443, pods=["keys-6c5b7d8f94-lk2jh"], edge=False),
+            "ads": dict(port=8090, target=8090, pods=["ads-v7-84c9d7b6f5-gf5ds"]),
+            "profile": dict(port=5050, target=5051, pods=["profile-1"])}
+    M = mesh_of(L, "media-prod", "edge-7d8c9b6f54-p0o9i", spec, "10.201", fmt, http, opts)
+    own_errors(M, "ads", 0.01, 0.01, 0.04)
+    own_errors(M, "titles", 0.0, 0.0, 0.06)
+    return M
+
+
+SHORT = dict(H1, retries=None)
+MEDIA = {  # fault of a mesh: cause, options of the mesh, seconds, captured
+    "refused-keys": ("upstream-connection-refused", lambda M: refused(M, "keys", 14, 24), {}, 34, ["drm-0"]),
+    "dropped-ads": ("upstream-connect-timeout", lambda M: dropped(M, "ads", 10, 26), dict(ads=dict(svc=SHORT)), 36, ["client"]),
+    "reset-by-firewall-profile": ("network-policy-reject", lambda M: rejected(M, "profile", 12, 26, "tcp-reset"), dict(profile=dict(svc=SHORT)), 34, ["client"]),
+    "rejected-titles": ("network-policy-reject", lambda M: rejected(M, "titles", 12, 26, "icmp-host-prohibited"), dict(titles=dict(svc=SHORT)), 34, ["client"]),
+    "no-endpoints-profile": ("no-endpoints", lambda M: no_endpoints(M, "profile", 10, 24), {}, 34, ["client"]),
+    "subset-drm": ("unknown-service", lambda M: missing_subset(M, "drm"), {}, 36, []),
+    "route-titles": ("route-not-found", lambda M: route_lost(M, "titles"), {}, 36, []),
+    "case-playback": ("route-case-mismatch", lambda M: wrong_case(M, "playback"), {}, 32, []),
+    "ejected-titles": ("outlier-ejection", lambda M: ejected(M, "titles", 10, 2), dict(titles=dict(svc=dict(outlier=OUTLIER, retries=None))), 34, []),
+    "unready-keys": ("retries-exhausted", lambda M: unready(M, "keys", 12, 24), {}, 32, ["keys-6c5b7d8f94-lk2jh:lo"]),
+    "limited-ads": ("local-rate-limit", lambda M: limited(M, "ads", 2), {}, 34, []),
+    "denied-keys": ("rbac-denied", lambda M: denied(M, "keys"), {}, 34, ["keys-6c5b7d8f94-lk2jh"]),
+    "expired-drm": ("cert-expired", lambda M: expired(M, "drm", 20), dict(drm=dict(svc=H1)), 36, ["playback-7f9b8d6c55-mn4bv"]),
+    "other-root-ads": ("cert-unknown-ca", lambda M: other_root(M, "ads"), dict(ads=dict(svc=H1)), 32, ["client"]),
+    "plaintext-profile": ("mtls-plaintext-to-strict", lambda M: plaintext(M, "profile"), dict(profile=dict(svc=dict(h2_upstream=False))), 34, ["client"]),
+    "aborts-playback": ("upstream-reset", lambda M: aborts(M, "playback", 0.12), dict(playback=dict(svc=dict(retries=None))), 36, []),
+    "slow-keys": ("slow-upstream-app", lambda M: slow(M, "keys", (400, 900)), {}, 36, []),
+    "late-profile": ("upstream-timeout", lambda M: too_late(M, "profile", 0.4, (600, 1500)), dict(profile=dict(svc=dict(timeout="0.5s", retries=None))), 36, []),
+    "lossy-titles": ("packet-loss", lambda M: lossy(M, "titles", 0.07), dict(titles=dict(svc=dict(h2_upstream=False))), 42, ["client"]),
+    "race-ads": ("keepalive-race", lambda M: race(M, "ads"), dict(ads=dict(svc=dict(retries=None))), 50, ["ads-v7-84c9d7b6f5-gf5ds:lo"]),
+    "hasty-profile": ("client-disconnect", lambda M: hasty(M, "profile", 0.07), dict(profile=dict(ctl=dict(delay_ms=[50, 120]))), 34, []),
+    "protocol-ads": ("upstream-protocol-error", lambda M: wrong_protocol(M, "ads"), {}, 34, []),
+    "overflow-profile": ("circuit-breaker-overflow", lambda M: overflow(M, "profile", 45, 12, 22), dict(profile=dict(svc=dict(cb=TIGHT, h2_upstream=False, retries=None), ctl=dict(delay_ms=[25, 60]))), 32, []),
+    "dns-license": ("dns-failure", lambda M: dns_gone(M, "license.studio.example"), {}, 38, ["client"]),
+}
+
+
+def of_media(i, name, cause, fault, opts, seconds, caught):
+    @incident("media-" + name, cause, f"A streaming service: {name.replace('-', ' ')}", duration=seconds, healthy_before=name != "race-ads")
+    def _(L):
+        M = media(L, [TEXT, CRIJ, DOCKER, JSON, CRI][i % 5], **opts)
+        skip = {"race-ads": ("ads",), "hasty-profile": ("profile",)}.get(name, ())
+        M.load([6, 9, 12][i % 3], skip=skip, conns=20)
+        fault(M)
+        capture(L, *[M.client if c == "client" else c for c in caught])
+
+
+for _i, (_name, _x) in enumerate(MEDIA.items()):
+    of_media(_i, _name, *_x)

@@ -30,8 +30,8 @@ impl Reporter {
     }
 }
 
-/// Bodies that Envoy writes when it answers in the upstream's stead (router.cc, rbac_filter.cc, local_ratelimit.cc,
-/// jwt_verify_lib). A caller's proxy that gets such an answer from the called proxy takes it for the application's
+/// Bodies that Envoy writes when it answers in the upstream's stead (its filters `router`, `rbac`,
+/// `local_ratelimit`, `jwt_authn`). A caller's proxy that gets such an answer from the called proxy takes it for the application's
 /// (`via_upstream`, no flag); its length is what tells.
 pub const PROXY_BODIES: [&str; 16] = [
     "upstream connect error or disconnect/reset before headers. reset reason: connection termination",

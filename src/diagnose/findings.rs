@@ -99,7 +99,7 @@ fn finding(suspect: &Suspect<'_>, suspects: &Suspects<'_>, facts: &Facts<'_>) ->
         Role::Cause
     };
     let affected = suspect.connections.map_or(0, |(_, affected)| affected);
-    let blip = blip(suspect, facts, (first, last), count);
+    let blip = blip(suspect, facts, (first, last), count.max(affected));
     let confidence = confidence(suspect, facts, count.max(affected), blip);
     let (ruled_out, open) = look_alikes(suspect, suspects, facts, &filled.look_alikes);
     // What a capture would settle is settled where packets were seen.
@@ -240,14 +240,14 @@ fn window(
     )
 }
 
-/// The last TCP connection that went well, where all that failed are rows of TCP connections: of the same reporter,
+/// The last TCP connection that went well, where all that failed are rows of TCP connections: of the reporter of most,
 /// since the caller's proxy takes one that the called proxy gave up for a good one.
 fn last_good_connection(suspect: &Suspect<'_>, facts: &Facts<'_>) -> Option<Timestamp> {
     let own: Vec<usize> = suspect.own_calls().collect();
-    let reporter = facts.calls(&own).next()?.key.reporter;
-    if !facts.calls(&own).all(|c| c.key.tcp && c.key.reporter == reporter) {
+    if !facts.calls(&own).all(|c| c.key.tcp) {
         return None;
     }
+    let reporter = facts.calls(&own).max_by_key(|c| c.count())?.key.reporter;
     facts
         .calls_to(&suspect.destination)
         .filter(|c| c.key.tcp && c.key.reporter == reporter && c.outcome() == Outcome::Ok)
@@ -408,16 +408,19 @@ fn confidence(suspect: &Suspect<'_>, facts: &Facts<'_>, count: u64, blip: bool) 
     (confidence * 100.0).round() / 100.0
 }
 
-/// Few rows, over as soon as it began, and good again: a pod that starts or ends, no incident.
+/// Few rows (or lost packets), over as soon as it began, and good again: a pod that starts or ends, no incident.
 fn blip(suspect: &Suspect<'_>, facts: &Facts<'_>, (first, last): (Timestamp, Timestamp), rows: u64) -> bool {
     let thresholds = facts.thresholds();
     let of_rows = suspect.lines.is_empty() && suspect.connections.is_none() && suspect.window.is_none();
-    of_rows
-        && rows < thresholds.onset_failures
-        && last.millis_since(first) < thresholds.blip_ms
-        && facts
+    let of_loss = suspect.connections.is_some() && suspect.unit == Unit::Packets;
+    let good_again = || {
+        facts
             .last_good(&suspect.destination)
             .is_some_and(|good| good > last)
+    };
+    rows < thresholds.onset_failures
+        && last.millis_since(first) < thresholds.blip_ms
+        && (of_loss || (of_rows && good_again()))
 }
 
 fn severity(

@@ -49,7 +49,8 @@ pub fn suspect<'f>(suspects: &mut Suspects<'f>, facts: &'f Facts<'f>) {
         return;
     }
     let deeper: Vec<Option<String>> = slow.iter().map(|s| waits_for(facts, s, &slow)).collect();
-    for (slow, deeper) in slow.iter().zip(deeper) {
+    let followers: Vec<(&Slow, &Option<String>)> = slow.iter().zip(&deeper).collect();
+    for (slow, deeper) in slow.iter().zip(deeper.clone()) {
         if explained_by_packets(suspects, facts, slow) {
             continue;
         }
@@ -58,25 +59,76 @@ pub fn suspect<'f>(suspects: &mut Suspects<'f>, facts: &'f Facts<'f>) {
         });
         if !faulty {
             let mut suspect = slow_upstream(facts, slow);
-            suspect.follows = deeper.and_then(|destination| cause_of_slowness(suspects, facts, &destination));
+            let waiting = slow_of(&slow.destination, &followers);
+            suspect
+                .measured
+                .extend(waiting.map(|other| waited_for(facts, other)));
+            suspect.follows = deeper.map(|destination| cause_of_slowness(suspects, facts, &destination));
             suspects.add(suspect);
+        }
+    }
+    timeouts_follow(suspects, facts, &slow);
+}
+
+/// Timeouts of a destination whose pods wait for a slow one follow from that.
+fn timeouts_follow(suspects: &mut Suspects<'_>, facts: &Facts<'_>, slow: &[Slow]) {
+    let timeouts: Vec<_> = suspects
+        .list
+        .iter()
+        .filter(|(key, s)| key.0 == "upstream-timeout" && s.follows.is_none())
+        .filter_map(|(key, s)| Some((key.clone(), s.span(facts)?)))
+        .collect();
+    for (key, (first, last)) in timeouts {
+        let meanwhile = |other: &&Slow| span(other).is_some_and(|(from, to)| from <= last && to >= first);
+        let waited = slow
+            .iter()
+            .filter(|other| other.destination != key.1 && calls(facts, &key.1, &other.destination))
+            .find(meanwhile);
+        let cause = waited.map(|other| ("slow-upstream-app".to_owned(), other.destination.clone()));
+        let shown = cause.filter(|cause| suspects.list.get(cause).is_some_and(|s| !s.remark));
+        if let (Some(cause), Some(suspect)) = (shown, suspects.list.get_mut(&key)) {
+            suspect.follows = Some(cause);
         }
     }
 }
 
+/// The destinations that wait for this one.
+fn slow_of<'s>(
+    destination: &'s str,
+    followers: &'s [(&'s Slow, &'s Option<String>)],
+) -> impl Iterator<Item = &'s Slow> {
+    let waits = move |deeper: &Option<String>| deeper.as_deref() == Some(destination);
+    followers
+        .iter()
+        .filter(move |(_, deeper)| waits(deeper))
+        .map(|(slow, _)| *slow)
+}
+
+/// That another destination, which calls this one, was slow for as long; its rows may be the slowest of all.
+fn waited_for(facts: &Facts<'_>, other: &Slow) -> Measured {
+    Measured {
+        name: "waited-for",
+        kind: EvidenceKind::Join,
+        text: format!(
+            "requests to {}, whose pods call it, took {:.0} ms on average in the same seconds, against {:.0} ms at other times",
+            other.destination, other.mean_ms, other.usual_ms
+        ),
+        count: other.rows,
+        strength: 0.6,
+        frames: Vec::new(),
+        places: slowest_places(facts, &other.destination, other.reporter),
+    }
+}
+
 /// What makes a destination slow that others wait for: what packets show of it, else its application.
-fn cause_of_slowness(
-    suspects: &Suspects<'_>,
-    facts: &Facts<'_>,
-    destination: &str,
-) -> Option<(String, String)> {
+fn cause_of_slowness(suspects: &Suspects<'_>, facts: &Facts<'_>, destination: &str) -> (String, String) {
     let at = |(key, s): &(&(String, String), &Suspect<'_>)| {
         key.1 == destination
             && !s.remark
             && (s.added_latency_ms.is_some() || s.shown(facts) >= facts.thresholds().min_failures)
     };
     let known = suspects.list.iter().find(at).map(|(key, _)| key.clone());
-    Some(known.unwrap_or_else(|| ("slow-upstream-app".to_owned(), destination.to_owned())))
+    known.unwrap_or_else(|| ("slow-upstream-app".to_owned(), destination.to_owned()))
 }
 
 /// Another slow destination, which the pods of this one call and for which it waits: it adds at least half as much, in

@@ -40,7 +40,7 @@ struct Seen<'f> {
 pub fn suspect<'f>(suspects: &mut Suspects<'f>, facts: &'f Facts<'f>) {
     for rule in &facts.rules.packet {
         let mut by_destination: BTreeMap<&str, Vec<&Connections<'_>>> = BTreeMap::new();
-        for connections in facts.incident.connections.iter().filter(|c| fits(rule, c)) {
+        for connections in facts.incident.connections.iter().filter(|c| fits(facts, rule, c)) {
             by_destination
                 .entry(about(rule, connections))
                 .or_default()
@@ -229,7 +229,7 @@ pub fn absent<'r>(
     for rule in rules.filter(|rule| rule.cause == cause && judged(rule)) {
         let mut connections = facts.incident.connections.iter();
         let shown =
-            connections.any(|c| (destination == "*" || c.destination == destination) && fits(rule, c));
+            connections.any(|c| (destination == "*" || c.destination == destination) && fits(facts, rule, c));
         let text = if shown {
             rule.otherwise.as_deref()?
         } else {
@@ -244,13 +244,20 @@ pub fn absent<'r>(
     Some(said)
 }
 
-fn fits(rule: &PacketRule, connections: &Connections<'_>) -> bool {
+fn fits(facts: &Facts<'_>, rule: &PacketRule, connections: &Connections<'_>) -> bool {
     let class = connections.key.class;
+    let port = connections.key.server.port;
+    let on_port = if rule.ports.is_empty() {
+        !facts.rules.control_plane_ports.contains(&port)
+    } else {
+        rule.ports.contains(&port)
+    };
     let spoken = |wanted: &Option<String>, spoke: Protocol| {
         wanted.as_deref().is_none_or(|wanted| speaks(spoke, wanted))
     };
     let [client, server] = connections.key.speak;
-    rule.trouble.iter().any(|name| name == class.name())
+    on_port
+        && rule.trouble.iter().any(|name| name == class.name())
         && (rule.alerts.is_empty() || alert_of(class).is_some_and(|name| rule.alerts.contains(&name)))
         && (rule.icmp.is_empty()
             || icmp_of(class)
@@ -292,6 +299,7 @@ fn speaks(spoke: Protocol, wanted: &str) -> bool {
 /// Whom it accuses: the called service, or the caller where that side stopped reading.
 fn about<'c>(rule: &PacketRule, connections: &'c Connections<'_>) -> &'c str {
     match connections.key.class {
+        _ if !rule.ports.is_empty() => "istiod",
         StreamClass::ZeroWindow { by: Side::Client } if rule.alone => &connections.source,
         _ => &connections.destination,
     }
@@ -373,6 +381,19 @@ fn after_idle(facts: &Facts<'_>, seen: &Seen<'_>) -> bool {
         .saturating_mul(1_000_000);
     let enough = ratio(times.count(), seen.count) >= thresholds.idle_race_share;
     enough && times.share_at_least(least_ns) >= thresholds.idle_race_share
+}
+
+/// True if connections to the same servers went well after the last of these.
+fn good_again(facts: &Facts<'_>, seen: &Seen<'_>) -> bool {
+    let last = seen.groups.iter().filter_map(|c| c.group.last).max();
+    let servers: BTreeSet<Endpoint> = servers(seen).collect();
+    let mut others = facts.incident.connections.iter();
+    others.any(|c| {
+        c.key.class.is_primary()
+            && c.key.class.is_good()
+            && servers.contains(&c.key.server)
+            && c.group.last > last
+    })
 }
 
 /// True if RSTs in the place of SYN-ACKs had other times to live than the servers' SYN-ACKs: who is that many hops away
@@ -473,6 +494,11 @@ fn bear_out<'f>(
     suspects.unexplained.retain(|i| !meanwhile.contains(i));
     suspect.remark = !rule.alone && rows > 0 && explained.is_empty() && meanwhile.is_empty();
     suspect.carried.extend(meanwhile);
+    if !rule.ports.is_empty() {
+        suspect.remark = facts.incident.totals.rows > 0 || good_again(facts, seen);
+    }
+    let behind = explained.iter().filter_map(|other| suspects.list.get(other));
+    suspect.carried.extend(behind.flat_map(Suspect::all_calls));
     suspects.add(suspect);
     for other in explained {
         if let Some(other) = suspects.list.get_mut(&other) {
@@ -583,9 +609,9 @@ fn hidden_by_other(
     suspects.list.values().any(|other| {
         facts.rules.stops_traffic.contains(&other.cause)
             && other.destination == destination
-            && other
-                .span(facts)
-                .is_some_and(|(from, to)| from <= last && to >= first)
+            && other.span(facts).is_some_and(|(from, to)| {
+                from <= last.plus_millis(SLACK_MS) && to.plus_millis(SLACK_MS) >= first
+            })
     })
 }
 

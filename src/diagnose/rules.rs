@@ -13,6 +13,8 @@ const BUILT_IN: &str = include_str!(concat!(env!("OUT_DIR"), "/rules.json"));
 pub struct Rules {
     /// Signatures of lines by which a proxy says that it took in new configuration.
     pub config_applied: Vec<String>,
+    /// Ports on which the control plane serves configuration.
+    pub control_plane_ports: Vec<u16>,
     /// Causes that stop traffic to a destination: what is sent again meanwhile is not loss.
     pub stops_traffic: Vec<String>,
     /// Numbers, each with its source in the file.
@@ -53,6 +55,8 @@ pub struct Thresholds {
     pub onset_failures: u64,
     pub enough_rows: u64,
     pub blip_ms: i64,
+    pub symptoms: u64,
+    pub symptom_share: f64,
     pub critical_share: f64,
     pub ejecting_errors: u64,
     pub ejection_lookback_s: i64,
@@ -237,6 +241,9 @@ pub struct PacketRule {
     pub after_idle: Option<bool>,
     /// The RSTs came from another number of hops away than the server's SYN-ACKs, or did not (or that is not known).
     pub foreign: Option<bool>,
+    /// Ports of servers on which it counts; empty for all but the control plane's.
+    #[serde(default)]
+    pub ports: Vec<u16>,
     /// What the client's first bytes are: `tls`, `http1`, `http2`, `plaintext` or `nothing`.
     pub client_spoke: Option<String>,
     /// What the server's first bytes are.

@@ -2,6 +2,7 @@
 
 use super::finding::{Diagnosis, Finding};
 use super::measure::Facts;
+use super::resets::ratio;
 use super::suspects::Suspects;
 use crate::correlate::Call;
 use crate::diagnose::answer::{Missing, Role, Severity, State};
@@ -19,6 +20,7 @@ pub fn conclude(findings: Vec<Finding>, suspects: &Suspects<'_>, facts: &Facts<'
         .map(Call::count)
         .sum::<u64>()
         + unread_errors(suspects, facts);
+    let few = too_few(suspects, facts);
     let suspected = findings
         .iter()
         .any(|f| f.severity == Severity::Info && f.failed >= facts.thresholds().min_failures);
@@ -27,17 +29,33 @@ pub fn conclude(findings: Vec<Finding>, suspects: &Suspects<'_>, facts: &Facts<'
         State::CauseFound
     } else if facts.incident.totals.rows + exchanges(facts) < facts.thresholds().enough_rows {
         State::NotEnough
-    } else if unexplained >= facts.thresholds().min_failures || suspected || slow {
+    } else if unexplained >= facts.thresholds().min_failures || few > 0 || suspected || slow {
         State::SymptomsOnly
     } else {
         State::Healthy
     };
-    let headline = headline(state, &findings, unexplained, facts);
+    let headline = headline(state, &findings, unexplained + few, facts);
     Diagnosis {
         state,
         headline,
         missing: missing(facts),
         findings,
+    }
+}
+
+/// Failures that are too few at each destination to be a finding, where all together are no small share of what was
+/// read: of little, a part.
+fn too_few(suspects: &Suspects<'_>, facts: &Facts<'_>) -> u64 {
+    let thresholds = facts.thresholds();
+    let small = suspects
+        .list
+        .values()
+        .filter(|s| s.lines.is_empty() && s.window.is_none() && s.shown(facts) < thresholds.min_failures);
+    let count: u64 = small.map(|s| s.count(facts)).sum();
+    if count >= thresholds.symptoms && ratio(count, facts.incident.totals.rows) >= thresholds.symptom_share {
+        count
+    } else {
+        0
     }
 }
 

@@ -12,7 +12,7 @@ use super::measure::Facts;
 use super::suspects::{Suspect, Suspects};
 use crate::correlate::Call;
 use crate::units::Timestamp;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Cause and destination of a suspect.
 type Key = (String, String);
@@ -62,6 +62,25 @@ fn by_destination(facts: &Facts<'_>, calls: impl Iterator<Item = usize>) -> BTre
     destinations
 }
 
+/// The servers of connections that show a suspect which no rows show: rows may name their service, packets cannot.
+fn hosts(suspects: &Suspects<'_>, facts: &Facts<'_>, key: &Key) -> BTreeSet<String> {
+    let of_packets = suspects
+        .list
+        .get(key)
+        .filter(|s| s.connections.is_some() && s.count(facts) == 0);
+    of_packets
+        .iter()
+        .flat_map(|s| &s.servers)
+        .map(ToString::to_string)
+        .collect()
+}
+
+/// True if rows of this suspect went to one of these servers.
+fn sends_to(suspect: &Suspect<'_>, facts: &Facts<'_>, hosts: &BTreeSet<String>) -> bool {
+    let mut calls = suspect.own_calls().filter_map(|i| facts.call(i));
+    !hosts.is_empty() && calls.any(|call| hosts.contains(&call.key.host))
+}
+
 /// Effects of a fault at the same destination that began earlier.
 pub fn follow_first_faults(suspects: &mut Suspects<'_>, facts: &Facts<'_>) {
     let began: BTreeMap<Key, Timestamp> = suspects
@@ -71,9 +90,15 @@ pub fn follow_first_faults(suspects: &mut Suspects<'_>, facts: &Facts<'_>) {
         .collect();
     for rule in &facts.rules.consequence {
         for (key, first) in began.iter().filter(|(key, _)| key.0 == rule.cause) {
+            let hosts = hosts(suspects, facts, key);
             let earlier = began.iter().find(|(other, start)| {
                 // Windows of connections are widened, so their starts are no exact times.
-                rule.of.contains(&other.0) && other.1 == key.1 && **start <= first.plus_millis(SLACK_MS)
+                let here = other.1 == key.1
+                    || suspects
+                        .list
+                        .get(*other)
+                        .is_some_and(|s| sends_to(s, facts, &hosts));
+                rule.of.contains(&other.0) && here && **start <= first.plus_millis(SLACK_MS)
             });
             let large = |k: &Key| {
                 suspects
