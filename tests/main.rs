@@ -14,6 +14,8 @@ mod captures_shared;
 mod cases;
 /// What changed just before a finding began.
 mod changes;
+/// `collect`: the script that it prints.
+mod collect;
 /// The built program and its streams: what needs no engine.
 mod command_line;
 /// An independent counter agrees with the report's counts.

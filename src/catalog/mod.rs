@@ -5,6 +5,7 @@
 //! searches, `diagnose` decides.
 
 mod cause;
+pub mod collect;
 mod flag;
 mod load;
 mod placeholder;

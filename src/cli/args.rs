@@ -100,6 +100,11 @@ pub(super) enum Command {
     /// Say what is new, gone or slower between two runs, or two spans of one
     #[command(after_help = DIFF_EXAMPLES, after_long_help = format!("{DIFF_EXAMPLES}\n\n{DIFF_STATUS}"))]
     Diff(DiffArgs),
+    /// Print a script that gathers, by reading alone, what a diagnosis needs
+    #[command(
+        after_help = "postmesh runs nothing itself: look the script through, then run it where kubectl and istioctl work."
+    )]
+    Collect(CollectArgs),
     /// List, show or test the catalogue of error texts
     Signatures(SignaturesArgs),
     /// Print the JSON Schema of a document
@@ -221,6 +226,41 @@ pub(super) struct TraceArgs {
     pub(super) format: Option<Format>,
     #[command(flatten)]
     pub(super) draw: DrawArgs,
+}
+
+/// Arguments of `collect`.
+#[derive(Debug, clap::Args)]
+pub(super) struct CollectArgs {
+    /// The namespace in which something is wrong
+    #[arg(short, long, value_name = "NAME", value_parser = object_name)]
+    pub(super) namespace: String,
+    /// The namespace of the control plane
+    #[arg(long, value_name = "NAME", default_value = "istio-system", value_parser = object_name)]
+    pub(super) istio_namespace: String,
+    /// These pods only (may be given several times) [default: all of the namespace]
+    #[arg(long = "pod", value_name = "NAME", value_parser = object_name)]
+    pub(super) pods: Vec<String>,
+    /// How far back logs go: 90s, 30m, 1h30m
+    #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = duration)]
+    pub(super) since: String,
+}
+
+/// The name of a Kubernetes object.
+fn object_name(text: &str) -> Result<String, String> {
+    if crate::catalog::collect::is_name(text) {
+        Ok(text.to_owned())
+    } else {
+        Err("no name of a Kubernetes object: lower-case letters, digits, '-' and '.'".to_owned())
+    }
+}
+
+/// A duration as kubectl takes it.
+fn duration(text: &str) -> Result<String, String> {
+    if crate::catalog::collect::is_duration(text) {
+        Ok(text.to_owned())
+    } else {
+        Err("no duration: 90s, 30m, 1h30m".to_owned())
+    }
 }
 
 /// Arguments of `diff`.

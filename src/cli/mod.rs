@@ -7,6 +7,7 @@
 
 mod analyze;
 mod args;
+mod collect;
 mod completions;
 mod diff;
 mod exit;
@@ -59,6 +60,7 @@ fn dispatch(args: Args, session: &mut Session<'_>) -> Result<Status, Error> {
         Some(Command::Show(args)) => show::run(&args, session),
         Some(Command::Trace(args)) => trace::run(&args, session),
         Some(Command::Signatures(args)) => signatures::run(&args, session),
+        Some(Command::Collect(args)) => collect::run(&args, session),
         Some(Command::Schema { document }) => schema::run(document, session),
         Some(Command::Diff(args)) => diff::run(&args, session),
         Some(Command::Completions { shell }) => completions::run(shell, session),
