@@ -30,6 +30,8 @@ mod exactness;
 mod follow;
 /// Rows joined to their connections, and clocks that differ.
 mod join;
+/// Parts of incidents.
+mod partial;
 /// Latency figures against exact ones computed from the rows.
 mod percentiles;
 /// Writes access-log rows for the other modules.

@@ -14,6 +14,7 @@ pub mod findings;
 mod joined;
 pub mod latency;
 pub mod measure;
+mod network;
 pub mod packets;
 pub mod resets;
 pub mod rules;
@@ -39,6 +40,7 @@ pub fn diagnose(incident: &Incident<'_>, catalog: &Catalog) -> Result<Diagnosis,
     packets::suspect(&mut suspects, &facts);
     consequences::follow_first_faults(&mut suspects, &facts);
     latency::suspect(&mut suspects, &facts);
+    network::suspect(&mut suspects, &facts);
     let findings = findings::write(&suspects, &facts);
     Ok(verdict::conclude(findings, &suspects, &facts))
 }

@@ -27,6 +27,8 @@ pub struct Rules {
     pub answer: Vec<Rule>,
     /// What component lines show.
     pub line: Vec<LineRule>,
+    /// How sure it is that packets are lost where only the rows of both proxies tell it.
+    pub lost_time_confidence: f64,
     /// Lines that tell of a change.
     pub change: Vec<ChangeRule>,
     /// What connections in captures show.
@@ -72,6 +74,11 @@ pub struct Thresholds {
     pub slow_buckets: usize,
     pub stall_ms: u64,
     pub changed_before_s: i64,
+    pub resent_ms: u64,
+    pub usual_way_ms: u64,
+    pub resent_share: f64,
+    pub seen_in_clear: u64,
+    pub called_side_share: f64,
 }
 
 /// Lines that tell of a change: a remark where they come shortly before a finding begins.

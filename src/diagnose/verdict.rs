@@ -27,20 +27,77 @@ pub fn conclude(findings: Vec<Finding>, suspects: &Suspects<'_>, facts: &Facts<'
     let slow = findings.iter().any(|f| f.added_latency_ms.is_some());
     let state = if accused {
         State::CauseFound
-    } else if facts.incident.totals.rows + exchanges(facts) < facts.thresholds().enough_rows {
+    } else if too_little(facts) {
         State::NotEnough
     } else if unexplained >= facts.thresholds().min_failures || few > 0 || suspected || slow {
         State::SymptomsOnly
+    } else if half_seen(facts).is_some() {
+        State::NotEnough
     } else {
         State::Healthy
     };
     let headline = headline(state, &findings, unexplained + few, facts);
+    let mut missing = missing(facts);
+    missing.extend(
+        half_seen(facts)
+            .filter(|_| state == State::NotEnough)
+            .and_then(HalfSeen::missing),
+    );
     Diagnosis {
         state,
         headline,
-        missing: missing(facts),
+        missing,
         findings,
     }
+}
+
+/// True where nothing at all can be said.
+fn too_little(facts: &Facts<'_>) -> bool {
+    facts.incident.totals.rows + exchanges(facts) < facts.thresholds().enough_rows
+}
+
+/// Why what was read would not show most faults, so that finding none is no all-clear.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum HalfSeen {
+    /// Captures alone, in which TLS hides nearly all requests.
+    Encrypted,
+    /// Rows of the called side alone: what failed on the way never came there.
+    CalledSide,
+}
+
+impl HalfSeen {
+    fn missing(self) -> Option<Missing> {
+        match self {
+            // Rows are asked for where there are none.
+            Self::Encrypted => None,
+            Self::CalledSide => Some(Missing {
+                what: "istio-proxy logs of the callers".to_owned(),
+                why_it_matters: "a call that found no route, no endpoint or no connection, or that was given up, leaves its row at the \
+                                 caller alone"
+                    .to_owned(),
+                command: "kubectl logs -n <namespace> <calling pod> -c istio-proxy".to_owned(),
+            }),
+        }
+    }
+}
+
+fn half_seen(facts: &Facts<'_>) -> Option<HalfSeen> {
+    let totals = facts.incident.totals;
+    if too_little(facts) {
+        return None;
+    }
+    if totals.rows == 0 {
+        let captures = &totals.captures;
+        let hidden = captures.tls.client_hellos > 0;
+        return (hidden && captures.http.requests < facts.thresholds().seen_in_clear)
+            .then_some(HalfSeen::Encrypted);
+    }
+    let (mut all, mut called) = (0, 0);
+    for call in facts.incident.calls.iter().filter(|call| call.counted) {
+        all += call.count();
+        called += if call.is_source() { 0 } else { call.count() };
+    }
+    (all > 0 && ratio(called, all) >= facts.thresholds().called_side_share).then_some(HalfSeen::CalledSide)
 }
 
 /// Failures that are too few at each destination to be a finding, where all together are no small share of what was
@@ -92,6 +149,13 @@ fn headline(state: State, findings: &[Finding], unexplained: u64, facts: &Facts<
         (State::SymptomsOnly, None) => {
             format!("{unexplained} rows failed in ways that these inputs do not explain")
         }
+        (State::NotEnough, _) if half_seen(facts) == Some(HalfSeen::Encrypted) => {
+            "Nothing is wrong with the connections in these captures, but TLS hides what was asked and answered on them"
+                .to_owned()
+        }
+        (State::NotEnough, _) if half_seen(facts) == Some(HalfSeen::CalledSide) => format!(
+            "Nothing is wrong in the {rows} rows that were read, but most are of called proxies: what failed before it reached them is not there"
+        ),
         (State::NotEnough, _) if facts.connections_to("*") > 0 => format!(
             "Too little to judge: {rows} access-log rows and {} connections were read",
             facts.connections_to("*")
