@@ -47,8 +47,10 @@ pub(super) fn suspect<'f>(suspects: &mut Suspects<'f>, facts: &'f Facts<'f>) {
     };
     // Packets would show it better, and a fault that is known explains waiting.
     let known = suspects.list.iter().any(|((_, of), suspect)| {
-        (of == destination || of == "*") && suspect.shown(facts) >= thresholds.min_failures
-            || (of == destination || of == "*") && (suspect.window.is_some() || !suspect.lines.is_empty())
+        (of == destination || of == "*")
+            && (suspect.shown(facts) >= thresholds.min_failures
+                || suspect.window.is_some()
+                || !suspect.lines.is_empty())
     });
     if known || facts.connections_to(destination) > 0 {
         return;
