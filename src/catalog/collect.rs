@@ -95,7 +95,7 @@ mod tests {
         for line in commands {
             for tool in ["kubectl ", "istioctl "] {
                 for (at, _) in line.match_indices(tool) {
-                    let command = &line[at..];
+                    let command = line.get(at..).unwrap();
                     assert!(reads.iter().any(|read| command.starts_with(read)), "{command}");
                     found += 1;
                 }

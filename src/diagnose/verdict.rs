@@ -46,8 +46,8 @@ pub fn conclude(findings: Vec<Finding>, suspects: &Suspects<'_>, facts: &Facts<'
     Diagnosis {
         state,
         headline,
-        missing,
         findings,
+        missing,
     }
 }
 
