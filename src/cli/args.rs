@@ -135,7 +135,14 @@ pub(super) struct AnalyzeArgs {
     #[command(flatten)]
     pub(super) tune: TuneArgs,
     /// Examples kept of each signature and each piece of evidence
-    #[arg(long, value_name = "N", default_value_t = 5, help_heading = "Output", value_parser = count(0, 1000))]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 5,
+        help_heading = "Output",
+        hide_short_help = true,
+        value_parser = count(0, 1000)
+    )]
     pub(super) examples: u64,
     /// List TCP connections in reports as data
     ///
