@@ -14,7 +14,7 @@ use crate::units::{Place, Timestamp};
 use std::net::SocketAddr;
 
 /// Rows kept of those that failed, were denied or canceled, or took [`SLOW_MS`]; and as many of all others.
-pub const MAX_FOLLOWED: usize = 1 << 15;
+pub const MAX_FOLLOWED: usize = 1 << 14;
 
 /// A request that takes so long is kept among the remarkable ones.
 pub const SLOW_MS: u64 = 1000;
@@ -119,10 +119,21 @@ impl Followed {
         table.offer_with(hash, || followed(group(), row, start, place));
     }
 
-    /// Every kept row, in order of place.
-    pub fn rows(&self) -> Vec<FollowedRow> {
-        let tables = [&self.remarkable, &self.ordinary];
-        let mut rows: Vec<FollowedRow> = tables.into_iter().flat_map(Sampled::rows).collect();
+    /// Kept rows in order of place: all, or those of so many requests by hash that they are at most `limit`.
+    pub fn rows(&self, limit: usize) -> Vec<FollowedRow> {
+        let kept = || {
+            [&self.remarkable, &self.ordinary]
+                .into_iter()
+                .flat_map(Sampled::rows)
+        };
+        let mut threshold = u64::MAX;
+        while threshold > 0 && kept().filter(|(hash, _)| *hash <= threshold).count() > limit {
+            threshold /= 2;
+        }
+        let mut rows: Vec<FollowedRow> = kept()
+            .filter(|(hash, _)| *hash <= threshold)
+            .map(|(_, row)| row)
+            .collect();
         rows.sort_unstable();
         rows
     }
@@ -280,7 +291,8 @@ mod tests {
         offer(&mut followed, 2, Outcome::Ok, SLOW_MS, 200_001);
         assert!(followed.is_truncated());
         assert_eq!(followed.seen(), 100_002);
-        let rows = followed.rows();
+        let rows = followed.rows(usize::MAX);
+        assert!(followed.rows(1000).len() <= 1000);
         assert!(rows.len() > MAX_FOLLOWED / 2 && rows.len() <= MAX_FOLLOWED + 2);
         let kept = |at| rows.iter().any(|row| row.place == place(at));
         assert!(kept(200_000) && kept(200_001));

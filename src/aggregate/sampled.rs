@@ -105,9 +105,9 @@ impl<R: Copy + Ord> Sampled<R> {
         self.threshold < u64::MAX
     }
 
-    /// The kept rows in no particular order.
-    pub fn rows(&self) -> impl Iterator<Item = R> {
-        self.rows.iter().map(|(_, row)| *row)
+    /// The kept rows with their hashes, in no particular order.
+    pub fn rows(&self) -> impl Iterator<Item = (u64, R)> {
+        self.rows.iter().copied()
     }
 
     /// The kept rows in order of hash, then row: rows that belong together stand together.

@@ -226,7 +226,11 @@ impl<'t> Joined<'t> {
             .collect();
         let mut rows: Vec<JoinedRow> = totals
             .followed
-            .rows()
+            .rows(if connections.is_empty() {
+                MAX_ROWS_WITHOUT_CAPTURES
+            } else {
+                usize::MAX
+            })
             .into_iter()
             .filter_map(|row| {
                 Some(JoinedRow {
@@ -268,6 +272,9 @@ impl<'t> Joined<'t> {
 fn interval_ns(row: &FollowedRow) -> (i64, i64) {
     (row.start_ns, row.end().0.saturating_add(RESOLUTION_NS))
 }
+
+/// Rows that are paired where no capture was read: enough for what they tell of clocks and of time between proxies.
+pub const MAX_ROWS_WITHOUT_CAPTURES: usize = 1 << 13;
 
 /// What is lost by cutting a start and a duration to milliseconds.
 const RESOLUTION_NS: i64 = 2_000_000;
