@@ -17,7 +17,7 @@ use crate::decode::log::{Content, LogDecoder, may_cut};
 use crate::decode::packet::PacketBlock;
 use crate::error::Problem;
 use crate::input::{
-    self, Block, BlockReader, ByteReader, Discovery, ReadOptions, Source, SourceKind, capture_sets,
+    self, Block, BlockReader, ByteReader, Discovery, Member, ReadOptions, Source, SourceKind, capture_sets,
 };
 use crate::matcher::Matcher;
 use crate::options::TimeBound;
@@ -117,7 +117,8 @@ pub fn analyze_with(options: &Options, progress: &dyn Progress) -> Result<Report
 /// Inputs whose path names no namespace are kept, whatever was asked for: that is said of each.
 fn tell_unknown_namespaces(sources: &[Source], reads: &mut [InputRead]) {
     for (source, read) in sources.iter().zip(reads) {
-        if let (None, Some(summary)) = (&source.identity.namespace, &mut read.summary) {
+        if let (None, None, Some(summary)) = (&source.identity.namespace, &source.listing, &mut read.summary)
+        {
             summary.problems.push(Problem {
                 input: source.id,
                 offset_bytes: 0,
@@ -235,6 +236,29 @@ impl<'r> Reading<'r> {
             .planned(sizes.map(|s| s.iter().sum()), self.sources.len());
     }
 
+    /// Works on the members of a compressed archive that stand before an input: they can be read in order only.
+    fn drain_before(&self, index: usize, worker: &mut Worker<'_, '_>) {
+        let member = |index: usize| self.sources.get(index).and_then(|source| source.member.as_ref());
+        let done = |index: usize| match self.slots.get(index) {
+            Some(slot) => matches!(
+                &*slot.lock().unwrap_or_else(PoisonError::into_inner),
+                Slot::Done(_) | Slot::Capture(_)
+            ),
+            None => true,
+        };
+        let Some(of) = member(index).filter(|member| member.is_in_order()) else {
+            return;
+        };
+        let before = (0..index).rev().take_while(|before| {
+            member(*before).is_some_and(|other| other.archive == of.archive)
+                && !(member(*before).is_some_and(Member::is_in_order) && done(*before))
+        });
+        let first = before.last().unwrap_or(index);
+        for before in first..index {
+            self.drain(before, worker);
+        }
+    }
+
     /// One worker: inputs of its own first, then those of others.
     fn work(&self, collecting: Collecting<'_>, partials: &Sender<Partial>) {
         let mut worker = Worker {
@@ -249,6 +273,7 @@ impl<'r> Reading<'r> {
             if index >= self.sources.len() {
                 break;
             }
+            self.drain_before(index, &mut worker);
             self.drain(index, &mut worker);
         }
         for index in 0..self.sources.len() {

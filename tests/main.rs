@@ -4,6 +4,8 @@
 
 /// What connections of captures that others made say, against what tshark reads there.
 mod app_agreement;
+/// Archives: the same answer as from the folder, citations, damage, names that climb.
+mod archives;
 /// Inputs that are damaged or hostile: what can be read is reported, the rest is named.
 mod bad_input;
 /// Captures: the same answer however they are read, rotated sets, pipes, damage, selection.

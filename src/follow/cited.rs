@@ -19,6 +19,8 @@ struct Saved {
 struct SavedInput {
     id: u32,
     path: String,
+    #[serde(default)]
+    member: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -74,7 +76,10 @@ pub fn of_report(report: impl Read, finding: Option<u64>) -> Result<Vec<Cited>, 
     let names: BTreeMap<u32, String> = saved
         .inputs
         .into_iter()
-        .map(|input| (input.id, input.path))
+        .map(|input| match input.member {
+            Some(member) => (input.id, format!("{}!{member}", input.path)),
+            None => (input.id, input.path),
+        })
         .collect();
     let known = saved.findings.len();
     let chosen: Vec<SavedFinding> = saved

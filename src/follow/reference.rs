@@ -205,6 +205,8 @@ mod tests {
                 display_path: (*name).to_owned(),
                 size_bytes: None,
                 identity: Identity::default(),
+                member: None,
+                listing: None,
             })
             .collect()
     }

@@ -171,6 +171,8 @@ mod tests {
                 display_path: (*name).to_owned(),
                 size_bytes: None,
                 identity: identify(Path::new(name), 2),
+                member: None,
+                listing: None,
             })
             .collect()
     }

@@ -1,5 +1,6 @@
 //! Paths as typed to sources in a fixed order.
 
+use super::archive::{self, ArchiveLimits, Budget, HELD_BYTES};
 use super::identity::identify;
 use super::naming::{Located, unique_names};
 use super::walk::{FileKey, Found, Lying, joined, walk};
@@ -7,6 +8,7 @@ use super::{Identity, Source};
 use crate::units::InputId;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// What was found under the arguments.
 #[derive(Clone, Debug, Default)]
@@ -122,15 +124,16 @@ impl Gathered {
         };
         let mut named: Vec<_> = names.into_iter().zip(candidates).collect();
         named.sort_by(|((a, _), _), ((b, _), _)| a.as_bytes().cmp(b.as_bytes()));
+        let budget = Budget::new(ArchiveLimits::default(), HELD_BYTES);
         for ((display_path, shown), candidate) in named {
-            discovery.add(display_path, shown, candidate);
+            discovery.add(display_path, shown, candidate, &budget);
         }
         discovery
     }
 }
 
 impl Discovery {
-    fn add(&mut self, display_path: String, shown: usize, candidate: Candidate) {
+    fn add(&mut self, display_path: String, shown: usize, candidate: Candidate, budget: &Budget) {
         let open_path = candidate.open_path;
         match candidate.lying {
             Lying::Unreadable(what) => self.unreadable.push(Unreadable {
@@ -139,22 +142,75 @@ impl Discovery {
                 what,
             }),
             Lying::File { key, size_bytes } => {
-                let id = InputId(u32::try_from(self.sources.len()).unwrap_or(u32::MAX));
-                let identity = if key == FileKey::StandardInput {
+                let standard_input = key == FileKey::StandardInput;
+                // What has no size is a pipe, which can be read only once.
+                let size = size_bytes.filter(|_| !standard_input);
+                let listing = size.and_then(|size| archive::list(&open_path, size, budget));
+                let identity = if standard_input {
                     Identity::default()
                 } else {
                     identify(&open_path, shown)
                 };
+                let (members, problems) = match listing {
+                    Some(listing) => {
+                        self.hidden += listing.hidden;
+                        (listing.found, Some(Arc::new(listing.problems)))
+                    }
+                    None => (Vec::new(), None),
+                };
                 self.sources.push(Source {
-                    id,
-                    open_path,
-                    display_path,
-                    size_bytes,
+                    id: self.next_id(),
+                    open_path: open_path.clone(),
+                    display_path: display_path.clone(),
+                    // The size of an archive is that of its members.
+                    size_bytes: size_bytes.map(|size| if problems.is_some() { 0 } else { size }),
                     identity,
+                    member: None,
+                    listing: problems,
                 });
+                self.add_members(&display_path, &open_path, members);
             }
         }
     }
+
+    fn next_id(&self) -> InputId {
+        InputId(u32::try_from(self.sources.len()).unwrap_or(u32::MAX))
+    }
+
+    /// The members of an archive in its order, which is the one in which they are read fastest.
+    fn add_members(&mut self, archive_name: &str, archive: &Path, members: Vec<archive::Found>) {
+        let mut taken: BTreeSet<String> = BTreeSet::new();
+        for found in members {
+            let plain = archive::shown_path(&found.path);
+            let mut path = plain.clone();
+            let mut number = 1;
+            while !taken.insert(path.clone()) {
+                number += 1;
+                path = format!("{plain} ({number})");
+            }
+            let below = harmless(&found.path);
+            let identity = identify(&below, below.components().count());
+            self.sources.push(Source {
+                id: self.next_id(),
+                open_path: archive.join(&below),
+                display_path: format!("{archive_name}!{path}"),
+                size_bytes: Some(found.size_bytes),
+                identity,
+                member: Some(found.into_member(archive_name.to_owned(), path)),
+                listing: None,
+            });
+        }
+    }
+}
+
+/// The path of a member without what would lead out of the archive: nothing is ever opened by it, but names are read
+/// from it.
+fn harmless(path: &[Vec<u8>]) -> PathBuf {
+    path.iter()
+        .flat_map(|name| name.split(|byte| matches!(byte, b'/' | b'\\')))
+        .filter(|part| !matches!(*part, b"" | b"." | b".."))
+        .map(|part| String::from_utf8_lossy(part).into_owned())
+        .collect()
 }
 
 /// Of several ways to the same file, the one without links, then the least path below its base, then the least

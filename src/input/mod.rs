@@ -4,6 +4,7 @@
 //! [`Block`]s, decompressed and cut between records. Never: looks at what a record means; that question is
 //! put to the caller through [`RecordBoundary`], so that this stage knows no log format.
 
+mod archive;
 mod bytes;
 pub mod capture_sets;
 mod cutting;
@@ -17,6 +18,7 @@ mod reader;
 mod sniff;
 mod walk;
 
+pub use archive::Member;
 pub use bytes::ByteReader;
 pub use discover::{Discovery, Unreadable, discover};
 pub use read::{OpenError, ReadOptions, ReadSummary};
@@ -57,7 +59,7 @@ pub struct Identity {
 pub struct Source {
     /// Its number in the sorted order of all inputs.
     pub id: InputId,
-    /// What to open (`-` for standard input).
+    /// What to open (`-` for standard input); for a member of an archive only a name.
     pub open_path: PathBuf,
     /// How it is named in reports: relative to the argument under which it was found.
     pub display_path: String,
@@ -65,6 +67,10 @@ pub struct Source {
     pub size_bytes: Option<u64>,
     /// What its path says of the container.
     pub identity: Identity,
+    /// Where it lies, if in an archive.
+    pub member: Option<Member>,
+    /// For an archive whose members are sources of their own: what is damaged or left out of it, by offset.
+    pub listing: Option<std::sync::Arc<Vec<(u64, String)>>>,
 }
 
 /// A run of whole lines of one input, in a buffer that is recycled.

@@ -88,8 +88,13 @@ fn part(component: Component<'_>) -> String {
 /// Text that can be printed on one line and stands for one name only: control characters, those that turn
 /// the direction of text, backslashes and bytes that are not UTF-8 are escaped as in a Rust literal.
 fn escaped(name: &OsStr) -> String {
+    escaped_bytes(name.as_encoded_bytes())
+}
+
+/// As [`escaped`], for names that do not come from this system.
+pub(super) fn escaped_bytes(name: &[u8]) -> String {
     let mut text = String::with_capacity(name.len());
-    for chunk in name.as_encoded_bytes().utf8_chunks() {
+    for chunk in name.utf8_chunks() {
         for character in chunk.valid().chars() {
             if needs_escape(character) {
                 text.extend(character.escape_default());

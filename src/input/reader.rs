@@ -45,13 +45,28 @@ impl BlockReader {
     /// When it cannot be opened or its first bytes cannot be read. What can be read but is not text is no
     /// error: see [`Self::kind`].
     pub fn open(source: &Source, options: &ReadOptions) -> Result<Self, OpenError> {
+        if let Some(member) = &source.member {
+            return Self::from_stream(source.id, member.open()?, None, options);
+        }
         if source.open_path == Path::new("-") {
             return Self::from_stream(source.id, Box::new(io::stdin()), None, options);
         }
         let file = File::open(&source.open_path)?;
         let metadata = file.metadata()?;
-        let size_bytes = metadata.is_file().then_some(metadata.len());
-        Self::from_stream(source.id, Box::new(file), size_bytes, options)
+        let listing = source.listing.as_deref();
+        let size_bytes = metadata
+            .is_file()
+            .then_some(metadata.len())
+            .filter(|_| listing.is_none());
+        let mut reader = Self::from_stream(source.id, Box::new(file), size_bytes, options)?;
+        if let Some(listing) = listing {
+            // Its members are read, so what is to be said of it is what is missing of them.
+            reader.problems = Problems::new(source.id);
+            for (offset_bytes, what) in listing {
+                reader.problems.add(*offset_bytes, what.clone());
+            }
+        }
+        Ok(reader)
     }
 
     /// The same for any stream of bytes. `size_bytes` is what it should have as stored; less is a

@@ -10,7 +10,7 @@ pub enum SourceKind {
     Text,
     /// A packet capture: pcap or pcapng. Its bytes are given by [`ByteReader`](super::ByteReader).
     Capture,
-    /// Several files in one. Not read by this version.
+    /// Several files in one. Its members are sources of their own.
     Archive(ArchiveKind),
     /// Nothing that has lines, or lines in an encoding of two or four bytes for a character. Not read.
     Binary,
@@ -46,7 +46,10 @@ const READ: Option<&str> = None;
 const OTHER_CAPTURE: Option<&str> = Some(
     "a capture in a format that is not read: convert it with `editcap -F pcapng FILE NEW` and read the result",
 );
-const ARCHIVE: Option<&str> = Some("an archive: unpack it (`tar -xf` or `unzip`) and give the folder");
+const ARCHIVE: Option<&str> = Some(
+    "an archive in a pipe or within a compression that is not read: give it as a file, or unpack it (`tar -xf` or \
+     `unzip`) and give the folder",
+);
 const UTF16: Option<&str> =
     Some("UTF-16 or UTF-32 text: convert it with `iconv -f UTF-16 -t UTF-8` and read the result");
 const UNKNOWN: Option<&str> = Some(

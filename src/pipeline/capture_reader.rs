@@ -16,7 +16,9 @@ const FIRST_BLOCK_BYTES: usize = 8 << 10;
 /// Time of the first packet of a regular file that has one among its first packets.
 pub fn first_packet_time(source: &Source) -> Option<Timestamp> {
     // A pipe can be read only once.
-    if !std::fs::metadata(&source.open_path).is_ok_and(|metadata| metadata.is_file()) {
+    if source.member.is_none()
+        && !std::fs::metadata(&source.open_path).is_ok_and(|metadata| metadata.is_file())
+    {
         return None;
     }
     let bytes = ByteReader::open(source).ok()?;

@@ -97,6 +97,11 @@ pub(super) struct Decompressor {
     ended: bool,
 }
 
+/// Whether these are the first bytes of a stream that is decompressed.
+pub(super) fn is_compressed(head: &[u8]) -> bool {
+    gzip::begins(head) || zstandard::begins(head)
+}
+
 impl Decompressor {
     /// Looks at the first bytes to choose the decoder.
     pub(super) fn new(stream: Box<dyn Read + Send>) -> io::Result<Self> {

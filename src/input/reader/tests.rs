@@ -494,6 +494,8 @@ fn source(path: &Path) -> Source {
         display_path: "x".to_owned(),
         size_bytes: None,
         identity: Identity::default(),
+        member: None,
+        listing: None,
     }
 }
 

@@ -66,8 +66,16 @@ fn unopened(id: InputId, path: &str, what: &str) -> Input {
 }
 
 fn input(incident: &Incident<'_>, source: &Source, read: &InputRead, stats: &InputStats) -> Input {
+    let place = source
+        .member
+        .as_ref()
+        .map(|member| (member.archive.as_str(), member.path.as_str()));
+    let (archive, member) = place.unzip();
     if let Some(what) = &read.failure {
-        return unopened(source.id, &source.display_path, what);
+        return Input {
+            member: member.map(str::to_owned),
+            ..unopened(source.id, archive.unwrap_or(&source.display_path), what)
+        };
     }
     let capture = read.capture.as_ref().map(|capture| &capture.summary);
     let counts = records_by_kind(stats, capture);
@@ -85,8 +93,8 @@ fn input(incident: &Incident<'_>, source: &Source, read: &InputRead, stats: &Inp
     };
     Input {
         id: source.id,
-        path: source.display_path.clone(),
-        member: None,
+        path: archive.unwrap_or(&source.display_path).to_owned(),
+        member: member.map(str::to_owned),
         kind: kind(read, &counts),
         records: counts.values().sum(),
         records_by_kind: counts,
@@ -124,8 +132,10 @@ fn records_by_kind(stats: &InputStats, capture: Option<&CaptureSummary>) -> Coun
 }
 
 fn kind(read: &InputRead, counts: &Counts) -> String {
-    if read.kind == Some(SourceKind::Capture) {
-        return "capture".to_owned();
+    match read.kind {
+        Some(SourceKind::Capture) => return "capture".to_owned(),
+        Some(SourceKind::Archive(_)) => return "archive".to_owned(),
+        _ => {}
     }
     let largest = counts.iter().max_by(|a, b| a.1.cmp(b.1).then(b.0.cmp(a.0)));
     let kind = largest.map_or("unknown", |(kind, _)| kind.as_str());
@@ -234,10 +244,14 @@ fn samples(incident: &Incident<'_>, stats: &InputStats) -> Vec<RejectedSample> {
 }
 
 /// Kinds of files that were there but are not read yet.
-pub(super) fn unread_kinds(reads: &[InputRead]) -> Vec<Missing> {
+pub(super) fn unread_kinds(sources: &[Source], reads: &[InputRead]) -> Vec<Missing> {
     let any = |test: fn(&SourceKind) -> bool| {
-        let unread = reads.iter().filter(|read| read.capture.is_none());
-        unread.filter_map(|read| read.kind.as_ref()).any(test)
+        sources
+            .iter()
+            .zip(reads)
+            .filter(|(source, read)| read.capture.is_none() && source.listing.is_none())
+            .filter_map(|(_, read)| read.kind.as_ref())
+            .any(test)
     };
     let mut list = Vec::new();
     if any(|k| *k == SourceKind::Capture) {
@@ -250,7 +264,7 @@ pub(super) fn unread_kinds(reads: &[InputRead]) -> Vec<Missing> {
     if any(|k| matches!(k, SourceKind::Archive(_))) {
         list.push(not_read(
             "what the archives hold",
-            "archives are recognised but not read by this version",
+            "an archive can be read from a file, not from a pipe",
             "tar -xf <archive> -C <folder>, then postmesh <folder>",
         ));
     }

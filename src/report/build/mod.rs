@@ -107,7 +107,7 @@ pub fn assemble(assembly: Assembly<'_>) -> Report {
     } = assembly;
     let inputs = inputs::inputs(incident, sources, unreadable, reads);
     let mut missing = diagnosis.missing.clone();
-    missing.extend(inputs::unread_kinds(reads));
+    missing.extend(inputs::unread_kinds(sources, reads));
     missing.sort();
     missing.dedup();
     let findings = findings::findings(incident, &diagnosis.findings);
