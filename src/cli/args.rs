@@ -12,7 +12,7 @@ Examples:
   postmesh -S 03:00 -U 03:30 incident/      half an hour of it
   postmesh -n prod --pod ratings-v1 logs/   one workload
   kubectl logs deploy/web -c istio-proxy | postmesh -
-  postmesh -o report.json incident/         the report, and as data
+  postmesh -o report.html incident/         the report, and as a page; .md, .json
   postmesh inspect incident/                what is in there";
 
 const EXIT_STATUS: &str = "\
@@ -120,6 +120,7 @@ pub(super) enum Command {
 
 /// Arguments of `analyze`.
 #[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub(super) struct AnalyzeArgs {
     #[command(flatten)]
     pub(super) input: InputArgs,
@@ -137,7 +138,7 @@ pub(super) struct AnalyzeArgs {
     /// All of them up to 100,000 in order of their first packet, else a sample of as many. Only JSON holds them.
     #[arg(long, help_heading = "Output")]
     pub(super) streams: bool,
-    /// Also write FILE: data for .json, text for .txt (may be given several times)
+    /// Also write FILE, by its extension: .html, .md, .json or .txt (repeatable)
     #[arg(
         short,
         long = "output",
@@ -146,8 +147,14 @@ pub(super) struct AnalyzeArgs {
         value_parser = PathBufValueParser::new().try_map(|path| OutputFile::named(&path))
     )]
     pub(super) output: Vec<OutputFile>,
+    /// Format of standard output [default: text]
+    #[arg(short, long, value_name = "FORMAT", help_heading = "Output")]
+    pub(super) format: Option<ReportFormat>,
     #[command(flatten)]
-    pub(super) show: ShowArgs,
+    pub(super) draw: DrawArgs,
+    /// Print errors alone, and a report only if --format asks for it
+    #[arg(short, long, help_heading = "Output")]
+    pub(super) quiet: bool,
     /// End with status 0 whatever was found; errors still end with 2
     #[arg(long, help_heading = "Output")]
     pub(super) exit_zero: bool,
@@ -399,6 +406,19 @@ pub(super) enum Format {
     Text,
     /// For programs: one object, see `postmesh schema`
     Json,
+}
+
+/// A format of a report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum ReportFormat {
+    /// For people
+    Text,
+    /// For programs: one object, see `postmesh schema`
+    Json,
+    /// For a ticket
+    Markdown,
+    /// For people: one page that loads nothing
+    Html,
 }
 
 /// When to colour.

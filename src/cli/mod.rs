@@ -15,6 +15,7 @@ mod man;
 mod options;
 mod output;
 mod progress;
+mod quotes;
 mod run_info;
 mod schema;
 mod session;

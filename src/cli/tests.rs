@@ -88,8 +88,11 @@ fn usage_errors_end_with_2_and_say_what_to_do() {
             &["-o", "json", "x"][..],
             "`-o` names a file; for json on standard output use `-f json`",
         ),
-        (&["-o", "report.html", "x"], ".json or .txt"),
-        (&["-f", "yaml", "x"], "possible values: text, json"),
+        (&["-o", "report.pdf", "x"], ".html, .md, .json or .txt"),
+        (
+            &["-f", "yaml", "x"],
+            "possible values: text, json, markdown, html",
+        ),
         (&["--since", "yesterday", "x"], "expected 2026-11-02T03:00:00Z"),
         (&["-j", "0", "x"], "1..=1024"),
         (&["--frobnicate", "x"], "unexpected argument"),

@@ -6,7 +6,9 @@ pub mod compare;
 pub mod escape;
 #[cfg(test)]
 pub(crate) mod fixtures;
+pub mod html;
 pub mod json;
+pub mod markdown;
 pub mod model;
 pub mod schema;
 pub mod text;

@@ -8,17 +8,17 @@ mod also;
 mod catalog;
 mod changes;
 mod chart;
-mod clock;
+pub(in crate::report) mod clock;
 mod evidence;
 mod excerpt;
 mod failed;
 mod inputs;
 mod ladder;
 mod next;
-mod number;
+pub(in crate::report) mod number;
 mod packets;
 mod page;
-mod place;
+pub(in crate::report) mod place;
 mod signatures;
 mod since;
 mod slow;
@@ -26,12 +26,13 @@ mod spent;
 mod table;
 #[cfg(test)]
 mod tests;
-mod verdict;
+pub(in crate::report) mod verdict;
 mod wrap;
 
 use super::compare::model::Diff;
 use super::model::{Finding, Report, State};
 use crate::catalog::{Catalog, Signature};
+use crate::follow::frame::Frame;
 use crate::follow::show::Shown;
 use crate::follow::trace::Trace;
 use page::Page;
@@ -88,6 +89,15 @@ pub fn render_shown(shown: &Shown, style: &TextStyle, full: bool) -> String {
     let mut page = Page::new(TextStyle { width, ..*style });
     excerpt::excerpts(shown, style.width.max(TextStyle::MIN_WIDTH), &mut page);
     page.finish()
+}
+
+/// A frame in one line: time, direction, flags, numbers, and what it says. As it stands: to be escaped.
+pub fn frame_line(frame: &Frame) -> String {
+    let line = format!("{}  {}", excerpt::clock(frame.time), excerpt::segment(frame));
+    match excerpt::said(frame) {
+        said if said.is_empty() => line,
+        said => format!("{line}  {said}"),
+    }
 }
 
 /// One request through every input: what `postmesh trace` prints.
