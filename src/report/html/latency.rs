@@ -81,7 +81,7 @@ pub(super) fn latency(context: &Context<'_>) -> Element {
         }));
     el("")
         .child(el("p").class("note").child(key("good", "good")).text(" ").child(key("bad", "failed")).text(
-            ". Milliseconds. Left: share of the requests of that outcome by duration, each bar up to the value below it, beside the highest. \
+            "Milliseconds. Left: share of the requests of that outcome by duration, each bar up to the value below it, beside the highest. \
              Right: duration by percentile, log scale.",
         ))
         .child(if drawn.is_empty() { el("") } else { cards })

@@ -156,10 +156,12 @@ fn header(context: &Context<'_>) -> Element {
         .class("about")
         .text(format!("{} {}", report.tool.name, report.tool.version));
     for part in words::size(report) {
-        about = about.child(el("span").text(part));
+        about = about.text(" ").child(el("span").text(part));
     }
     if let (Some(start), Some(end)) = (report.window.start, report.window.end) {
-        about = about.child(el("span").text(context.clock.window(start, end)));
+        about = about
+            .text(" ")
+            .child(el("span").text(context.clock.window(start, end)));
     }
     el("header").child(about).child(
         el("div")

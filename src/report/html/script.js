@@ -23,7 +23,10 @@
   // On paper nothing can be opened.
   addEventListener("beforeprint", function () {
     before = [];
-    each(doc.querySelectorAll("details"), function (one) { before.push(one.open); one.open = true; });
+    each(doc.querySelectorAll("details"), function (one) {
+      before.push(one.open);
+      one.open = one.open || !one.closest("td") && !one.classList.contains("data");
+    });
   });
   addEventListener("afterprint", function () {
     each(doc.querySelectorAll("details"), function (one, i) { one.open = !!before[i]; });

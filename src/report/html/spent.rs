@@ -33,9 +33,16 @@ const PARTS: [(&str, &str, &str); 9] = [
     ("proxy", "proxy", "part8"),
 ];
 
-/// Whether a part is drawn: waiting is network and application together, where these are known.
-fn drawn(part: &str, known: impl Fn(&str) -> bool) -> bool {
-    part != "waiting" || !(known("network") || known("application"))
+/// Whether a part is drawn. Waiting is network and application together: where both are known of the same requests
+/// (`count` says of how many each part is), they stand in its place; where one is not, it stands for both.
+fn drawn(part: &str, count: impl Fn(&str) -> u64) -> bool {
+    let apart = count("network") == count("application") && count("application") == count("waiting");
+    count(part) > 0
+        && match part {
+            "waiting" => !apart,
+            "network" | "application" => apart,
+            _ => true,
+        }
 }
 
 /// The section.
@@ -56,13 +63,13 @@ pub(super) fn spent(context: &Context<'_>) -> Element {
     let mut table = Table::new("Parts of the time, in milliseconds", columns());
     for destination in correlation.by_destination.iter().take(shown) {
         let of = |part: &str| destination.time_spent_ms.get(part);
-        let known = |part: &str| of(part).is_some_and(|quantiles| quantiles.count > 0);
+        let count = |part: &str| of(part).map_or(0, |quantiles| quantiles.count);
         let quantiles: [Line; 3] = [("p50", |q| q.p50), ("p90", |q| q.p90), ("p99", |q| q.p99)];
         let mut bars = el("");
         let parts_at = |value: fn(&Quantiles) -> f64| -> Vec<(&str, &str, f64)> {
             PARTS
                 .iter()
-                .filter(|(part, ..)| known(part) && drawn(part, known))
+                .filter(|(part, ..)| drawn(part, count))
                 .filter_map(|(part, title, class)| of(part).map(|q| (*title, *class, value(q))))
                 .collect()
         };
@@ -150,8 +157,8 @@ fn legend(correlation: &Correlation) -> Element {
     let used = PARTS.iter().filter(|(part, ..)| {
         correlation.by_destination.iter().any(|destination| {
             let of = |part: &str| destination.time_spent_ms.get(part);
-            let known = |part: &str| of(part).is_some_and(|quantiles| quantiles.count > 0);
-            known(part) && drawn(part, known)
+            let count = |part: &str| of(part).map_or(0, |quantiles| quantiles.count);
+            drawn(part, count)
         })
     });
     el("p")
@@ -316,10 +323,10 @@ fn examples(context: &Context<'_>) -> Element {
 }
 
 fn request(spent: &BTreeMap<String, f64>) -> Element {
-    let known = |part: &str| spent.contains_key(part);
+    let count = |part: &str| u64::from(spent.contains_key(part));
     let parts: Vec<(&str, &str, f64)> = PARTS
         .iter()
-        .filter(|(part, ..)| drawn(part, known))
+        .filter(|(part, ..)| drawn(part, count))
         .filter_map(|(part, title, class)| spent.get(*part).map(|ms| (*title, *class, *ms)))
         .collect();
     let sum: f64 = parts.iter().map(|(.., ms)| ms.max(0.0)).sum();

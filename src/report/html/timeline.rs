@@ -172,7 +172,7 @@ pub(super) fn timeline(context: &Context<'_>) -> Element {
         .child(drawing(context, &axis))
         .child(changes(context))
         .child(events(context))
-        .child(closed("The drawing as a table", as_table(context, &axis)))
+        .child(closed("The drawing as a table", as_table(context, &axis)).class("data"))
 }
 
 fn drawing(context: &Context<'_>, axis: &Axis) -> Element {

@@ -7,6 +7,9 @@ use crate::report::model::{Finding, Report, Severity, State};
 use crate::report::text::number::{decimal, group, share};
 use crate::report::text::verdict::{impact, totals, when, whom};
 
+/// Findings named of each step.
+const LED: usize = 6;
+
 /// The answer.
 pub(super) fn verdict(context: &Context<'_>) -> Element {
     let report = context.report;
@@ -149,14 +152,20 @@ pub(super) fn steps(context: &Context<'_>) -> Element {
             .child(el("span").class(format!("mark {class}")).text(mark))
             .text(" ")
             .child(el("strong").text(&step.step));
-        for id in &step.findings {
-            if let Some(finding) = report.findings.iter().find(|finding| finding.id == *id) {
-                item = item.text(" ").child(
-                    el("a")
-                        .attr("href", format!("#f{}", finding.rank))
-                        .text(format!("{}. {}", finding.rank, finding.title)),
-                );
-            }
+        let led: Vec<&Finding> = report
+            .findings
+            .iter()
+            .filter(|finding| step.findings.contains(&finding.id))
+            .collect();
+        for finding in led.iter().take(LED) {
+            item = item.text(" ").child(
+                el("a")
+                    .attr("href", format!("#f{}", finding.rank))
+                    .text(format!("{}. {}", finding.rank, finding.title)),
+            );
+        }
+        if led.len() > LED {
+            item = item.text(format!(" and {} more", led.len() - LED));
         }
         for what in &step.missing {
             item = item.child(missing(what));
