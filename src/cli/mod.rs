@@ -7,9 +7,11 @@
 
 mod analyze;
 mod args;
+mod batch;
 mod completions;
 mod diff;
 mod exit;
+mod export;
 mod inspect;
 mod man;
 mod options;
@@ -61,6 +63,8 @@ fn dispatch(args: Args, session: &mut Session<'_>) -> Result<Status, Error> {
         Some(Command::Trace(args)) => trace::run(&args, session),
         Some(Command::Signatures(args)) => signatures::run(&args, session),
         Some(Command::Schema { document }) => schema::run(document, session),
+        Some(Command::Batch(args)) => batch::run(&args, session),
+        Some(Command::Export(args)) => export::run(&args, session),
         Some(Command::Diff(args)) => diff::run(&args, session),
         Some(Command::Completions { shell }) => completions::run(shell, session),
         Some(Command::Man) => man::run(session),

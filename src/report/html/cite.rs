@@ -41,7 +41,14 @@ impl<'r> Quotes<'r> {
 
 /// A place; it opens the raw line or the frame where its text is known.
 pub(super) fn citation(context: &Context<'_>, reference: &Ref) -> Element {
-    let name = place::place(&context.report.inputs, reference);
+    named(
+        context,
+        reference,
+        place::place(&context.report.inputs, reference),
+    )
+}
+
+fn named(context: &Context<'_>, reference: &Ref, name: String) -> Element {
     match context.quotes.get(reference) {
         Some(text) => el("details")
             .class("cite")
@@ -51,14 +58,28 @@ pub(super) fn citation(context: &Context<'_>, reference: &Ref) -> Element {
     }
 }
 
+/// A further place of the same input: only what tells it from the one before.
+fn further(reference: &Ref) -> Option<String> {
+    match (reference.line, reference.frame) {
+        (Some(line), _) => Some(format!("line {line}")),
+        (_, Some(frame)) => Some(format!("frame {frame}")),
+        _ => None,
+    }
+}
+
 /// The places of a claim that `count` records make.
 pub(super) fn citations(context: &Context<'_>, refs: &[Ref], count: u64) -> Element {
     let shown = context.rows(PLACES).min(refs.len());
-    let list = el("div").class("cites").children(
-        refs.iter()
-            .take(shown)
-            .map(|reference| citation(context, reference)),
-    );
+    let list = el("div")
+        .class("cites")
+        .children(refs.iter().take(shown).enumerate().map(|(number, reference)| {
+            let before = number.checked_sub(1).and_then(|before| refs.get(before));
+            let again = before.is_some_and(|before| before.input == reference.input);
+            match further(reference).filter(|_| again) {
+                Some(name) => named(context, reference, name),
+                None => citation(context, reference),
+            }
+        }));
     let more = u64::try_from(shown)
         .ok()
         .and_then(|shown| count.checked_sub(shown))

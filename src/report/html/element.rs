@@ -55,6 +55,15 @@ impl Element {
         self
     }
 
+    /// With the path that it draws: nothing but commands and numbers, of any length.
+    pub(super) fn path(mut self, drawn: &str) -> Self {
+        self.attributes.push_str(" d=\"");
+        let of_paths = |c: &char| "MLHVCZmlhvcz0123456789.- ".contains(*c);
+        self.attributes.extend(drawn.chars().filter(of_paths));
+        self.attributes.push('"');
+        self
+    }
+
     /// With a text in it.
     pub(super) fn text(mut self, text: impl AsRef<str>) -> Self {
         push_escaped(&mut self.inside, text.as_ref());
@@ -159,6 +168,16 @@ mod tests {
         );
         let long = el("p").text("ü".repeat(3000)).finish();
         assert_eq!(long.chars().count(), 2000 + 1 + "<p></p>".len());
+    }
+
+    #[test]
+    fn paths_are_whole_and_nothing_else() {
+        let path = "M1.5 -2L3 4H".repeat(500);
+        assert_eq!(
+            el("path").path(&path).finish(),
+            format!("<path d=\"{path}\"></path>")
+        );
+        assert_eq!(el("path").path("M1\"><b>2").finish(), "<path d=\"M12\"></path>");
     }
 
     #[test]

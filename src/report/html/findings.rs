@@ -13,6 +13,8 @@ use crate::report::text::verdict::{impact, when, whom};
 
 /// Findings shown.
 const FINDINGS: usize = 24;
+/// Findings whose evidence is open at once.
+const OPEN: u64 = 3;
 /// Pieces of evidence, look-alikes and changes shown of each.
 const PIECES: usize = 24;
 
@@ -52,6 +54,17 @@ fn card(context: &Context<'_>, finding: &Finding) -> Element {
         impact(&finding.impact, &context.report.requests),
     ];
     facts.retain(|fact| !fact.is_empty());
+    let details = el("")
+        .child(evidence(context, finding))
+        .child(ruled_out(context, finding))
+        .child(changed(context, finding))
+        .child(next(&finding.next, finding.rank == 1))
+        .child(match &finding.would_overturn {
+            Some(what) => el("")
+                .child(el("h4").text("What would settle or overturn it"))
+                .child(missing(what)),
+            None => el(""),
+        });
     el("article")
         .attr("id", format!("f{}", finding.rank))
         .class(format!("finding {word}"))
@@ -64,15 +77,10 @@ fn card(context: &Context<'_>, finding: &Finding) -> Element {
         .child(confidence(finding))
         .child(role)
         .child(el("p").text(&finding.summary))
-        .child(evidence(context, finding))
-        .child(ruled_out(context, finding))
-        .child(changed(context, finding))
-        .child(next(&finding.next, finding.rank == 1))
-        .child(match &finding.would_overturn {
-            Some(what) => el("")
-                .child(el("h4").text("What would settle or overturn it"))
-                .child(missing(what)),
-            None => el(""),
+        .child(if finding.rank <= OPEN {
+            details
+        } else {
+            closed("Evidence, what it is not, what to do", details)
         })
 }
 

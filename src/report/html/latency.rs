@@ -259,7 +259,7 @@ fn curve(name: &str, pair: &Pair<'_>) -> Element {
             .iter()
             .map(|(nines, ms, _)| format!("{:.1} {:.1}", x(*nines), y(*ms)))
             .collect();
-        svg = svg.child(el("path").class(class).attr("d", format!("M{}", path.join("L"))));
+        svg = svg.child(el("path").class(class).path(&format!("M{}", path.join("L"))));
         for (nines, ms, label) in points(latency) {
             svg = svg.child(
                 el("circle")

@@ -3,7 +3,8 @@
 use super::{MAX_BYTES, POLICY, SCRIPT, START, STYLE, render};
 use crate::report::escape::acts;
 use crate::report::fixtures;
-use crate::report::model::{Quote, Report, TopologyEdge, TopologyNode};
+use crate::report::model::{Quote, Report, TimeBucket, TopologyEdge, TopologyNode};
+use crate::units::Timestamp;
 use proptest::prelude::*;
 
 /// Elements that pages are made of. None of them loads anything.
@@ -281,4 +282,47 @@ proptest! {
         keeps_its_promises(&fixtures::with_text_everywhere(&text));
         keeps_its_promises(&fixtures::captured_with_text(&text));
     }
+}
+
+#[test]
+fn long_time_lines_are_drawn_whole() {
+    let mut report = fixtures::refused();
+    let first = report.timeline.buckets[0].clone();
+    report.timeline.buckets = (0..256)
+        .map(|n| TimeBucket {
+            start: first.start.plus_millis(n * 60_000),
+            p50_ms: Some(f64::from(u32::try_from(n).unwrap() % 7)),
+            p99_ms: Some(f64::from(u32::try_from(n).unwrap() % 70)),
+            ..first.clone()
+        })
+        .collect();
+    let html = keeps_its_promises(&report);
+    let curves: Vec<&str> = html
+        .split("class=\"line p")
+        .skip(1)
+        .map(|rest| rest.split("</path>").next().unwrap())
+        .collect();
+    assert_eq!(curves.len(), 2);
+    assert!(
+        curves
+            .iter()
+            .all(|curve| curve.matches('H').count() == 256 && !curve.contains('…'))
+    );
+}
+
+#[test]
+fn times_far_apart_are_drawn_in_bounds() {
+    let mut report = fixtures::refused();
+    let first = report.timeline.buckets[0].clone();
+    let bucket = |start| TimeBucket {
+        start,
+        ..first.clone()
+    };
+    report.timeline.buckets = vec![
+        bucket(Timestamp(i64::MIN)),
+        first.clone(),
+        bucket(Timestamp(i64::MAX)),
+    ];
+    report.timeline.bucket_s = 1;
+    assert!(keeps_its_promises(&report).matches("class=\"good\"").count() < 1000);
 }

@@ -291,7 +291,7 @@ fn lines(axis: &Axis, y: f64) -> Element {
             }
             drawing = value(column).is_some();
         }
-        el("path").class(class).attr("d", path)
+        el("path").class(class).path(&path)
     };
     el("g")
         .child(frame(y, PANEL))
@@ -437,7 +437,7 @@ fn happened(context: &Context<'_>, axis: &Axis, bottom: f64) -> Element {
         let x = axis.x_of(event.at);
         el("path")
             .class("event")
-            .attr("d", format!("M{x:.1} {:.1}l4 6h-8z", bottom - 2.0))
+            .path(&format!("M{x:.1} {:.1}l4 6h-8z", bottom - 2.0))
             .child(el("title").text(format!("{} {}", context.clock.time(event.at), event.text)))
     }))
 }

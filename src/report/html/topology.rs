@@ -139,14 +139,11 @@ fn drawing(topology: &Topology) -> Element {
         lines = lines.child(
             el("path")
                 .class(format!("edge w{weight}{}", if bad { " failing" } else { "" }))
-                .attr(
-                    "d",
-                    format!(
-                        "M{x1:.0} {y1:.0}C{:.0} {y1:.0} {:.0} {y2:.0} {x2:.0} {y2:.0}",
-                        x1 + bend,
-                        x2 - bend
-                    ),
-                )
+                .path(&format!(
+                    "M{x1:.0} {y1:.0}C{:.0} {y1:.0} {:.0} {y2:.0} {x2:.0} {y2:.0}",
+                    x1 + bend,
+                    x2 - bend
+                ))
                 .child(el("title").text(says)),
         );
         if bad {

@@ -5,6 +5,7 @@
 //! Without colour there is no escape sequence in the result; without a terminal no bar is wider than 40.
 
 mod also;
+mod batch;
 mod catalog;
 mod changes;
 mod chart;
@@ -29,6 +30,7 @@ mod tests;
 pub(in crate::report) mod verdict;
 mod wrap;
 
+use super::batch::Batch;
 use super::compare::model::Diff;
 use super::model::{Finding, Report, State};
 use crate::catalog::{Catalog, Signature};
@@ -104,6 +106,13 @@ pub fn frame_line(frame: &Frame) -> String {
 pub fn render_trace(trace: &Trace, style: &TextStyle) -> String {
     let mut page = Page::new(*style);
     ladder::ladder(trace, &mut page);
+    page.finish()
+}
+
+/// Many incidents beside each other: what `postmesh batch` prints.
+pub fn render_batch(of: &Batch, style: &TextStyle) -> String {
+    let mut page = Page::new(*style);
+    batch::batch(of, &mut page);
     page.finish()
 }
 
