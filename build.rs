@@ -1,7 +1,15 @@
 //! The tables of `data/` from TOML, in which they are written, to JSON, which every run reads: in a tenth of the time.
+//! The hashes of the HTML report's own style and script, by which its policy allows them and nothing else.
 
+use sha2::{Digest, Sha256};
 use std::error::Error;
 use std::path::Path;
+
+/// By the name under which the build gets the hash.
+const PARTS_OF_PAGES: [(&str, &str); 2] = [
+    ("POSTMESH_SCRIPT_HASH", "script.js"),
+    ("POSTMESH_STYLE_HASH", "style.css"),
+];
 
 const TABLES: [&str; 5] = ["causes", "flags", "rules", "signatures", "thresholds"];
 
@@ -19,5 +27,33 @@ fn main() -> Result<(), Box<dyn Error>> {
         let json = serde_json::to_vec(&table_of_toml)?;
         std::fs::write(Path::new(&out).join(format!("{table}.json")), json)?;
     }
+    for (name, file) in PARTS_OF_PAGES {
+        let path = format!("src/report/html/{file}");
+        println!("cargo::rerun-if-changed={path}");
+        let text = std::fs::read(&path).map_err(|error| format!("{path}: {error}"))?;
+        println!(
+            "cargo::rustc-env={name}=sha256-{}",
+            base64(&Sha256::digest(&text))
+        );
+    }
     Ok(())
+}
+
+/// RFC 4648, section 4.
+fn base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::new();
+    for chunk in bytes.chunks(3) {
+        let bits = (0..3).fold(0_usize, |bits, i| {
+            bits << 8 | usize::from(chunk.get(i).copied().unwrap_or(0))
+        });
+        for place in 0..4 {
+            if place <= chunk.len() {
+                text.push(char::from(DIGITS[bits >> (18 - 6 * place) & 63]));
+            } else {
+                text.push('=');
+            }
+        }
+    }
+    text
 }

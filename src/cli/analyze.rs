@@ -1,12 +1,12 @@
 //! `postmesh analyze`: everything that the inputs tell.
 
-use super::args::{AnalyzeArgs, Format};
+use super::args::{AnalyzeArgs, ReportFormat};
 use super::exit::Status;
 use super::progress::Bar;
 use super::run_info::Stopwatch;
 use super::session::Session;
-use super::{options, warnings};
-use crate::report::{json, text};
+use super::{options, quotes, warnings};
+use crate::report::{html, json, markdown, text};
 use crate::{Error, Options, Report};
 
 /// Runs the command.
@@ -16,10 +16,13 @@ pub(super) fn run(args: &AnalyzeArgs, session: &mut Session<'_>) -> Result<Statu
         file.check(&options.paths)?;
     }
     let watch = Stopwatch::start();
-    let mut report = engine(&options, args.show.quiet, session)?;
+    let mut report = engine(&options, args.quiet, session)?;
     report.run = (!args.no_run_info).then(|| watch.run(options.threads, &report.inputs));
-    if !args.show.quiet {
+    if !args.quiet {
         warnings::warn(&report.inputs, session);
+    }
+    if quoting(args) {
+        report.quotes = quotes::of(&report, &options.paths);
     }
     write(args, &report, session)?;
     let status = Status::of_report(&report);
@@ -38,21 +41,30 @@ pub(super) fn engine(options: &Options, quiet: bool, session: &Session<'_>) -> R
     report
 }
 
+/// Whether something is written that shows what it cites.
+fn quoting(args: &AnalyzeArgs) -> bool {
+    let formats = args.output.iter().map(super::output::OutputFile::format);
+    formats
+        .chain(args.format)
+        .any(|format| matches!(format, ReportFormat::Html | ReportFormat::Markdown))
+}
+
 /// Files first: when standard output is a pipe that closes early, they are there all the same.
 fn write(args: &AnalyzeArgs, report: &Report, session: &mut Session<'_>) -> Result<(), Error> {
-    let show = &args.show;
-    let style = session.style(&show.draw);
+    let style = session.style(&args.draw);
     for file in &args.output {
         // A file is read elsewhere: the width of this terminal says nothing about it.
-        let width = show
+        let width = args
             .draw
             .width
             .map_or(text::TextStyle::default().width, |_| style.width);
         file.write(report, &text::TextStyle { width, ..style })?;
     }
-    match (show.format, show.quiet) {
-        (Some(Format::Json), _) => session.print_with(|out| json::render(report, out)),
-        (Some(Format::Text), _) | (None, false) => session.print(&text::render(report, &style)),
+    match (args.format, args.quiet) {
+        (Some(ReportFormat::Json), _) => session.print_with(|out| json::render(report, out)),
+        (Some(ReportFormat::Html), _) => session.print(&html::render(report)),
+        (Some(ReportFormat::Markdown), _) => session.print(&markdown::render(report)),
+        (Some(ReportFormat::Text), _) | (None, false) => session.print(&text::render(report, &style)),
         (None, true) => Ok(()),
     }
 }

@@ -10,9 +10,8 @@ const EXAMPLES: &str = "\
 Examples:
   postmesh incident/                        everything that lies there
   postmesh -S 03:00 -U 03:30 incident/      half an hour of it
-  postmesh -n prod --pod ratings-v1 logs/   one workload
   kubectl logs deploy/web -c istio-proxy | postmesh -
-  postmesh -o report.json incident/         the report, and as data
+  postmesh -o report.html incident/         the report, and as a page; .md, .json
   postmesh inspect incident/                what is in there";
 
 const EXIT_STATUS: &str = "\
@@ -45,6 +44,19 @@ const TRACE_STATUS: &str = "\
 Exit status:
   0  something was found
   2  usage error, or nothing was found";
+
+const BATCH_STATUS: &str = "\
+Exit status:
+  0  nothing is wrong in any of them
+  1  a critical or warning finding in one of them
+  2  usage error, or none could be read
+  3  one could not be read, or did not suffice for a verdict
+  --exit-zero turns 1 and 3 into 0.";
+
+const EXPORT_EXAMPLES: &str = "\
+Examples:
+  postmesh export incident/ --table requests --format csv > requests.csv
+  postmesh export incident/ --table streams | jq 'select(.outcome != \"good\")'";
 
 const DIFF_EXAMPLES: &str = "\
 Examples:
@@ -105,6 +117,12 @@ pub(super) enum Command {
         after_help = "postmesh runs nothing itself: look the script through, then run it where kubectl and istioctl work."
     )]
     Collect(CollectArgs),
+    /// Say what broke in each of many incidents, a line each
+    #[command(after_long_help = BATCH_STATUS)]
+    Batch(BatchArgs),
+    /// Write a table of the report as rows, for other programs
+    #[command(after_help = EXPORT_EXAMPLES)]
+    Export(ExportArgs),
     /// List, show or test the catalogue of error texts
     Signatures(SignaturesArgs),
     /// Print the JSON Schema of a document
@@ -125,6 +143,7 @@ pub(super) enum Command {
 
 /// Arguments of `analyze`.
 #[derive(Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub(super) struct AnalyzeArgs {
     #[command(flatten)]
     pub(super) input: InputArgs,
@@ -149,7 +168,7 @@ pub(super) struct AnalyzeArgs {
     /// All of them up to 100,000 in order of their first packet, else a sample of as many. Only JSON holds them.
     #[arg(long, help_heading = "Output")]
     pub(super) streams: bool,
-    /// Also write FILE: data for .json, text for .txt (may be given several times)
+    /// Also write FILE, by its extension: .html, .md, .json or .txt (repeatable)
     #[arg(
         short,
         long = "output",
@@ -158,8 +177,14 @@ pub(super) struct AnalyzeArgs {
         value_parser = PathBufValueParser::new().try_map(|path| OutputFile::named(&path))
     )]
     pub(super) output: Vec<OutputFile>,
+    /// Format of standard output [default: text]
+    #[arg(short, long, value_name = "FORMAT", help_heading = "Output")]
+    pub(super) format: Option<ReportFormat>,
     #[command(flatten)]
-    pub(super) show: ShowArgs,
+    pub(super) draw: DrawArgs,
+    /// Print errors alone, and a report only if --format asks for it
+    #[arg(short, long, help_heading = "Output")]
+    pub(super) quiet: bool,
     /// End with status 0 whatever was found; errors still end with 2
     #[arg(long, help_heading = "Output")]
     pub(super) exit_zero: bool,
@@ -298,6 +323,70 @@ pub(super) struct DiffArgs {
     pub(super) exit_zero: bool,
 }
 
+/// Arguments of `batch`.
+#[derive(Debug, clap::Args)]
+pub(super) struct BatchArgs {
+    #[command(flatten)]
+    pub(super) input: InputArgs,
+    #[command(flatten)]
+    pub(super) catalog: CatalogArgs,
+    #[command(flatten)]
+    pub(super) tune: TuneArgs,
+    #[command(flatten)]
+    pub(super) show: ShowArgs,
+    /// End with status 0 whatever was found; errors still end with 2
+    #[arg(long, help_heading = "Output")]
+    pub(super) exit_zero: bool,
+}
+
+/// Arguments of `export`.
+#[derive(Debug, clap::Args)]
+pub(super) struct ExportArgs {
+    #[command(flatten)]
+    pub(super) input: InputArgs,
+    #[command(flatten)]
+    pub(super) select: SelectArgs,
+    #[command(flatten)]
+    pub(super) catalog: CatalogArgs,
+    #[command(flatten)]
+    pub(super) tune: TuneArgs,
+    /// Which table
+    #[arg(long, value_name = "TABLE", help_heading = "Output")]
+    pub(super) table: ExportTable,
+    /// Format of the rows
+    #[arg(
+        short,
+        long,
+        value_name = "FORMAT",
+        default_value = "ndjson",
+        help_heading = "Output"
+    )]
+    pub(super) format: RowFormat,
+    /// Print errors and rows alone: no warnings, no progress
+    #[arg(short, long, help_heading = "Output")]
+    pub(super) quiet: bool,
+}
+
+/// A table of the report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum ExportTable {
+    /// Counts and percentiles by destination, route and source
+    Requests,
+    /// TCP connections of captures
+    Streams,
+    /// Known error texts that were met
+    Signatures,
+}
+
+/// A format of rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum RowFormat {
+    /// A JSON object a line, as in the report
+    Ndjson,
+    /// RFC 4180; texts that look like formulas are led by an apostrophe
+    Csv,
+}
+
 /// A document that has a schema.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Document {
@@ -335,10 +424,12 @@ pub(super) struct InputArgs {
 }
 
 /// What to keep of it.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 #[command(next_help_heading = "Select")]
 pub(super) struct SelectArgs {
-    /// Leave out what completed before TIME: 2026-11-02T03:00:00Z, 2026-11-02, or 03:00 of the data's day (UTC)
+    /// Leave out what completed before TIME: RFC 3339, a date, or 03:00 (UTC)
+    ///
+    /// 2026-11-02T03:00:00Z, 2026-11-02 (its beginning), or 03:00 of the day of the data. UTC where no offset is given.
     #[arg(short = 'S', long, value_name = "TIME", value_parser = parse_time)]
     pub(super) since: Option<TypedTime>,
     /// Leave out what completed after TIME; a date alone means its end
@@ -449,6 +540,19 @@ pub(super) enum Format {
     Text,
     /// For programs: one object, see `postmesh schema`
     Json,
+}
+
+/// A format of a report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum ReportFormat {
+    /// For people
+    Text,
+    /// For programs: one object, see `postmesh schema`
+    Json,
+    /// For a ticket
+    Markdown,
+    /// For people: one page that loads nothing
+    Html,
 }
 
 /// When to colour.

@@ -7,15 +7,18 @@
 
 mod analyze;
 mod args;
+mod batch;
 mod collect;
 mod completions;
 mod diff;
 mod exit;
+mod export;
 mod inspect;
 mod man;
 mod options;
 mod output;
 mod progress;
+mod quotes;
 mod run_info;
 mod schema;
 mod session;
@@ -62,6 +65,8 @@ fn dispatch(args: Args, session: &mut Session<'_>) -> Result<Status, Error> {
         Some(Command::Signatures(args)) => signatures::run(&args, session),
         Some(Command::Collect(args)) => collect::run(&args, session),
         Some(Command::Schema { document }) => schema::run(document, session),
+        Some(Command::Batch(args)) => batch::run(&args, session),
+        Some(Command::Export(args)) => export::run(&args, session),
         Some(Command::Diff(args)) => diff::run(&args, session),
         Some(Command::Completions { shell }) => completions::run(shell, session),
         Some(Command::Man) => man::run(session),

@@ -1,11 +1,14 @@
 //! What was typed to what it means.
 
-use super::args::{AnalyzeArgs, CatalogArgs, DiffArgs, InputArgs, InspectArgs, SelectArgs, TuneArgs};
+use super::args::{
+    AnalyzeArgs, BatchArgs, CatalogArgs, DiffArgs, ExportArgs, ExportTable, InputArgs, InspectArgs,
+    SelectArgs, TuneArgs,
+};
 use super::time::TypedSpan;
 use crate::options::TimeBound;
 use crate::{Error, Options};
 use std::num::NonZero;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The options of a run of `analyze`.
 pub(super) fn of_analyze(args: &AnalyzeArgs) -> Result<Options, Error> {
@@ -20,6 +23,36 @@ pub(super) fn of_analyze(args: &AnalyzeArgs) -> Result<Options, Error> {
         examples: size(args.examples),
         streams: args.streams,
         ..options
+    })
+}
+
+/// The options of a run of `export`.
+pub(super) fn of_export(args: &ExportArgs) -> Result<Options, Error> {
+    let CatalogArgs {
+        signature_files,
+        cause_files,
+    } = &args.catalog;
+    Ok(Options {
+        signature_files: signature_files.clone(),
+        cause_files: cause_files.clone(),
+        streams: args.table == ExportTable::Streams,
+        ..read_and_select(&args.input, &args.select, &args.tune)?
+    })
+}
+
+/// The options of one of the runs of `batch`.
+pub(super) fn of_batch(args: &BatchArgs, path: &Path) -> Result<Options, Error> {
+    let input = InputArgs {
+        paths: vec![path.to_owned()],
+    };
+    let CatalogArgs {
+        signature_files,
+        cause_files,
+    } = &args.catalog;
+    Ok(Options {
+        signature_files: signature_files.clone(),
+        cause_files: cause_files.clone(),
+        ..read_and_select(&input, &SelectArgs::default(), &args.tune)?
     })
 }
 

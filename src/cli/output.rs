@@ -1,27 +1,45 @@
 //! Files that `-o` names: format by extension, and never one of the inputs.
 
-use crate::report::json;
+use super::args::ReportFormat;
 use crate::report::text::{TextStyle, render};
+use crate::report::{html, json, markdown};
 use crate::{Error, Report};
 use std::fs::File;
 use std::io::{BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
-/// A report starts like this, as data or as text.
-const STARTS: [&[u8]; 2] = [b"{\n  \"schema\": \"postmesh.", b"postmesh "];
+/// A report starts like this, as data, text, Markdown or HTML.
+const STARTS: [&[u8]; 4] = [
+    b"{\n  \"schema\": \"postmesh.",
+    b"postmesh ",
+    markdown::START.as_bytes(),
+    html::START.as_bytes(),
+];
 
 /// A file to be written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct OutputFile {
     path: PathBuf,
-    format: FileFormat,
+    format: ReportFormat,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum FileFormat {
-    Json,
-    Text,
-}
+/// Formats by their names.
+const FORMATS: [(&str, ReportFormat); 4] = [
+    ("text", ReportFormat::Text),
+    ("json", ReportFormat::Json),
+    ("markdown", ReportFormat::Markdown),
+    ("html", ReportFormat::Html),
+];
+
+/// Formats by the extensions of files.
+const EXTENSIONS: [(&str, ReportFormat); 6] = [
+    ("txt", ReportFormat::Text),
+    ("json", ReportFormat::Json),
+    ("md", ReportFormat::Markdown),
+    ("markdown", ReportFormat::Markdown),
+    ("html", ReportFormat::Html),
+    ("htm", ReportFormat::Html),
+];
 
 /// What is wrong with a name after `-o`.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -30,7 +48,7 @@ pub(super) enum NameError {
     #[error("`-o` names a file; for {0} on standard output use `-f {0}`")]
     IsFormat(&'static str),
     /// The extension says nothing.
-    #[error("the format follows from the extension, which must be .json or .txt")]
+    #[error("the format follows from the extension, which must be .html, .md, .json or .txt")]
     Extension,
 }
 
@@ -38,21 +56,33 @@ impl OutputFile {
     /// The file of that name, its format by its extension.
     pub(super) fn named(path: &Path) -> Result<Self, NameError> {
         let is = |word: &str| path.as_os_str().eq_ignore_ascii_case(word);
-        if is("json") {
-            return Err(NameError::IsFormat("json"));
-        }
-        if is("text") || is("txt") {
-            return Err(NameError::IsFormat("text"));
-        }
-        let format = match path.extension() {
-            Some(extension) if extension.eq_ignore_ascii_case("json") => FileFormat::Json,
-            Some(extension) if extension.eq_ignore_ascii_case("txt") => FileFormat::Text,
-            _ => return Err(NameError::Extension),
+        let known = |word: &str| {
+            EXTENSIONS
+                .iter()
+                .find(|(extension, _)| word.eq_ignore_ascii_case(extension))
+                .map(|(_, format)| *format)
         };
+        if let Some((name, _)) = FORMATS.iter().find(|(name, _)| is(name)) {
+            return Err(NameError::IsFormat(name));
+        }
+        if let Some((_, format)) = EXTENSIONS.iter().find(|(extension, _)| is(extension)) {
+            let name = FORMATS.iter().find(|(_, of)| of == format);
+            return Err(NameError::IsFormat(name.map_or("text", |(name, _)| name)));
+        }
+        let format = path
+            .extension()
+            .and_then(|extension| extension.to_str())
+            .and_then(known)
+            .ok_or(NameError::Extension)?;
         Ok(Self {
             path: path.to_owned(),
             format,
         })
+    }
+
+    /// What is written into it.
+    pub(super) fn format(&self) -> ReportFormat {
+        self.format
     }
 
     /// Fails now rather than after the run where the file could not be written, or is evidence: a file that is
@@ -82,8 +112,8 @@ impl OutputFile {
     pub(super) fn write(&self, report: &Report, style: &TextStyle) -> Result<(), Error> {
         let written = File::create(&self.path).map(BufWriter::new).and_then(|mut file| {
             match self.format {
-                FileFormat::Json => json::render(report, &mut file)?,
-                FileFormat::Text => {
+                ReportFormat::Json => json::render(report, &mut file)?,
+                ReportFormat::Text => {
                     let plain = TextStyle {
                         color: false,
                         terminal: false,
@@ -91,6 +121,8 @@ impl OutputFile {
                     };
                     file.write_all(render(report, &plain).as_bytes())?;
                 }
+                ReportFormat::Markdown => file.write_all(markdown::render(report).as_bytes())?,
+                ReportFormat::Html => file.write_all(html::render(report).as_bytes())?,
             }
             file.flush()
         });
@@ -119,13 +151,17 @@ mod tests {
     #[test]
     fn extensions_and_formats() {
         for (name, format) in [
-            ("report.json", Ok(FileFormat::Json)),
-            ("a/b.JSON", Ok(FileFormat::Json)),
-            ("report.txt", Ok(FileFormat::Text)),
+            ("report.json", Ok(ReportFormat::Json)),
+            ("a/b.JSON", Ok(ReportFormat::Json)),
+            ("report.txt", Ok(ReportFormat::Text)),
             ("json", Err(NameError::IsFormat("json"))),
             ("TEXT", Err(NameError::IsFormat("text"))),
             ("report", Err(NameError::Extension)),
-            ("report.html", Err(NameError::Extension)),
+            ("report.html", Ok(ReportFormat::Html)),
+            ("ticket.md", Ok(ReportFormat::Markdown)),
+            ("Html", Err(NameError::IsFormat("html"))),
+            ("md", Err(NameError::IsFormat("markdown"))),
+            ("report.pdf", Err(NameError::Extension)),
             ("-", Err(NameError::Extension)),
         ] {
             assert_eq!(
@@ -158,7 +194,7 @@ mod tests {
     fn a_report_may_be_written_again_beside_its_inputs() {
         let folder = tempfile::tempdir().unwrap();
         let inputs = [folder.path().to_owned()];
-        for name in ["report.json", "report.txt"] {
+        for name in ["report.json", "report.txt", "report.html", "report.md"] {
             let file = OutputFile::named(&folder.path().join(name)).unwrap();
             for _ in 0..2 {
                 file.check(&inputs).unwrap();

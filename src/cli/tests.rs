@@ -88,8 +88,11 @@ fn usage_errors_end_with_2_and_say_what_to_do() {
             &["-o", "json", "x"][..],
             "`-o` names a file; for json on standard output use `-f json`",
         ),
-        (&["-o", "report.html", "x"], ".json or .txt"),
-        (&["-f", "yaml", "x"], "possible values: text, json"),
+        (&["-o", "report.pdf", "x"], ".html, .md, .json or .txt"),
+        (
+            &["-f", "yaml", "x"],
+            "possible values: text, json, markdown, html",
+        ),
         (&["--since", "yesterday", "x"], "expected 2026-11-02T03:00:00Z"),
         (&["-j", "0", "x"], "1..=1024"),
         (&["--frobnicate", "x"], "unexpected argument"),
@@ -383,4 +386,69 @@ fn generated_texts_name_the_program() {
         assert_eq!((ran.status, ran.err.as_str()), (0, ""), "{args:?}");
         assert!(ran.out.contains(part), "{part} of {args:?}");
     }
+}
+
+#[test]
+fn a_page_and_a_ticket_are_formats_of_standard_output() {
+    let page = ran(&["-f", "html", "-q", "incident/"]);
+    assert_eq!((page.status, page.err.as_str()), (1, ""));
+    assert!(page.out.starts_with("<!doctype html>") && page.out.ends_with("</html>\n"));
+    let ticket = ran(&["-f", "markdown", "-q", "incident/"]);
+    assert!(ticket.out.starts_with("# postmesh: "), "{}", ticket.out);
+    // Other commands have no such form.
+    assert_eq!(ran(&["inspect", "-f", "html", "incident/"]).status, 2);
+}
+
+#[test]
+fn tables_are_exported_as_rows() {
+    let rows = ran(&["export", "incident/", "-q", "--table", "signatures"]);
+    assert_eq!((rows.status, rows.err.as_str()), (0, ""));
+    assert!(rows.out.lines().count() > 1 && rows.out.lines().all(|line| line.starts_with('{')));
+    let table = ran(&["export", "incident/", "-q", "--table", "requests", "-f", "csv"]);
+    assert!(
+        table.out.starts_with("by,name,reporter,requests,"),
+        "{}",
+        table.out
+    );
+    assert_eq!(ran(&["export", "incident/"]).status, 2, "no table is named");
+}
+
+#[test]
+fn a_broken_folder_is_a_line_of_a_batch() {
+    fn engine(options: &crate::Options, _: &dyn crate::progress::Progress) -> Result<crate::Report, Error> {
+        match options.paths[0].to_str() {
+            Some("broken") => Err(Error::NothingRead("no files were found".into())),
+            Some("healthy") => Ok(fixtures::healthy()),
+            _ => Ok(fixtures::refused()),
+        }
+    }
+    let batch = |args: &[&str]| ran_with(engine, PIPE, &[&["batch", "--width", "160"], args].concat());
+    let all = batch(&["one", "broken", "healthy", "two"]);
+    assert_eq!(all.status, 1);
+    let lines: Vec<&str> = all.out.lines().collect();
+    for (line, parts) in lines[1..5].iter().zip([
+        ["one", "CRITICAL", "upstream-connection-refused", "03:02:11"],
+        ["broken", "UNREADABLE", "no files were found", ""],
+        ["healthy", "HEALTHY", "", ""],
+        ["two", "CRITICAL", "ratings:9080", "18,204"],
+    ]) {
+        assert!(parts.iter().all(|part| line.contains(part)), "{line}");
+    }
+    assert!(
+        all.out.contains("upstream-connection-refused: 2 incidents"),
+        "{}",
+        all.out
+    );
+    assert_eq!(batch(&["healthy"]).status, 0);
+    assert_eq!(batch(&["healthy", "broken"]).status, 3);
+    assert_eq!(batch(&["broken"]).status, 2);
+    let data = batch(&["one", "broken", "-q", "-f", "json"]);
+    let data: serde_json::Value = serde_json::from_str(&data.out).unwrap();
+    assert_eq!(data["incidents"][0]["cause"], "upstream-connection-refused");
+    assert!(
+        data["incidents"][1]["error"]
+            .as_str()
+            .unwrap()
+            .contains("no files")
+    );
 }

@@ -3,13 +3,15 @@
 use crate::report::model::{
     Breakdown, CaptureAlert, CaptureCertificate, CaptureClient, CaptureDns, CaptureFailedName,
     CaptureHonesty, CaptureHttp, CapturePoint, CaptureServer, CaptureStreams, CaptureTcp, CaptureTls,
-    CaptureTrouble, Captures, CatalogInfo, ChangePoint, Correlation, Counts, Event, Evidence, EvidenceKind,
-    Example, Filters, Finding, Fix, Gap, HistogramBucket, Impact, Input, InputProblem, Latency, LatencyScope,
-    Limit, Missing, Next, Ref, RejectedSample, Report, ReporterCounts, Requests, Retries, Role, RuledOut,
-    Run, SCHEMA, Scope, Severity, SignatureHits, SlowRequest, State, Step, TimeBucket, TimeQuality, Timeline,
-    Times, Tool, Topology, TopologyEdge, TopologyNode, Unit, ValidFor, Verdict, Window,
+    CaptureTrouble, Captures, CatalogInfo, Change, ChangePoint, Correlation, Counts, DestinationSpent, Event,
+    Evidence, EvidenceKind, Example, Filters, Finding, Fix, Gap, HistogramBucket, Impact, Input,
+    InputProblem, JoinExample, Latency, LatencyScope, Limit, Missing, Next, Quantiles, Quote, Ref,
+    RejectedSample, Report, ReporterCounts, Requests, Retries, Role, RuledOut, Run, SCHEMA, Scope, Severity,
+    SignatureHits, SlowRequest, State, Step, StreamRef, TimeBucket, TimeQuality, Timeline, Times, Tool,
+    Topology, TopologyEdge, TopologyNode, Unit, ValidFor, Verdict, Window,
 };
 use crate::units::{InputId, Timestamp};
+use std::collections::BTreeMap;
 
 fn at(hour: u32, minute: u32, second: u32) -> Timestamp {
     Timestamp::from_civil(2026, 11, 2, hour, minute, second, 0).unwrap()
@@ -77,6 +79,7 @@ pub(crate) fn empty() -> Report {
         correlation: Correlation::default(),
         topology: Topology::default(),
         limits: vec![],
+        quotes: vec![],
     }
 }
 
@@ -809,6 +812,125 @@ fn put_in_figures(report: &mut Report, text: &str) {
         change.metric = text.into();
         change.scope = text.into();
     }
+}
+
+/// [`with_text`] and `text` in what only pages show: quotes, examples, joins, who called whom, changes.
+pub(crate) fn with_text_everywhere(text: &str) -> Report {
+    let mut report = with_text(text);
+    let captured = captured_with_text(text);
+    report.captures = captured.captures;
+    for certificate in &mut report.captures.tls.certificates {
+        certificate.subject = text.into();
+        certificate.issuer = text.into();
+        certificate.by = text.into();
+    }
+    report.captures.tls.alerts = vec![CaptureAlert {
+        level: text.into(),
+        code: 42,
+        description: text.into(),
+        by: text.into(),
+        count: 3,
+        refs: vec![frame(0, 3)],
+    }];
+    let line = Ref {
+        input: InputId(0),
+        line: Some(3),
+        frame: None,
+        offset_bytes: None,
+    };
+    for place in [line, frame(0, 3)] {
+        report.quotes.push(Quote {
+            input: place.input,
+            line: place.line,
+            frame: place.frame,
+            text: text.into(),
+        });
+    }
+    for hits in &mut report.signatures {
+        hits.title = text.into();
+        hits.cause = Some(text.into());
+        hits.source = text.into();
+        hits.severity = text.into();
+        hits.inputs.insert(text.into(), 2);
+        for example in &mut hits.examples {
+            example.text = text.into();
+        }
+    }
+    let change = Change {
+        at: Timestamp(1_793_588_400_000_000_000),
+        kind: text.into(),
+        text: text.into(),
+        refs: vec![line, frame(0, 3)],
+    };
+    for finding in &mut report.findings {
+        finding.changed_before = vec![change.clone()];
+        for piece in &mut finding.evidence {
+            piece.refs = vec![line, frame(0, 3)];
+        }
+        finding.scope.cluster = Some(text.into());
+        finding.scope.pods = vec![text.into()];
+    }
+    report.topology.nodes = vec![TopologyNode {
+        name: text.into(),
+        kind: text.into(),
+    }];
+    report.topology.edges = vec![TopologyEdge {
+        source: text.into(),
+        destination: format!("{text} too"),
+        requests: 9,
+        failed: 3,
+        p99_ms: Some(5.0),
+    }];
+    let requests = &mut report.requests;
+    requests.by_class.insert(text.into(), 7);
+    requests.by_protocol.insert(text.into(), 7);
+    requests.by_route = requests.by_destination.clone();
+    requests.by_source = requests.by_destination.clone();
+    let spent: BTreeMap<String, Quantiles> = [text, "waiting", "network"]
+        .into_iter()
+        .map(|part| {
+            let quantiles = Quantiles {
+                count: 9,
+                p50: 1.0,
+                p90: 2.0,
+                p99: 3.0,
+                max: 4.0,
+            };
+            (part.to_owned(), quantiles)
+        })
+        .collect();
+    report.correlation.joinable_requests = 9;
+    report.correlation.joined_requests = 9;
+    report.correlation.told_by.insert(text.into(), 9);
+    report.correlation.unjoined_because.insert(text.into(), 9);
+    report.correlation.by_destination = vec![DestinationSpent {
+        name: text.into(),
+        reporter: text.into(),
+        requests: 9,
+        from: counts([(text, 9)]),
+        time_spent_ms: spent,
+    }];
+    report.correlation.examples = vec![JoinExample {
+        request: line,
+        stream: StreamRef {
+            input: InputId(0),
+            first_frame: 3,
+            client: text.into(),
+            server: text.into(),
+        },
+        told_by: text.into(),
+        time_spent_ms: [(text.to_owned(), 2.0), ("waiting".to_owned(), 1.0)].into(),
+        story: text.into(),
+    }];
+    for bucket in &mut report.timeline.buckets {
+        bucket.flags.insert(text.into(), 3);
+        bucket.signatures.insert(text.into(), 3);
+    }
+    for event in &mut report.timeline.events {
+        event.kind = text.into();
+    }
+    report.catalog.user_files = vec![text.into()];
+    report
 }
 
 fn frame(input: u32, frame: u64) -> Ref {

@@ -60,6 +60,23 @@ pub struct Report {
     pub topology: Topology,
     /// Every bound that was reached.
     pub limits: Vec<Limit>,
+    /// Texts of places that are cited. Not part of the document, which holds places alone: filled for renderers that open
+    /// what is cited.
+    #[serde(skip)]
+    pub quotes: Vec<Quote>,
+}
+
+/// A cited line or frame as it stands in its input.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Quote {
+    /// Input.
+    pub input: InputId,
+    /// Line, from 1.
+    pub line: Option<u64>,
+    /// Frame, from 1.
+    pub frame: Option<u64>,
+    /// The line, or what the frame says. As it stands: to be escaped.
+    pub text: String,
 }
 
 /// Name and version of the program.

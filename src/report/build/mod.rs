@@ -146,6 +146,7 @@ pub fn assemble(assembly: Assembly<'_>) -> Report {
         correlation: correlation::correlation(incident),
         topology: requests::topology(incident),
         limits: limits(incident),
+        quotes: Vec::new(),
         requests,
         latency,
         findings,

@@ -12,14 +12,14 @@ const FINE_MS: i64 = 10_000;
 
 /// Decides once for a report how its times are written.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Clock {
+pub(in crate::report) struct Clock {
     dated: bool,
     fine: bool,
 }
 
 impl Clock {
     /// For the times inside `window`.
-    pub(super) fn new(window: &Window) -> Self {
+    pub(in crate::report) fn new(window: &Window) -> Self {
         match (window.start, window.end) {
             (Some(start), Some(end)) => Self {
                 dated: date(start) != date(end),
@@ -33,7 +33,7 @@ impl Clock {
     }
 
     /// `03:02:11`, with the day before it where the window has several.
-    pub(super) fn time(self, t: Timestamp) -> String {
+    pub(in crate::report) fn time(self, t: Timestamp) -> String {
         if self.dated {
             format!("{} {}", day(t), self.of_day(t))
         } else {
@@ -42,7 +42,7 @@ impl Clock {
     }
 
     /// `2 Nov 2026 02:41:07 – 03:28:55 UTC`.
-    pub(super) fn window(self, start: Timestamp, end: Timestamp) -> String {
+    pub(in crate::report) fn window(self, start: Timestamp, end: Timestamp) -> String {
         let last = if self.dated {
             format!("{} {}", date(end), self.of_day(end))
         } else {
@@ -61,7 +61,7 @@ impl Clock {
 }
 
 /// `2 Nov 2026`.
-pub(super) fn date(t: Timestamp) -> String {
+pub(in crate::report) fn date(t: Timestamp) -> String {
     format!("{} {}", day(t), t.to_string().get(..4).unwrap_or("?"))
 }
 

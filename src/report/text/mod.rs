@@ -5,20 +5,21 @@
 //! Without colour there is no escape sequence in the result; without a terminal no bar is wider than 40.
 
 mod also;
+mod batch;
 mod catalog;
 mod changes;
 mod chart;
-mod clock;
+pub(in crate::report) mod clock;
 mod evidence;
 mod excerpt;
 mod failed;
 mod inputs;
 mod ladder;
 mod next;
-mod number;
+pub(in crate::report) mod number;
 mod packets;
 mod page;
-mod place;
+pub(in crate::report) mod place;
 mod signatures;
 mod since;
 mod slow;
@@ -26,12 +27,14 @@ mod spent;
 mod table;
 #[cfg(test)]
 mod tests;
-mod verdict;
+pub(in crate::report) mod verdict;
 mod wrap;
 
+use super::batch::Batch;
 use super::compare::model::Diff;
 use super::model::{Finding, Report, State};
 use crate::catalog::{Catalog, Signature};
+use crate::follow::frame::Frame;
 use crate::follow::show::Shown;
 use crate::follow::trace::Trace;
 use page::Page;
@@ -90,10 +93,26 @@ pub fn render_shown(shown: &Shown, style: &TextStyle, full: bool) -> String {
     page.finish()
 }
 
+/// A frame in one line: time, direction, flags, numbers, and what it says. As it stands: to be escaped.
+pub fn frame_line(frame: &Frame) -> String {
+    let line = format!("{}  {}", excerpt::clock(frame.time), excerpt::segment(frame));
+    match excerpt::said(frame) {
+        said if said.is_empty() => line,
+        said => format!("{line}  {said}"),
+    }
+}
+
 /// One request through every input: what `postmesh trace` prints.
 pub fn render_trace(trace: &Trace, style: &TextStyle) -> String {
     let mut page = Page::new(*style);
     ladder::ladder(trace, &mut page);
+    page.finish()
+}
+
+/// Many incidents beside each other: what `postmesh batch` prints.
+pub fn render_batch(of: &Batch, style: &TextStyle) -> String {
+    let mut page = Page::new(*style);
+    batch::batch(of, &mut page);
     page.finish()
 }
 

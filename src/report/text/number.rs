@@ -6,7 +6,7 @@ const GIB: u64 = 1 << 30;
 const TIB: u64 = 1 << 40;
 
 /// Thousands apart: `18,204`.
-pub(super) fn group(n: u64) -> String {
+pub(in crate::report) fn group(n: u64) -> String {
     let digits = n.to_string();
     let mut grouped = String::with_capacity(digits.len() + digits.len() / 3);
     for (i, digit) in digits.chars().enumerate() {
@@ -19,13 +19,13 @@ pub(super) fn group(n: u64) -> String {
 }
 
 /// `count` and its noun, which takes an `s` unless it is one.
-pub(super) fn counted(count: u64, noun: &str) -> String {
+pub(in crate::report) fn counted(count: u64, noun: &str) -> String {
     let plural = if count == 1 { "" } else { "s" };
     format!("{} {noun}{plural}", group(count))
 }
 
 /// `part` of `whole` in per cent; 0 and 100 are said only of none and all.
-pub(super) fn share(part: u64, whole: u64) -> String {
+pub(in crate::report) fn share(part: u64, whole: u64) -> String {
     if part == 0 || whole == 0 {
         return "0 %".to_owned();
     }
@@ -42,14 +42,14 @@ pub(super) fn share(part: u64, whole: u64) -> String {
 }
 
 /// A share given as such (0..1), in per cent and never rounded up to all.
-pub(super) fn per_cent(share: f64) -> String {
+pub(in crate::report) fn per_cent(share: f64) -> String {
     let tenths = (share.clamp(0.0, 1.0) * 1000.0).floor();
     decimal(tenths / 10.0, usize::from(tenths % 10.0 != 0.0)) + " %"
 }
 
 /// `part / whole`, 0 for nothing.
 #[expect(clippy::cast_precision_loss, reason = "drawn with at most four digits")]
-pub(super) fn ratio(part: u64, whole: u64) -> f64 {
+pub(in crate::report) fn ratio(part: u64, whole: u64) -> f64 {
     if whole == 0 {
         0.0
     } else {
@@ -58,7 +58,7 @@ pub(super) fn ratio(part: u64, whole: u64) -> f64 {
 }
 
 /// Grouped, with `decimals` digits after the point; what is no number is a dash.
-pub(super) fn decimal(value: f64, decimals: usize) -> String {
+pub(in crate::report) fn decimal(value: f64, decimals: usize) -> String {
     if !value.is_finite() {
         return "–".to_owned();
     }
@@ -75,7 +75,7 @@ pub(super) fn decimal(value: f64, decimals: usize) -> String {
 }
 
 /// A number of unknown kind in at most four digits where it is small: `0.004`, `11.8`, `1,204`.
-pub(super) fn short(value: f64) -> String {
+pub(in crate::report) fn short(value: f64) -> String {
     let decimals = match value.abs() {
         v if v >= 100.0 || v.fract() == 0.0 => 0,
         v if v >= 1.0 => 1,
@@ -86,7 +86,7 @@ pub(super) fn short(value: f64) -> String {
 
 /// Sizes in powers of 1024.
 #[expect(clippy::cast_precision_loss, reason = "drawn with one decimal")]
-pub(super) fn bytes(n: u64) -> String {
+pub(in crate::report) fn bytes(n: u64) -> String {
     let (unit, name) = match n {
         0..KIB => return format!("{n} B"),
         KIB..MIB => (KIB, "KiB"),
@@ -103,7 +103,7 @@ pub(super) fn bytes(n: u64) -> String {
 }
 
 /// A span of time in its two greatest units: `47 min 48 s`, `3 h 12 min`, `850 ms`.
-pub(super) fn span(ms: u64) -> String {
+pub(in crate::report) fn span(ms: u64) -> String {
     let s = ms / 1000;
     let two = |great: u64, great_unit: &str, small: u64, small_unit: &str| match small {
         0 => format!("{} {great_unit}", group(great)),

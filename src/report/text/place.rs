@@ -10,7 +10,7 @@ use crate::units::InputId;
 const PLACES: usize = 6;
 
 /// The input with this number.
-pub(super) fn input_of(inputs: &[Input], id: InputId) -> Option<&Input> {
+pub(in crate::report) fn input_of(inputs: &[Input], id: InputId) -> Option<&Input> {
     usize::try_from(id.0)
         .ok()
         .and_then(|at| inputs.get(at))
@@ -19,7 +19,7 @@ pub(super) fn input_of(inputs: &[Input], id: InputId) -> Option<&Input> {
 }
 
 /// The name of an input, with the member of an archive after `!`.
-pub(super) fn name_of(input: &Input) -> String {
+pub(in crate::report) fn name_of(input: &Input) -> String {
     match &input.member {
         Some(member) => format!("{}!{member}", input.path),
         None => input.path.clone(),
@@ -31,7 +31,7 @@ fn name_by_id(inputs: &[Input], id: InputId) -> String {
 }
 
 /// A place in full.
-pub(super) fn place(inputs: &[Input], place: &Ref) -> String {
+pub(in crate::report) fn place(inputs: &[Input], place: &Ref) -> String {
     let name = name_by_id(inputs, place.input);
     match (place.line, place.frame, place.offset_bytes) {
         (Some(line), _, _) => format!("{name}:{line}"),

@@ -86,6 +86,19 @@ fn keeps_its_promises(report: &Report, style: &TextStyle) {
 }
 
 #[test]
+fn hostile_strings_stay_text() {
+    let strings: Vec<String> = serde_json::from_str(include_str!("../../../tests/hostile.json")).unwrap();
+    for text in strings {
+        for report in [
+            fixtures::with_text_everywhere(&text),
+            fixtures::captured_with_text(&text),
+        ] {
+            keeps_its_promises(&report, &TextStyle::default());
+        }
+    }
+}
+
+#[test]
 fn the_look() {
     for (name, report) in fixtures() {
         for width in [80, 160] {

@@ -127,7 +127,7 @@ fn cause(report: &Report, finding: &Finding, column: usize, page: &mut Page) {
 }
 
 /// Whom a finding concerns: `productpage-v1 → ratings:9080`.
-pub(super) fn whom(scope: &Scope) -> String {
+pub(in crate::report) fn whom(scope: &Scope) -> String {
     let destination = match scope.destination.as_deref() {
         Some("*") => Some("the whole mesh"),
         other => other,
@@ -140,7 +140,7 @@ pub(super) fn whom(scope: &Scope) -> String {
     }
 }
 
-fn when(report: &Report, finding: &Finding, clock: Clock) -> String {
+pub(in crate::report) fn when(report: &Report, finding: &Finding, clock: Clock) -> String {
     let end = |t: Timestamp| {
         let to_the_end = report.window.end.is_some_and(|last| last.secs() <= t.secs());
         if to_the_end {
@@ -159,7 +159,7 @@ fn when(report: &Report, finding: &Finding, clock: Clock) -> String {
 }
 
 /// How much a finding hurt; `denied` counts as hurt only where anything was denied at all.
-pub(super) fn impact(impact: &Impact, requests: &Requests) -> String {
+pub(in crate::report) fn impact(impact: &Impact, requests: &Requests) -> String {
     let (noun, verb) = match impact.unit {
         Unit::Requests if requests.denied > 0 => ("request", "failed or were denied"),
         Unit::Requests => ("request", "failed"),
@@ -193,7 +193,7 @@ pub(super) fn impact(impact: &Impact, requests: &Requests) -> String {
     }
 }
 
-fn totals(report: &Report) -> String {
+pub(in crate::report) fn totals(report: &Report) -> String {
     let requests = &report.requests;
     if requests.total == 0 && requests.tcp_connections == 0 {
         return match report.captures.streams.tcp {
