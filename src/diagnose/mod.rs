@@ -17,6 +17,7 @@ pub mod measure;
 pub mod packets;
 pub mod resets;
 pub mod rules;
+mod saved;
 pub mod suspects;
 pub mod verdict;
 
@@ -39,6 +40,7 @@ pub fn diagnose(incident: &Incident<'_>, catalog: &Catalog) -> Result<Diagnosis,
     packets::suspect(&mut suspects, &facts);
     consequences::follow_first_faults(&mut suspects, &facts);
     latency::suspect(&mut suspects, &facts);
-    let findings = findings::write(&suspects, &facts);
+    let mut findings = findings::write(&suspects, &facts);
+    saved::add(&mut findings, &facts);
     Ok(verdict::conclude(findings, &suspects, &facts))
 }
