@@ -8,7 +8,7 @@ Packet captures among the files are passed over.
 
 It shares no code with postmesh, reads the plain way (whole lines, regular expressions) and knows only what the recorded
 cases need: Istio's default text rows (1.9 and later) and default JSON objects, bare or inside CRI lines, docker's json-file or
-kubectl's --prefix and --timestamps, plain or gzip'd. Only Python's own library is used.
+kubectl's --prefix and --timestamps, plain or gzip'd, or in a tar archive. Only Python's own library is used.
 
 What is counted
   rows                        every access-log row
@@ -21,10 +21,12 @@ What is counted
 """
 import collections
 import gzip
+import io
 import json
 import pathlib
 import re
 import sys
+import tarfile
 
 TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)"
 CRI = re.compile(rf"^{TIME} (stdout|stderr) ([FP])(?::\S*)? ?")
@@ -47,8 +49,25 @@ CANCEL_FLAGS = {"DC", "DR"}
 CAPTURE = tuple(map(bytes.fromhex, ("d4c3b2a1", "a1b2c3d4", "4d3cb2a1", "a1b23c4d", "0a0d0d0a")))
 
 
+class Member:
+    """A log in a tar archive, with as much of a path as is used here."""
+
+    def __init__(self, archive, name, data):
+        self.name, self.data = f"{archive}!{name}", data
+
+
+def logs_in(path):
+    """The proxies' logs in a compressed tar archive, as `istioctl bug-report` packs them."""
+    with tarfile.open(path) as tar:
+        for info in tar:
+            if info.isfile() and info.name.endswith("istio-proxy.log"):
+                yield Member(path.name, info.name, tar.extractfile(info).read())
+
+
 def opened(path):
     """The file, decompressed."""
+    if isinstance(path, Member):
+        return io.BytesIO(path.data)
     opener = gzip.open if path.read_bytes()[:2] == b"\x1f\x8b" else open
     return opener(path, "rb")
 
@@ -181,7 +200,11 @@ def count(paths):
 def files(paths):
     for path in map(pathlib.Path, paths):
         found = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
-        yield from (p for p in found if not is_capture(p))
+        for path in found:
+            if path.name.endswith(".tar.gz"):
+                yield from logs_in(path)
+            elif not is_capture(path):
+                yield path
 
 
 def differences(case):

@@ -14,6 +14,7 @@ use crate::aggregate::{CaptureTotals, Totals, address};
 use crate::catalog::Catalog;
 use crate::correlate::{Incident, names};
 use crate::decode::log::{Content, LogDecoder, may_cut};
+use crate::decode::output::{self, Text, TextKind};
 use crate::decode::packet::PacketBlock;
 use crate::error::Problem;
 use crate::input::{
@@ -215,6 +216,8 @@ struct Reading<'r> {
     sources: &'r [Source],
     progress: &'r dyn Progress,
     slots: Vec<Mutex<Slot>>,
+    /// What each text is, from when it was opened.
+    texts: Vec<OnceLock<Text>>,
     /// The first source that no worker has taken.
     next: AtomicUsize,
 }
@@ -226,6 +229,7 @@ impl<'r> Reading<'r> {
             sources,
             progress,
             slots: sources.iter().map(|_| Mutex::new(Slot::Waiting)).collect(),
+            texts: sources.iter().map(|_| OnceLock::new()).collect(),
             next: AtomicUsize::new(0),
         }
     }
@@ -292,7 +296,8 @@ impl<'r> Reading<'r> {
         };
         let origin = origin(source);
         while let Some(block) = self.next_block(index, source, std::mem::take(&mut worker.buffer)) {
-            if !worker.collect(&origin, block) {
+            let text = self.texts.get(index).and_then(OnceLock::get);
+            if !worker.collect(&origin, text, block) {
                 return;
             }
         }
@@ -308,6 +313,12 @@ impl<'r> Reading<'r> {
             .unwrap_or_else(PoisonError::into_inner);
         if matches!(*slot, Slot::Waiting) {
             *slot = self.open(source);
+            if let (Slot::Open { reader, .. }, Some(text)) = (&*slot, self.texts.get(index))
+                && reader.kind() == SourceKind::Text
+            {
+                // Only this thread opens it.
+                let _ = text.set(output::recognise(reader.head()));
+            }
         }
         let Slot::Open { reader, told } = &mut *slot else {
             return None;
@@ -440,7 +451,7 @@ struct Worker<'run, 'c> {
 
 impl Worker<'_, '_> {
     /// Decodes, matches and aggregates a block; false when nobody merges any more or nothing can be matched.
-    fn collect(&mut self, origin: &Origin, block: Block) -> bool {
+    fn collect(&mut self, origin: &Origin, text: Option<&Text>, block: Block) -> bool {
         if self.collector.is_none() {
             self.collector = self.collecting.collector();
         }
@@ -448,7 +459,13 @@ impl Worker<'_, '_> {
             return false;
         };
         collector.begin_block(origin, block.seq, block.offset_bytes);
-        decoder.decode_block(&block.data, &mut |at, line| collector.line(at, line));
+        match text {
+            Some(text) if !text.kind.is_log() => collector.output(text, &block.data),
+            _ => {
+                collector.set_text(text.map_or(TextKind::Log, |text| text.kind));
+                decoder.decode_block(&block.data, &mut |at, line| collector.line(at, line));
+            }
+        }
         collector.end_block(block.data.len());
         self.buffer = block.data;
         match collector.overflow() {

@@ -18,6 +18,7 @@ macro_rules! cases {
 }
 
 cases! {
+    bug_report_no_endpoints: "bug-report-no-endpoints",
     cert_expired_captured: "cert-expired-captured",
     cert_expired_tls13: "cert-expired-tls13",
     cert_expired_workload: "cert-expired-workload",
@@ -262,13 +263,13 @@ impl Case<'_> {
             let path = wanted["file"].as_str().unwrap();
             numbers(&wanted["lines"]).any(|number| {
                 lines
-                    .get(&(path, number))
+                    .get(&(path.to_owned(), number))
                     .is_some_and(|line| line.contains(holds))
             })
         };
         let cites_frame = |wanted: &toml::Value| {
             let path = wanted["file"].as_str().unwrap();
-            numbers(&wanted["frames"]).any(|frame| frames.contains(&(path, frame)))
+            numbers(&wanted["frames"]).any(|frame| frames.contains(&(path.to_owned(), frame)))
         };
         let (of_captures, of_logs): (Vec<_>, Vec<_>) =
             expected.iter().partition(|wanted| wanted.get("frames").is_some());
@@ -284,7 +285,11 @@ impl Case<'_> {
 
     /// The line to which a reference points, if number and offset agree on it.
     fn line_at(&self, reference: &Value) -> Option<String> {
-        let bytes = read(&self.input.join(input_path(&self.report, reference)?));
+        let path = input_path(&self.report, reference)?;
+        let bytes = match path.split_once('!') {
+            Some((archive, member)) => read_member(&self.input.join(archive), member),
+            None => read(&self.input.join(path)),
+        };
         let number = usize::try_from(reference["line"].as_u64()?).ok()?;
         let mut offset_bytes = 0;
         for (i, line) in bytes.split_inclusive(|byte| *byte == b'\n').enumerate() {
@@ -363,11 +368,26 @@ fn references(report: &Value) -> impl Iterator<Item = (&Value, &Value)> {
     })
 }
 
-fn input_path<'a>(report: &'a Value, reference: &Value) -> Option<&'a str> {
+fn input_path(report: &Value, reference: &Value) -> Option<String> {
     let input = list(report, "/inputs")
         .iter()
         .find(|input| input["id"] == reference["input"])?;
-    input["path"].as_str()
+    let path = input["path"].as_str()?;
+    Some(match input["member"].as_str() {
+        Some(member) => format!("{path}!{member}"),
+        None => path.to_owned(),
+    })
+}
+
+/// A member of an archive, as `tar` gives it.
+fn read_member(archive: &Path, member: &str) -> Vec<u8> {
+    let output = std::process::Command::new("tar")
+        .arg("-xzOf")
+        .args([archive.as_os_str(), member.as_ref()])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "tar has no {member}");
+    output.stdout
 }
 
 fn read(path: &Path) -> Vec<u8> {

@@ -40,5 +40,7 @@ mod percentiles;
 mod rows;
 /// Runs the built program in a scratch folder.
 mod running;
+/// Logs of the control plane and saved output of commands beside recorded logs.
+mod saved_output;
 /// Connections of captures that others made, against what tshark says of them.
 mod streams_agreement;

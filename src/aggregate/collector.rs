@@ -6,6 +6,7 @@ use super::fingerprint::{Fingerprint, Hasher, mixed, short_hash};
 use super::flags::Outcome;
 use super::followed::{self, Followed};
 use super::inputs::{BlockSummary, InputStats};
+use super::outputs::{self, FactKey, FactSum};
 use super::paths::Paths;
 use super::sampled::Sampled;
 use super::samples::{Bucket, Samples};
@@ -14,8 +15,9 @@ use super::signatures::{HitKey, Hits, example_text};
 use super::slowest::{Slow, Slowest};
 use super::totals::{FigureKey, Figures, HopKey, HopMoment};
 use super::{Merge, stable_hash_with, text};
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, SignatureSource};
 use crate::decode::log::{AccessRow, ComponentLine, Content, Line, LineAt, Reject, Wrapping};
+use crate::decode::output::{Text, TextKind};
 use crate::matcher::{Matcher, SignatureIndex};
 use crate::units::{InputId, Place, Timestamp};
 use std::cmp::Reverse;
@@ -126,6 +128,8 @@ pub struct Partial {
     pub inputs: BTreeMap<InputId, InputStats>,
     /// Component hits.
     pub hits: BTreeMap<HitKey, Hits>,
+    /// What saved output says.
+    pub outputs: BTreeMap<FactKey, FactSum>,
 }
 
 impl Default for Partial {
@@ -142,6 +146,7 @@ impl Default for Partial {
             slowest: Slowest::default(),
             inputs: BTreeMap::new(),
             hits: BTreeMap::new(),
+            outputs: BTreeMap::new(),
         }
     }
 }
@@ -164,6 +169,7 @@ pub struct Collector<'run> {
     block_offset: u64,
     summary: BlockSummary,
     in_deselected: bool,
+    text: TextKind,
 }
 
 impl<'run> Collector<'run> {
@@ -193,6 +199,7 @@ impl<'run> Collector<'run> {
                 sorted: true,
             },
             in_deselected: false,
+            text: TextKind::Log,
         }
     }
 
@@ -218,6 +225,12 @@ impl<'run> Collector<'run> {
             sorted: true,
         };
         self.in_deselected = false;
+        self.text = TextKind::Log;
+    }
+
+    /// Says whose log the block is of, if not a proxy's; after [`Self::begin_block`].
+    pub fn set_text(&mut self, kind: TextKind) {
+        self.text = kind;
     }
 
     /// Ends the block; `bytes` is its length.
@@ -235,6 +248,7 @@ impl<'run> Collector<'run> {
     /// What should be handed on now, to keep memory bounded; between blocks.
     pub fn overflow(&mut self) -> Option<Partial> {
         if !self.partial.cells.is_empty()
+            || self.partial.outputs.len() > outputs::LIMIT
             || self.cells.is_full()
             || self.cells.weight_bytes() > MAX_SAMPLE_BYTES
         {
@@ -404,14 +418,75 @@ impl<'run> Collector<'run> {
             return;
         }
         self.in_deselected = false;
-        self.stats.count_component(message.component, message.level);
+        self.count_message(message);
         if let Some(time) = message.time {
             self.note_time(time, time);
         }
         let mut hits = std::mem::take(&mut self.hit_buffer);
         hits.clear();
-        self.options.matcher.component(message, &mut hits);
+        match source_of(self.text) {
+            Some(source) => {
+                let matcher = self.options.matcher;
+                matcher.other(source, Some(message.level), message.message, &mut hits);
+            }
+            None => self.options.matcher.component(message, &mut hits),
+        }
         self.count_hits(at, wrapping.pod, message.time, &hits);
+        self.hit_buffer = hits;
+    }
+
+    fn count_message(&mut self, message: &ComponentLine<'_>) {
+        if self.text == TextKind::Log {
+            self.stats.count_component(message.component, message.level);
+        } else {
+            *self.stats.others.entry(self.text).or_default() += 1;
+        }
+    }
+
+    /// Adds a block of saved output, which has no times of its own.
+    pub fn output(&mut self, text: &Text, data: &[u8]) {
+        self.stats.others.entry(text.kind).or_default();
+        let mut offset = 0;
+        for (number, line) in (0..).zip(data.split_inclusive(|byte| *byte == b'\n')) {
+            let at = LineAt {
+                offset,
+                line: number,
+                text: line.trim_ascii_end(),
+            };
+            offset += line.len();
+            self.summary.lines = number + 1;
+            self.output_line(text, &at);
+        }
+    }
+
+    fn output_line(&mut self, text: &Text, at: &LineAt<'_>) {
+        let mut hits = std::mem::take(&mut self.hit_buffer);
+        hits.clear();
+        match source_of(text.kind) {
+            Some(source) => self.options.matcher.other(source, None, at.text, &mut hits),
+            None if text.kind == TextKind::Pods => self.options.matcher.text(at.text, &mut hits),
+            None => {}
+        }
+        let Some(fact) = text.fact(at.text) else {
+            // Headers, manifests and figures are not facts, and not unknown either.
+            self.stats.skipped += 1;
+            self.count_hits(at, None, None, &hits);
+            self.hit_buffer = hits;
+            return;
+        };
+        *self.stats.others.entry(text.kind).or_default() += 1;
+        let (key, sum) = outputs::summed(fact, self.place(at), at.text);
+        // `pod.namespace` of a table of proxies; whose page a page is its path says.
+        let pod = matches!(key.topic, outputs::Topic::Proxy(_)).then(|| {
+            key.subject
+                .split('.')
+                .next()
+                .unwrap_or_default()
+                .as_bytes()
+                .to_vec()
+        });
+        self.count_hits(at, pod.as_deref(), None, &hits);
+        self.partial.outputs.entry(key).or_default().merge(sum);
         self.hit_buffer = hits;
     }
 
@@ -423,6 +498,10 @@ impl<'run> Collector<'run> {
     }
 
     fn unknown(&mut self, at: &LineAt<'_>, reject: Reject) {
+        if at.text.starts_with(PREVIOUS_LOG) {
+            self.stats.skipped += 1;
+            return;
+        }
         let place = self.place(at);
         self.stats.reject(place, reject, at.text);
         if reject == Reject::Form {
@@ -433,7 +512,10 @@ impl<'run> Collector<'run> {
     fn text_hits(&mut self, at: &LineAt<'_>, more: &[u8]) {
         let mut hits = std::mem::take(&mut self.hit_buffer);
         hits.clear();
-        self.options.matcher.text(more, &mut hits);
+        match source_of(self.text) {
+            Some(source) => self.options.matcher.other(source, None, more, &mut hits),
+            None => self.options.matcher.text(more, &mut hits),
+        }
         let time = self.summary.last;
         self.count_hits(at, None, time, &hits);
         self.hit_buffer = hits;
@@ -477,6 +559,24 @@ impl<'run> Collector<'run> {
                 }
             }
         }
+    }
+}
+
+/// `istioctl bug-report` puts such a line before the log of the container before, which it appends (istio/istio
+/// `tools/bug-report/pkg/content`).
+const PREVIOUS_LOG: &[u8] = b"========= Previous log";
+
+/// The source of signatures that occur in a text of this kind; none for those of a proxy's container.
+fn source_of(kind: TextKind) -> Option<SignatureSource> {
+    match kind {
+        TextKind::IstiodLog => Some(SignatureSource::Istiod),
+        TextKind::ZtunnelLog => Some(SignatureSource::Ztunnel),
+        TextKind::CniLog => Some(SignatureSource::IstioCni),
+        TextKind::Analyze => Some(SignatureSource::IstioctlAnalyze),
+        TextKind::ProxyStatus | TextKind::Endpoints | TextKind::EnvoyClusters | TextKind::Stats => {
+            Some(SignatureSource::ProxyStatus)
+        }
+        _ => None,
     }
 }
 

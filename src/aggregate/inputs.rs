@@ -3,6 +3,7 @@
 use super::Merge;
 use super::signatures::{earliest, example_text};
 use crate::decode::log::{AccessFormat, Component, Level, Reject, WrapperSet};
+use crate::decode::output::TextKind;
 use crate::units::{Place, Timestamp};
 use std::collections::BTreeMap;
 
@@ -36,6 +37,8 @@ pub struct InputStats {
     pub envoy: u64,
     /// pilot-agent messages.
     pub agent: u64,
+    /// Messages of other logs, and lines of saved output that said something, by kind.
+    pub others: BTreeMap<TextKind, u64>,
     /// Component messages by level.
     pub levels: [u64; Level::ALL.len()],
     /// Lines by wrappers.
@@ -121,6 +124,9 @@ impl Merge for InputStats {
         add_each(&mut self.formats, &other.formats);
         self.envoy += other.envoy;
         self.agent += other.agent;
+        for (kind, count) in other.others {
+            *self.others.entry(kind).or_default() += count;
+        }
         add_each(&mut self.levels, &other.levels);
         for (wrapper, count) in other.wrappers {
             *self.wrappers.entry(wrapper).or_default() += count;

@@ -20,6 +20,7 @@ pub mod fingerprint;
 pub mod flags;
 pub mod followed;
 pub mod inputs;
+pub mod outputs;
 pub mod paths;
 pub mod sampled;
 pub mod samples;

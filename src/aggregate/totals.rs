@@ -8,6 +8,7 @@ use super::collector::{ConnectionRow, MAX_ATTEMPTS, MAX_CONNECTION_ROWS, Partial
 use super::flags::Outcome;
 use super::followed::Followed;
 use super::inputs::InputStats;
+use super::outputs::{self, FactKey, FactSum};
 use super::paths::Paths;
 use super::sampled::Sampled;
 use super::samples::Samples;
@@ -302,6 +303,8 @@ pub struct Totals {
     pub inputs: BTreeMap<InputId, InputStats>,
     /// Signature hits.
     pub hits: Bounded<HitKey, Hits>,
+    /// What saved output of commands says.
+    pub outputs: Bounded<FactKey, FactSum>,
     /// Which proxy has an ip.
     pub addresses: Bounded<String, Votes>,
     /// What a destination's other names stand for.
@@ -341,6 +344,7 @@ impl Default for Totals {
             slowest: Slowest::default(),
             inputs: BTreeMap::new(),
             hits: Bounded::new(signatures::LIMIT),
+            outputs: Bounded::new(outputs::LIMIT),
             addresses: Bounded::new(MAX_ALIASES),
             aliases: Bounded::new(MAX_ALIASES),
             captures: CaptureTotals::default(),
@@ -382,6 +386,9 @@ impl Totals {
         }
         for (key, hits) in partial.hits {
             self.hits.add(key, hits);
+        }
+        for (key, fact) in partial.outputs {
+            self.outputs.add(key, fact);
         }
     }
 

@@ -18,6 +18,7 @@ mod network;
 pub mod packets;
 pub mod resets;
 pub mod rules;
+mod saved;
 pub mod suspects;
 pub mod verdict;
 
@@ -41,6 +42,7 @@ pub fn diagnose(incident: &Incident<'_>, catalog: &Catalog) -> Result<Diagnosis,
     consequences::follow_first_faults(&mut suspects, &facts);
     latency::suspect(&mut suspects, &facts);
     network::suspect(&mut suspects, &facts);
-    let findings = findings::write(&suspects, &facts);
+    let mut findings = findings::write(&suspects, &facts);
+    saved::add(&mut findings, &facts);
     Ok(verdict::conclude(findings, &suspects, &facts))
 }

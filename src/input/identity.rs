@@ -129,6 +129,19 @@ fn from_must_gather(folders: &[&str]) -> Option<Identity> {
     })
 }
 
+/// What `istioctl bug-report` calls the files of a proxy.
+const PROXY_FILES: &[&str] = &[
+    "istio-proxy",
+    "proxy",
+    "certs",
+    "clusters",
+    "listeners",
+    "memory",
+    "netstat",
+    "runtime",
+    "server_info",
+];
+
 /// The folders of `istioctl bug-report` (tools/bug-report/pkg/archive in istio/istio).
 fn from_bug_report(folders: &[&str], stem: &str) -> Option<Identity> {
     let (root, namespace, pod) = match folders {
@@ -139,7 +152,8 @@ fn from_bug_report(folders: &[&str], stem: &str) -> Option<Identity> {
         _ => return None,
     };
     let container = match (root, stem) {
-        ("proxies", "istio-proxy" | "proxy") => "istio-proxy",
+        // The log, and what the proxy's admin port said.
+        ("proxies", name) if PROXY_FILES.contains(&name) || name.starts_with("config_dump") => "istio-proxy",
         ("istio", "discovery") => "discovery",
         ("operator", "operator") => "istio-operator",
         _ => return None,
@@ -380,7 +394,7 @@ mod tests {
     #[test]
     fn layouts_of_programs() {
         let link = format!("/var/log/containers/reviews-v1-6d8c9f7b5d-x2k4p_prod_istio-proxy-{ID}.log");
-        let cases: [(&str, &str); 15] = [
+        let cases: [(&str, &str); 17] = [
             (&link, "prod/reviews-v1-6d8c9f7b5d-x2k4p/istio-proxy"),
             (
                 "/var/log/pods/prod_web-0_0f0c9a4e-5ff5-4a6e-8a1b-6d3c1f0e9b7a/istio-proxy/0.log",
@@ -399,6 +413,11 @@ mod tests {
                 "prod/reviews-v1-6d8c9f7b5d-x2k4p/istio-proxy",
             ),
             ("proxies/prod/web-0/proxy.log", "prod/web-0/istio-proxy"),
+            ("proxies/prod/web-0/clusters", "prod/web-0/istio-proxy"),
+            (
+                "proxies/prod/web-0/config_dump?include_eds",
+                "prod/web-0/istio-proxy",
+            ),
             (
                 "bug-report/istio/istio-system/istiod-7f9c5/discovery.log",
                 "istio-system/istiod-7f9c5/discovery",

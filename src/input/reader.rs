@@ -114,6 +114,11 @@ impl BlockReader {
         self.input
     }
 
+    /// The first bytes, as long as no block was taken; later what lies between two blocks.
+    pub fn head(&self) -> &[u8] {
+        self.pending.get(self.pending_start..).unwrap_or_default()
+    }
+
     /// How it is compressed.
     pub fn compression(&self) -> Compression {
         self.stream.compression()

@@ -2,9 +2,11 @@
 
 use super::requests::{frame_reference, reference};
 use crate::aggregate::Merge;
+use crate::aggregate::outputs::Topic;
 use crate::aggregate::signatures::Hits;
 use crate::catalog::Catalog;
 use crate::correlate::Incident;
+use crate::decode::output::{Sync, TextKind};
 use crate::diagnose;
 use crate::report::model::{
     Change, Evidence, Example, Filters, Finding, Impact, Missing, Next, RuledOut, Scope, SignatureHits, Step,
@@ -139,6 +141,7 @@ pub(super) fn steps(incident: &Incident<'_>, findings: &[diagnose::Finding]) -> 
     let logs = incident.totals.rows > 0;
     let packets = incident.totals.captures.tcp.connections > 0;
     let certificates = incident.totals.captures.tls.certificates.iter().next().is_some();
+    let saved = Saved::of(incident);
     STEPS
         .iter()
         .zip(1u8..)
@@ -149,11 +152,12 @@ pub(super) fn steps(incident: &Incident<'_>, findings: &[diagnose::Finding]) -> 
                 .map(|f| f.id.clone())
                 .collect();
             let examined = match number {
+                1 => saved.control_plane,
+                2 => saved.analyzed,
                 3 | 4 => logs || packets,
-                5 => certificates,
-                _ => false,
+                _ => certificates || saved.certificates,
             };
-            let evidence = if ids.is_empty() {
+            let evidence = if ids.is_empty() && !saved.shows(number) {
                 if examined { "clean" } else { "none" }
             } else {
                 "found"
@@ -171,6 +175,67 @@ pub(super) fn steps(incident: &Incident<'_>, findings: &[diagnose::Finding]) -> 
             }
         })
         .collect()
+}
+
+/// What saved output and logs of the control plane tell of the steps.
+#[derive(Default)]
+struct Saved {
+    /// The state of proxies, or what istiod wrote.
+    control_plane: bool,
+    analyzed: bool,
+    certificates: bool,
+    /// Steps at which something is wrong.
+    wrong: [bool; 5],
+}
+
+impl Saved {
+    fn of(incident: &Incident<'_>) -> Self {
+        let kinds = || {
+            incident
+                .totals
+                .inputs
+                .values()
+                .flat_map(|stats| stats.others.keys())
+        };
+        let mut saved = Self {
+            control_plane: kinds().any(|kind| *kind == TextKind::IstiodLog),
+            analyzed: kinds().any(|kind| *kind == TextKind::Analyze),
+            ..Self::default()
+        };
+        for (key, sum) in incident.totals.outputs.iter() {
+            match &key.topic {
+                // The table of Istio 1.27 and later says who is connected and not whether it is in step.
+                Topic::Proxy(Sync::Untold) => {}
+                Topic::Proxy(sync) => {
+                    saved.control_plane = true;
+                    saved.mark(1, *sync != Sync::Synced);
+                }
+                Topic::Message(_, severe) => saved.mark(2, *severe),
+                Topic::Certificate(valid) => {
+                    saved.certificates = true;
+                    let over = sum
+                        .time
+                        .zip(incident.end)
+                        .is_some_and(|(not_after, end)| not_after < end);
+                    saved.mark(5, !valid || over);
+                }
+                _ => {}
+            }
+        }
+        saved
+    }
+
+    fn mark(&mut self, step: usize, wrong: bool) {
+        if let Some(slot) = self.wrong.get_mut(step.saturating_sub(1)) {
+            *slot |= wrong;
+        }
+    }
+
+    fn shows(&self, step: u8) -> bool {
+        self.wrong
+            .get(usize::from(step).saturating_sub(1))
+            .is_some_and(|wrong| *wrong)
+    }
 }
 
 /// Hits by signature, most severe first, then most frequent.

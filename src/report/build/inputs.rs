@@ -95,7 +95,7 @@ fn input(incident: &Incident<'_>, source: &Source, read: &InputRead, stats: &Inp
         id: source.id,
         path: archive.unwrap_or(&source.display_path).to_owned(),
         member: member.map(str::to_owned),
-        kind: kind(read, &counts),
+        kind: kind(read, &counts, stats),
         records: counts.values().sum(),
         records_by_kind: counts,
         format,
@@ -126,19 +126,29 @@ fn records_by_kind(stats: &InputStats, capture: Option<&CaptureSummary>) -> Coun
         ("agent-log", stats.agent),
     ]
     .into_iter()
+    .chain(
+        stats
+            .others
+            .iter()
+            .filter_map(|(kind, count)| Some((kind.input_kind()?, *count))),
+    )
     .filter(|(_, count)| *count > 0)
-    .map(|(kind, count)| (kind.to_owned(), count))
-    .collect()
+    .fold(Counts::new(), |mut counts, (kind, count)| {
+        *counts.entry(kind.to_owned()).or_default() += count;
+        counts
+    })
 }
 
-fn kind(read: &InputRead, counts: &Counts) -> String {
+fn kind(read: &InputRead, counts: &Counts, stats: &InputStats) -> String {
     match read.kind {
         Some(SourceKind::Capture) => return "capture".to_owned(),
         Some(SourceKind::Archive(_)) => return "archive".to_owned(),
         _ => {}
     }
     let largest = counts.iter().max_by(|a, b| a.1.cmp(b.1).then(b.0.cmp(a.0)));
-    let kind = largest.map_or("unknown", |(kind, _)| kind.as_str());
+    // What says nothing may be recognised all the same.
+    let recognised = stats.others.keys().find_map(|kind| kind.input_kind());
+    let kind = largest.map_or(recognised.unwrap_or("unknown"), |(kind, _)| kind.as_str());
     // The contract knows one kind for the component lines of a proxy's container.
     if kind == "agent-log" { "envoy-log" } else { kind }.to_owned()
 }

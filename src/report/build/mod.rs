@@ -1,5 +1,6 @@
 //! Totals, names and findings to the report document.
 
+mod bug_report;
 mod captures;
 mod correlation;
 mod figures;
@@ -108,6 +109,7 @@ pub fn assemble(assembly: Assembly<'_>) -> Report {
     let inputs = inputs::inputs(incident, sources, unreadable, reads);
     let mut missing = diagnosis.missing.clone();
     missing.extend(inputs::unread_kinds(sources, reads));
+    missing.extend(bug_report::missing(sources));
     missing.sort();
     missing.dedup();
     let findings = findings::findings(incident, &diagnosis.findings);
@@ -182,6 +184,12 @@ fn limits(incident: &Incident<'_>) -> Vec<Limit> {
             "hits; counted without their proxy",
             &totals.hits,
             |hits| hits.count,
+        ),
+        of_table(
+            "facts of saved output",
+            "lines; not counted, and nothing is concluded from what is absent",
+            &totals.outputs,
+            |fact| fact.count,
         ),
         of_table(
             "paths",

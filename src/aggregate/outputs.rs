@@ -1,0 +1,106 @@
+//! What saved output of commands says, line by line: facts by their subject, with the first places.
+
+use super::Merge;
+use super::bounded::Key;
+use super::signatures::example_text;
+use crate::decode::output::{Fact, HostState, Sync};
+use crate::units::{Place, Timestamp};
+use std::collections::BTreeMap;
+
+/// Facts kept.
+pub const LIMIT: usize = 8192;
+
+/// Places kept of one fact.
+const PLACES: usize = 3;
+
+/// What a fact is about.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Topic {
+    /// Proxy and control plane.
+    Proxy(Sync),
+    /// Message of the analyzer, by code; true from Warning on.
+    Message(String, bool),
+    /// Cluster that is configured.
+    Cluster,
+    /// Host of a cluster.
+    Host(HostState),
+    /// Certificate; true if it was valid when the command ran.
+    Certificate(bool),
+    /// Pod, with what is wrong with it.
+    Pod(String),
+    /// Warning event, by reason.
+    Event(String),
+}
+
+/// A fact and whom it concerns.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct FactKey {
+    /// What it is about.
+    pub topic: Topic,
+    /// Proxy, object, cluster, certificate or pod.
+    pub subject: String,
+}
+
+impl Key for FactKey {
+    type Lump = ();
+
+    /// All facts of one subject are kept or none, so that what is not said of it was not there.
+    fn key_hash(&self) -> u64 {
+        super::stable_hash(self.subject.as_bytes())
+    }
+
+    fn lump(&self) {}
+}
+
+/// Lines that say it.
+#[derive(Clone, Debug, Default)]
+pub struct FactSum {
+    /// How many.
+    pub count: u64,
+    /// Earliest time that the lines name: the end of a certificate.
+    pub time: Option<Timestamp>,
+    /// First places with their text.
+    pub places: BTreeMap<Place, String>,
+}
+
+impl Merge for FactSum {
+    fn merge(&mut self, other: Self) {
+        self.count += other.count;
+        self.time = super::signatures::earliest(self.time, other.time);
+        self.places.extend(other.places);
+        while self.places.len() > PLACES {
+            self.places.pop_last();
+        }
+    }
+}
+
+/// A fact as it is summed.
+pub fn summed(fact: Fact, place: Place, line: &[u8]) -> (FactKey, FactSum) {
+    let mut time = None;
+    let (topic, subject) = match fact {
+        Fact::Proxy { name, sync } => (Topic::Proxy(sync), name),
+        Fact::Message {
+            code,
+            subject,
+            severe,
+        } => (Topic::Message(code, severe), subject),
+        Fact::Cluster { cluster } => (Topic::Cluster, cluster),
+        Fact::Host { cluster, state } => (Topic::Host(state), cluster),
+        Fact::Certificate {
+            name,
+            not_after,
+            valid,
+        } => {
+            time = Some(not_after);
+            (Topic::Certificate(valid), name)
+        }
+        Fact::Pod { name, trouble } => (Topic::Pod(trouble), name),
+        Fact::Event { object, reason } => (Topic::Event(reason), object),
+    };
+    let sum = FactSum {
+        count: 1,
+        time,
+        places: BTreeMap::from([(place, example_text(line))]),
+    };
+    (FactKey { topic, subject }, sum)
+}

@@ -1,0 +1,399 @@
+//! Saved output of commands to [`Fact`]s, and whose log a file is: told by its first lines, never by its name.
+//!
+//! In: the head of a text ([`recognise`]), then its lines ([`Text::fact`]). Out: typed facts, each of one line. Never: sums,
+//! judges, keeps anything from line to line but what the header says of the columns.
+//!
+//! Sources: istio/istio `istioctl/pkg/writer` (proxy-status, proxy-config), `pkg/config/analysis/msg` (analyze);
+//! envoyproxy/envoy `source/server/admin/clusters_handler.cc`; kubernetes/kubernetes `pkg/printers/internalversion`.
+
+mod lines;
+
+use crate::units::Timestamp;
+use lines::{analyze_line, cells, certs_line, clusters_line, column, without_colours};
+
+/// What a text is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum TextKind {
+    /// Lines of a proxy's container, or of an application: whatever is none of the others.
+    Log,
+    /// Log of istiod.
+    IstiodLog,
+    /// Log of ztunnel.
+    ZtunnelLog,
+    /// Log of istio-cni.
+    CniLog,
+    /// `istioctl proxy-status`.
+    ProxyStatus,
+    /// `istioctl analyze`.
+    Analyze,
+    /// Envoy's `/clusters`.
+    EnvoyClusters,
+    /// `istioctl proxy-config endpoint`.
+    Endpoints,
+    /// `istioctl proxy-config secret`, `istioctl ztunnel-config certificates`.
+    Secrets,
+    /// Envoy's `/certs`.
+    Certs,
+    /// `kubectl get pods`.
+    Pods,
+    /// `kubectl get events`.
+    Events,
+    /// Envoy's or a control plane's statistics.
+    Stats,
+    /// Envoy's `/config_dump`.
+    ConfigDump,
+    /// Other output that is recognised and says nothing here: manifests, other tables.
+    Other,
+}
+
+impl TextKind {
+    /// The kind of input in reports.
+    pub fn input_kind(self) -> Option<&'static str> {
+        match self {
+            Self::Log => None,
+            Self::IstiodLog => Some("istiod-log"),
+            Self::ZtunnelLog => Some("ztunnel-log"),
+            Self::CniLog => Some("cni-log"),
+            Self::Stats => Some("stats"),
+            Self::ConfigDump => Some("config-dump"),
+            Self::ProxyStatus
+            | Self::Analyze
+            | Self::EnvoyClusters
+            | Self::Endpoints
+            | Self::Secrets
+            | Self::Certs
+            | Self::Pods
+            | Self::Events
+            | Self::Other => Some("command-output"),
+        }
+    }
+
+    /// True if its lines are a log's.
+    pub fn is_log(self) -> bool {
+        matches!(
+            self,
+            Self::Log | Self::IstiodLog | Self::ZtunnelLog | Self::CniLog
+        )
+    }
+}
+
+/// A recognised text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Text {
+    /// What it is.
+    pub kind: TextKind,
+    /// Names of the columns of a table, as its header has them.
+    columns: Vec<Vec<u8>>,
+}
+
+/// Whether a proxy has what the control plane sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Sync {
+    /// It acknowledged all that it was sent.
+    Synced,
+    /// A push was not acknowledged.
+    Stale,
+    /// It refused a push, or never acknowledged one.
+    Refused,
+    /// The table says nothing about it (Istio 1.27 and later).
+    Untold,
+}
+
+/// State of a host in a cluster of a proxy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum HostState {
+    /// Chosen for requests.
+    Healthy,
+    /// Put out by outlier detection.
+    Ejected,
+    /// Unhealthy for another reason.
+    Unhealthy,
+}
+
+/// What one line of saved output says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fact {
+    /// A proxy and the control plane.
+    Proxy {
+        /// `pod.namespace`.
+        name: String,
+        /// The worst of its types.
+        sync: Sync,
+    },
+    /// A message of `istioctl analyze`.
+    Message {
+        /// `IST0101`.
+        code: String,
+        /// `VirtualService default/ratings`, empty if it has no origin.
+        subject: String,
+        /// Error or Warning; an Info is none.
+        severe: bool,
+    },
+    /// A cluster is configured.
+    Cluster {
+        /// Its name.
+        cluster: String,
+    },
+    /// A host of a cluster.
+    Host {
+        /// The cluster's name.
+        cluster: String,
+        /// Its state.
+        state: HostState,
+    },
+    /// A certificate that a proxy holds.
+    Certificate {
+        /// `default`, `ROOTCA`, a serial number.
+        name: String,
+        /// When it ends.
+        not_after: Timestamp,
+        /// False if it was not valid when the command ran.
+        valid: bool,
+    },
+    /// A pod.
+    Pod {
+        /// Its name.
+        name: String,
+        /// What is wrong with it: `CrashLoopBackOff`, `1/2 ready`, `5 restarts`; empty if nothing.
+        trouble: String,
+    },
+    /// A warning event.
+    Event {
+        /// `pod/ratings-v1-...`.
+        object: String,
+        /// `BackOff`.
+        reason: String,
+    },
+}
+
+/// Lines of the head that are looked at.
+const HEAD_LINES: usize = 60;
+
+/// What a text is that begins with `head`.
+pub fn recognise(head: &[u8]) -> Text {
+    let lines = || {
+        head.split(|byte| *byte == b'\n')
+            .map(<[u8]>::trim_ascii_end)
+            .filter(|line| !line.is_empty())
+            .take(HEAD_LINES)
+    };
+    let header = lines().take(4).find_map(|line| Some((table(line)?, line)));
+    if let Some((kind, line)) = header {
+        return Text {
+            kind,
+            columns: cells(line).into_iter().map(<[u8]>::to_vec).collect(),
+        };
+    }
+    let all = || lines().map(trimmed);
+    let first = all().next().unwrap_or_default();
+    let kind = if all().any(|line| analyze_line(line).is_some()) || all().any(is_clean_analysis) {
+        TextKind::Analyze
+    } else if first.starts_with(b"apiVersion:")
+        || first.starts_with(b"kind:")
+        || first.starts_with(b"CLI version: ")
+        || first.starts_with(b"--- Istiod ")
+    {
+        TextKind::Other
+    } else if first == b"{" || first == b"[" {
+        json_document(head)
+    } else if all().take(8).filter(|line| clusters_line(line).is_some()).count() >= 2 {
+        TextKind::EnvoyClusters
+    } else if all().take(8).filter(|line| is_stat(line)).count() >= 2 {
+        TextKind::Stats
+    } else {
+        voice(head)
+    };
+    Text {
+        kind,
+        columns: Vec::new(),
+    }
+}
+
+fn trimmed(line: &[u8]) -> &[u8] {
+    line.trim_ascii()
+}
+
+fn is_clean_analysis(line: &[u8]) -> bool {
+    memchr::memmem::find(line, b"No validation issues found when analyzing").is_some()
+}
+
+/// A document over several lines that begins with a brace of its own, which no log does.
+fn json_document(head: &[u8]) -> TextKind {
+    let holds = |key: &[u8]| memchr::memmem::find(head, key).is_some();
+    if holds(b"\"configs\":") && holds(b"ConfigDump") {
+        TextKind::ConfigDump
+    } else if holds(b"\"certificates\":") && holds(b"cert") {
+        TextKind::Certs
+    } else {
+        TextKind::Other
+    }
+}
+
+/// `# TYPE envoy_x counter`, `cluster.x.y: 5`.
+fn is_stat(line: &[u8]) -> bool {
+    if line.starts_with(b"# TYPE ") || line.starts_with(b"# HELP ") {
+        return true;
+    }
+    let Some(colon) = memchr::memmem::rfind(line, b": ") else {
+        return false;
+    };
+    let (name, value) = line.split_at(colon);
+    let dotted = memchr::memchr(b'.', name).is_some() && memchr::memchr(b' ', name).is_none();
+    let value = value.get(2..).unwrap_or_default();
+    dotted && !value.is_empty() && value.iter().all(u8::is_ascii_digit)
+}
+
+/// The kind of table that a header begins.
+fn table(line: &[u8]) -> Option<TextKind> {
+    let columns = cells(line);
+    let has = |name: &str| columns.contains(&name.as_bytes());
+    let upper = line.iter().any(u8::is_ascii_uppercase) && !line.iter().any(u8::is_ascii_lowercase);
+    // `CPU(cores)` and `MEMORY(bytes)` are the only names of columns with small letters.
+    let top = has("CPU(cores)") && has("MEMORY(bytes)");
+    if columns.len() < 2 || !(upper || top) {
+        return None;
+    }
+    let kind = match columns.as_slice() {
+        _ if has("NAME") && has("VERSION") && (has("CDS") || has("SUBSCRIBED TYPES")) => {
+            TextKind::ProxyStatus
+        }
+        _ if has("ENDPOINT") && has("STATUS") && has("CLUSTER") => TextKind::Endpoints,
+        _ if has("NOT AFTER") && has("VALID CERT") => TextKind::Secrets,
+        _ if has("READY") && has("STATUS") && has("RESTARTS") => TextKind::Pods,
+        _ if has("REASON") && has("OBJECT") && has("TYPE") => TextKind::Events,
+        _ if has("SERVICE FQDN")
+            || has("DOMAINS")
+            || has("ADDRESSES")
+            || has("AGE")
+            || has("ENDPOINTS")
+            || top =>
+        {
+            TextKind::Other
+        }
+        _ => return None,
+    };
+    Some(kind)
+}
+
+/// Scopes of log lines that only istiod has (istio/istio `pilot/pkg`, `security/pkg`).
+const ISTIOD: &[&str] = &[
+    "ads",
+    "delta",
+    "serverca",
+    "rootcertrotator",
+    "pkica",
+    "validationServer",
+    "validationController",
+    "webhooks",
+    "model",
+    "secretcontroller",
+    "ingress status",
+    "krt",
+    "controllers",
+    "grpcgen",
+    "pkira",
+    "leader election",
+];
+
+/// Scopes that only ztunnel has (istio/ztunnel `src`), whole or before `::`.
+const ZTUNNEL: &[&str] = &[
+    "access",
+    "inpod",
+    "proxy",
+    "state",
+    "proxyfactory",
+    "xds",
+    "identity",
+    "readiness",
+];
+
+/// Scopes that only istio-cni has (istio/istio `cni/pkg`).
+const CNI: &[&str] = &[
+    "cni-agent",
+    "cni-plugin",
+    "cni",
+    "ambient",
+    "repair",
+    "install",
+    "iptables",
+];
+
+/// Whose log it is, by the scopes of its first lines.
+fn voice(head: &[u8]) -> TextKind {
+    let (mut istiod, mut ztunnel, mut cni, mut proxy) = (0_usize, 0_usize, 0_usize, 0_usize);
+    for line in head.split(|byte| *byte == b'\n').take(HEAD_LINES) {
+        if line.starts_with(b"[") {
+            proxy = proxy.saturating_add(1);
+        }
+        let Some(scope) = lines::scope(line) else { continue };
+        let first = scope.split(|byte| *byte == b':').next().unwrap_or(scope);
+        let is = |names: &[&str], scope: &[u8]| names.iter().any(|name| name.as_bytes() == scope);
+        if scope.starts_with(b"envoy") || scope == b"xdsproxy" {
+            proxy = proxy.saturating_add(1);
+        } else if is(ISTIOD, scope) {
+            istiod = istiod.saturating_add(1);
+        } else if is(ZTUNNEL, first) {
+            ztunnel = ztunnel.saturating_add(1);
+        } else if is(CNI, scope) {
+            cni = cni.saturating_add(1);
+        }
+    }
+    let most = [
+        (istiod, TextKind::IstiodLog),
+        (ztunnel, TextKind::ZtunnelLog),
+        (cni, TextKind::CniLog),
+    ]
+    .into_iter()
+    .max_by_key(|(count, _)| *count);
+    match most {
+        // A proxy's container has lines of scopes that istiod has too.
+        Some((count, kind)) if count > proxy => kind,
+        _ => TextKind::Log,
+    }
+}
+
+impl Text {
+    /// A log of which nothing else is known.
+    pub fn log() -> Self {
+        Self {
+            kind: TextKind::Log,
+            columns: Vec::new(),
+        }
+    }
+
+    /// What a line says, if it says anything.
+    pub fn fact(&self, line: &[u8]) -> Option<Fact> {
+        let line = without_colours(line.trim_ascii());
+        let line = line.as_ref();
+        match self.kind {
+            TextKind::Analyze => analyze_line(line),
+            TextKind::EnvoyClusters => clusters_line(line),
+            TextKind::Certs => certs_line(line),
+            TextKind::ProxyStatus
+            | TextKind::Endpoints
+            | TextKind::Secrets
+            | TextKind::Pods
+            | TextKind::Events => self.row(line),
+            _ => None,
+        }
+    }
+
+    fn row(&self, line: &[u8]) -> Option<Fact> {
+        let found = cells(line);
+        if found.len() < 2 || table(line).is_some() {
+            return None;
+        }
+        let cell = |name: &str| column(&self.columns, &found, name);
+        match self.kind {
+            TextKind::ProxyStatus => lines::proxy_row(&self.columns, &found),
+            TextKind::Endpoints => lines::endpoint_row(cell),
+            TextKind::Secrets => lines::secret_row(cell),
+            TextKind::Pods => lines::pod_row(cell),
+            TextKind::Events => lines::event_row(cell),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

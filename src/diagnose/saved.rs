@@ -1,0 +1,174 @@
+//! What saved output of commands says about a finding.
+//!
+//! Such output has no time of its own and may be from before or after the incident: it bears a finding out, and does not make one.
+
+use super::answer::EvidenceKind;
+use super::finding::{Evidence, Finding};
+use super::measure::Facts;
+use crate::aggregate::outputs::{FactKey, FactSum, Topic};
+use crate::decode::output::{HostState, Sync};
+use crate::units::Place;
+use std::collections::BTreeMap;
+
+/// Places that one piece of evidence cites.
+const REFS: usize = 5;
+
+/// Adds to each finding what saved output says of the same cluster, proxy or certificate.
+pub(super) fn add(findings: &mut [Finding], facts: &Facts<'_>) {
+    let outputs = &facts.incident.totals.outputs;
+    let whole = !outputs.is_truncated();
+    let clusters = Clusters::of(outputs.iter());
+    for finding in findings {
+        let evidence = match finding.cause.as_str() {
+            "no-endpoints" => clusters.without_healthy_hosts(finding, whole),
+            "outlier-ejection" => clusters.with_ejected_hosts(finding),
+            "cert-expired"
+            | "gradual-cert-expiry"
+            | "server-cert-rejected"
+            | "client-cert-rejected"
+            | "cert-rotation-failure" => expired(finding, outputs.iter()),
+            "control-plane-unreachable" | "control-plane-push-delay" | "config-rejected" => {
+                out_of_step(outputs.iter())
+            }
+            _ => None,
+        };
+        finding.evidence.extend(evidence);
+    }
+}
+
+fn evidence(text: String, count: u64, strength: f64, sums: &[&FactSum]) -> Evidence {
+    let mut places: Vec<Place> = sums.iter().flat_map(|sum| sum.places.keys()).copied().collect();
+    places.sort();
+    places.truncate(REFS);
+    Evidence {
+        kind: EvidenceKind::Config,
+        text,
+        count,
+        strength,
+        places,
+        frames: Vec::new(),
+    }
+}
+
+/// Hosts of each cluster by state.
+#[derive(Default)]
+struct Clusters<'t>(BTreeMap<&'t str, Cluster<'t>>);
+
+#[derive(Default)]
+struct Cluster<'t> {
+    configured: Option<&'t FactSum>,
+    healthy: Option<&'t FactSum>,
+    ejected: Option<&'t FactSum>,
+    unhealthy: Option<&'t FactSum>,
+}
+
+impl<'t> Clusters<'t> {
+    fn of(facts: impl Iterator<Item = (&'t FactKey, &'t FactSum)>) -> Self {
+        let mut clusters = Self::default();
+        for (key, sum) in facts {
+            if !matches!(key.topic, Topic::Cluster | Topic::Host(_)) {
+                continue;
+            }
+            let cluster = clusters.0.entry(&key.subject).or_default();
+            match key.topic {
+                Topic::Host(HostState::Healthy) => cluster.healthy = Some(sum),
+                Topic::Host(HostState::Ejected) => cluster.ejected = Some(sum),
+                Topic::Host(HostState::Unhealthy) => cluster.unhealthy = Some(sum),
+                _ => cluster.configured = Some(sum),
+            }
+        }
+        clusters
+    }
+
+    /// Clusters of the destination of a finding.
+    fn called<'s>(
+        &'s self,
+        finding: &'s Finding,
+    ) -> impl Iterator<Item = (&'t str, &'s Cluster<'t>)> + use<'s, 't> {
+        self.0
+            .iter()
+            .filter(|(name, _)| is_of(name, finding))
+            .map(|(name, cluster)| (*name, cluster))
+    }
+
+    fn without_healthy_hosts(&self, finding: &Finding, whole: bool) -> Option<Evidence> {
+        let (name, cluster) = self
+            .called(finding)
+            .find(|(_, cluster)| cluster.healthy.is_none())?;
+        let down: Vec<&FactSum> = [cluster.ejected, cluster.unhealthy]
+            .into_iter()
+            .flatten()
+            .collect();
+        if down.is_empty() {
+            // Where not all facts are kept, hosts may be among those that are not.
+            let configured = cluster.configured.filter(|_| whole)?;
+            let text = format!("the saved clusters of a proxy list {name} without any host");
+            return Some(evidence(text, configured.count, 0.9, &[configured]));
+        }
+        let count = down.iter().map(|sum| sum.count).sum();
+        let text = format!("saved output lists {count} hosts of {name} and none of them healthy");
+        Some(evidence(text, count, 0.9, &down))
+    }
+
+    fn with_ejected_hosts(&self, finding: &Finding) -> Option<Evidence> {
+        let (name, ejected) = self
+            .called(finding)
+            .find_map(|(name, cluster)| Some((name, cluster.ejected?)))?;
+        let text = format!(
+            "saved output shows {} hosts of {name} put out by outlier detection",
+            ejected.count
+        );
+        Some(evidence(text, ejected.count, 0.9, &[ejected]))
+    }
+}
+
+/// Whether a cluster (`outbound|9080|v1|ratings.default.svc.cluster.local`) is of the destination of a finding.
+fn is_of(cluster: &str, finding: &Finding) -> bool {
+    if finding.scope.cluster.as_deref() == Some(cluster) {
+        return true;
+    }
+    let mut parts = cluster.split('|');
+    let (Some("outbound"), Some(port), Some(_), Some(host)) =
+        (parts.next(), parts.next(), parts.next(), parts.next())
+    else {
+        return false;
+    };
+    let destination = finding.scope.destination.as_deref().unwrap_or_default();
+    destination
+        .rsplit_once(':')
+        .is_some_and(|(of_host, of_port)| of_host == host && of_port == port)
+}
+
+fn expired<'t>(
+    finding: &Finding,
+    facts: impl Iterator<Item = (&'t FactKey, &'t FactSum)>,
+) -> Option<Evidence> {
+    let end = finding.end.or(finding.start)?;
+    let over: Vec<&FactSum> = facts
+        .filter(|(key, _)| matches!(key.topic, Topic::Certificate(_)))
+        .map(|(_, sum)| sum)
+        .filter(|sum| sum.time.is_some_and(|not_after| not_after < end))
+        .collect();
+    let first = over.iter().filter_map(|sum| sum.time).min()?;
+    let count = over.iter().map(|sum| sum.count).sum();
+    let text =
+        format!("saved output lists {count} certificates that had ended by then, the first at {first}");
+    Some(evidence(text, count, 0.9, &over))
+}
+
+fn out_of_step<'t>(facts: impl Iterator<Item = (&'t FactKey, &'t FactSum)>) -> Option<Evidence> {
+    let behind: Vec<(&str, &FactSum)> = facts
+        .filter(|(key, _)| matches!(key.topic, Topic::Proxy(Sync::Stale | Sync::Refused)))
+        .map(|(key, sum)| (key.subject.as_str(), sum))
+        .collect();
+    let (name, _) = behind.first()?;
+    let count = behind.len() as u64;
+    let others = if count > 1 {
+        format!(" and {} others", count - 1)
+    } else {
+        String::new()
+    };
+    let sums: Vec<&FactSum> = behind.iter().map(|(_, sum)| *sum).collect();
+    let text = format!("istioctl proxy-status shows {name}{others} out of step with the control plane");
+    Some(evidence(text, count, 0.7, &sums))
+}
