@@ -1,7 +1,7 @@
 //! Archives of recorded incidents: the same answer as from the folder, however they are packed, and what is missing of
 //! them named.
 
-use crate::running::{analyze, case_input, list, text};
+use crate::running::{analyze, case_input, list, postmesh, text};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use serde_json::Value;
@@ -95,6 +95,48 @@ fn an_archive_says_what_its_folder_says() {
                 assert_ne!(input["member"], Value::Null);
             }
         }
+    }
+}
+
+/// Bytes without order (xorshift64), the same in every run.
+fn noise(count: usize) -> Vec<u8> {
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut bytes = Vec::with_capacity(count + 8);
+    while bytes.len() < count {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        bytes.extend(state.to_le_bytes());
+    }
+    bytes
+}
+
+#[test]
+fn an_archive_too_large_to_be_held_is_read_in_order_by_any_number_of_threads() {
+    let folder = tempfile::tempdir().unwrap();
+    for case in ["control-plane-unreachable", "cert-expired-captured"] {
+        let wanted = analyze(&[&case_input(case)]).report();
+        let mut tar = Vec::new();
+        add(&mut tar, "cores/1.core", &noise(66 << 20));
+        tar.extend(tar_of(case));
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::none());
+        encoder.write_all(&tar).unwrap();
+        let path = written(folder.path(), "large.tgz", &encoder.finish().unwrap());
+        let mut reports = Vec::new();
+        for threads in ["1", "2", "7"] {
+            let words = [
+                "analyze",
+                "--format",
+                "json",
+                "--no-run-info",
+                "--threads",
+                threads,
+            ];
+            let report = postmesh(&words, &[&path]).report();
+            assert_eq!(substance(&report), substance(&wanted), "{case}");
+            reports.push(report);
+        }
+        assert!(reports.windows(2).all(|pair| pair[0] == pair[1]), "{case}");
     }
 }
 

@@ -9,7 +9,8 @@ use serde_json::Value;
 use std::path::PathBuf;
 
 /// Cases of every wrapper and encoding.
-const CASES: [&str; 4] = [
+const CASES: [&str; 5] = [
+    "bug-report-no-endpoints",
     "refused-app-port-mismatch",
     "rbac-denied",
     "circuit-breaker-overflow",

@@ -70,6 +70,33 @@ fn output_without_a_time_shows_in_the_steps_and_accuses_nobody() {
 }
 
 #[test]
+fn output_about_the_called_service_bears_a_finding_out() {
+    let pods = "NAME                          READY   STATUS             RESTARTS     AGE\n\
+                ratings-v1-5c7d9b4f6f-k8w2t   1/2     CrashLoopBackOff   7 (2m ago)   3d\n\
+                details-v1-6d8c9f7b5d-x2k4p   1/2     CrashLoopBackOff   7 (2m ago)   3d\n";
+    let analyze = "Warning [IST0162] (Service default/ratings) The gateway is listening on a target port that ratings has not.\n\
+                   Warning [IST0162] (Service default/details) The gateway is listening on a target port that details has not.\n\
+                   Error [IST0101] (VirtualService default/ratings) Referenced host not found: \"ratings\"\n";
+    let report = with(
+        "refused-app-port-mismatch",
+        &[("pods.txt", pods), ("analyze.txt", analyze)],
+    );
+    assert_eq!(text(&report, "/findings/0/cause"), "upstream-connection-refused");
+    let config: Vec<&str> = list(&report, "/findings/0/evidence")
+        .iter()
+        .filter(|evidence| text(evidence, "/kind") == "config")
+        .map(|evidence| text(evidence, "/text"))
+        .collect();
+    assert_eq!(
+        config,
+        [
+            "istioctl analyze says IST0162 of Service default/ratings",
+            "saved output says of the pod ratings-v1-5c7d9b4f6f-k8w2t: CrashLoopBackOff"
+        ]
+    );
+}
+
+#[test]
 fn what_is_in_step_and_what_was_not_looked_at() {
     let in_step = STATUS.replace("STALE", "SYNCED");
     let untold = "NAME     CLUSTER     ISTIOD     VERSION     SUBSCRIBED TYPES\n\

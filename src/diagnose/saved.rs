@@ -5,7 +5,9 @@
 use super::answer::EvidenceKind;
 use super::finding::{Evidence, Finding};
 use super::measure::Facts;
+use crate::aggregate::address::{service_namespace, short_service, workload};
 use crate::aggregate::outputs::{FactKey, FactSum, Topic};
+use crate::catalog::SignatureSource;
 use crate::decode::output::{HostState, Sync};
 use crate::units::Place;
 use std::collections::BTreeMap;
@@ -33,7 +35,98 @@ pub(super) fn add(findings: &mut [Finding], facts: &Facts<'_>) {
             _ => None,
         };
         finding.evidence.extend(evidence);
+        finding.evidence.extend(analyzed(finding, facts));
+        finding.evidence.extend(pods_in_trouble(finding, outputs.iter()));
     }
+}
+
+/// The host and namespace of a finding's destination: `ratings`, `default`.
+fn service(finding: &Finding) -> Option<(&str, &str)> {
+    let destination = finding.scope.destination.as_deref()?;
+    Some((short_service(destination), service_namespace(destination)?))
+}
+
+/// Messages of the analyzer that point to the finding's cause, about its service or a namespace that holds it.
+fn analyzed(finding: &Finding, facts: &Facts<'_>) -> Option<Evidence> {
+    let (name, namespace) = service(finding)?;
+    let of_cause = |code: &str| {
+        let literal = format!("[{code}]");
+        facts.catalog.signatures.iter().any(|signature| {
+            signature.source == SignatureSource::IstioctlAnalyze
+                && signature.cause.as_deref() == Some(&finding.cause)
+                && signature.literals.contains(&literal)
+        })
+    };
+    let names_it = |key: &FactKey, sum: &FactSum| {
+        // `VirtualService default/ratings`, or the service quoted in the text.
+        key.subject.contains(&format!(" {namespace}/"))
+            && sum.places.values().any(|line| {
+                line.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-'))
+                    .any(|word| word == name)
+            })
+    };
+    let found: Vec<(&str, &FactKey, &FactSum)> = facts
+        .incident
+        .totals
+        .outputs
+        .iter()
+        .filter_map(|(key, sum)| match &key.topic {
+            Topic::Message(code, _) if of_cause(code) && names_it(key, sum) => {
+                Some((code.as_str(), key, sum))
+            }
+            _ => None,
+        })
+        .collect();
+    let (code, key, _) = found.first()?;
+    let text = format!("istioctl analyze says {code} of {}", key.subject);
+    let sums: Vec<&FactSum> = found.iter().map(|(_, _, sum)| *sum).collect();
+    Some(evidence(text, found.len() as u64, 0.8, &sums))
+}
+
+/// Causes that lie with the called pods, where their state says something.
+const OF_PODS: &[&str] = &[
+    "no-endpoints",
+    "sidecar-memory-exhaustion",
+    "sidecar-startup-race",
+    "slow-upstream-app",
+    "upstream-connect-timeout",
+    "upstream-connection-refused",
+    "upstream-reset",
+];
+
+/// Pods of the called service that do not run as they should, as `kubectl get pods` and `kubectl get events` have it.
+fn pods_in_trouble<'t>(
+    finding: &Finding,
+    facts: impl Iterator<Item = (&'t FactKey, &'t FactSum)>,
+) -> Option<Evidence> {
+    if !OF_PODS.contains(&finding.cause.as_str()) {
+        return None;
+    }
+    let (name, _) = service(finding)?;
+    let is_called = |pod: &str| {
+        finding.scope.pods.iter().any(|called| called == pod)
+            // `ratings-v1` is of ratings, `ratings-cache` may be of another service.
+            || workload(pod).strip_prefix(name).is_some_and(|rest| {
+                rest.is_empty()
+                    || rest
+                        .strip_prefix("-v")
+                        .is_some_and(|version| version.bytes().all(|byte| byte.is_ascii_digit()))
+            })
+    };
+    let found: Vec<(&str, &str, &FactSum)> = facts
+        .filter_map(|(key, sum)| {
+            let (pod, what) = match &key.topic {
+                Topic::Pod(trouble) if !trouble.is_empty() => (key.subject.as_str(), trouble),
+                Topic::Event(reason) => (key.subject.strip_prefix("pod/")?, reason),
+                _ => return None,
+            };
+            is_called(pod).then_some((pod, what.as_str(), sum))
+        })
+        .collect();
+    let (pod, what, _) = found.first()?;
+    let text = format!("saved output says of the pod {pod}: {what}");
+    let sums: Vec<&FactSum> = found.iter().map(|(_, _, sum)| *sum).collect();
+    Some(evidence(text, found.len() as u64, 0.6, &sums))
 }
 
 fn evidence(text: String, count: u64, strength: f64, sums: &[&FactSum]) -> Evidence {

@@ -153,8 +153,7 @@ pub(super) fn list(path: &Path, size_bytes: u64, budget: &Budget) -> Option<List
 }
 
 fn list_store(store: &Store, budget: &Budget) -> Option<Listing> {
-    let head = store.read_at(0, sniff::HEAD_BYTES).ok()?;
-    let kind = archive_kind(&head)?;
+    let kind = kind_of(&Content::Stored(store.clone()))?;
     let mut listing = Listing::default();
     list_kind(store, kind, &[], budget, &mut listing);
     if listing.special > 0 {
@@ -207,20 +206,10 @@ fn list_kind(store: &Store, kind: Kind, within: &[Vec<u8>], budget: &Budget, lis
 fn expand_nested(before: usize, within: &[Vec<u8>], budget: &Budget, listing: &mut Listing) {
     let fresh = listing.found.split_off(before.min(listing.found.len()));
     for found in fresh {
-        let kind = found
-            .content
-            .open()
-            .ok()
-            .filter(|_| !found.content.is_streamed())
-            .and_then(|mut bytes| {
-                let mut head = Vec::new();
-                bytes
-                    .by_ref()
-                    .take(sniff::HEAD_BYTES as u64)
-                    .read_to_end(&mut head)
-                    .ok()?;
-                archive_kind(&head)
-            });
+        // What is in a stream was looked at in passing.
+        let kind = Some(&found.content)
+            .filter(|content| !content.is_streamed())
+            .and_then(kind_of);
         let Some(kind) = kind else {
             listing.found.push(found);
             continue;
@@ -270,15 +259,28 @@ struct Kind {
     compressed: bool,
 }
 
-fn archive_kind(head: &[u8]) -> Option<Kind> {
-    let of = |head: &[u8], compressed| match sniff::sniff(head).kind {
-        SourceKind::Archive(archive) => Some(Kind { archive, compressed }),
-        _ => None,
-    };
-    if !super::decompress::is_compressed(head) {
-        return of(head, false);
+/// Looks at the first bytes of a file or member.
+fn kind_of(content: &Content) -> Option<Kind> {
+    let mut head = Vec::new();
+    let bytes = content.open().ok()?;
+    bytes.take(sniff::HEAD_BYTES as u64).read_to_end(&mut head).ok()?;
+    if super::decompress::is_compressed(&head) {
+        // A block of Zstandard may be longer than the head, and gives nothing before its end.
+        return compressed_kind(content.open().ok()?);
     }
-    let mut decoder = Decompressor::new(Box::new(Cursor::new(head.to_vec()))).ok()?;
+    archive_kind(&head)
+}
+
+/// The kind of an archive that begins with `head`; of a compressed one as far as the head goes.
+fn archive_kind(head: &[u8]) -> Option<Kind> {
+    if super::decompress::is_compressed(head) {
+        return compressed_kind(Box::new(Cursor::new(head.to_vec())));
+    }
+    sniffed(head, false)
+}
+
+fn compressed_kind(stream: Box<dyn Read + Send>) -> Option<Kind> {
+    let mut decoder = Decompressor::new(stream).ok()?;
     let mut plain = vec![0; sniff::HEAD_BYTES];
     let mut filled = 0;
     while let Some(rest) = plain.get_mut(filled..).filter(|rest| !rest.is_empty()) {
@@ -287,7 +289,14 @@ fn archive_kind(head: &[u8]) -> Option<Kind> {
             count => filled += count,
         }
     }
-    of(plain.get(..filled).unwrap_or_default(), true)
+    sniffed(plain.get(..filled).unwrap_or_default(), true)
+}
+
+fn sniffed(head: &[u8], compressed: bool) -> Option<Kind> {
+    match sniff::sniff(head).kind {
+        SourceKind::Archive(archive) => Some(Kind { archive, compressed }),
+        _ => None,
+    }
 }
 
 /// `a.tgz!b.zip: `, for the beginning of a problem.

@@ -158,6 +158,22 @@ fn every_kind_gives_the_same_members() {
 }
 
 #[test]
+fn blocks_of_zstandard_longer_than_the_head() {
+    let mut state = 1_u32;
+    let noise: Vec<u8> = std::iter::repeat_with(|| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        state.to_le_bytes()[3]
+    })
+    .take(100_000)
+    .collect();
+    let files = [("a", noise.as_slice())];
+    let packed = zstd::encode_all(tar(&files).as_slice(), 3).unwrap();
+    assert_eq!(members(&packed, HELD_BYTES), [("a".to_owned(), noise.clone())]);
+    let nested = tar(&[("in.tar.zst", &packed)]);
+    assert_eq!(members(&nested, HELD_BYTES), [("in.tar.zst!a".to_owned(), noise)]);
+}
+
+#[test]
 fn what_is_not_held_is_read_in_order_and_again_from_the_start() {
     let archive = gzip(&tar(&FILES));
     let listing = listed(&archive, 0).unwrap();
