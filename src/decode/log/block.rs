@@ -2,7 +2,7 @@
 
 use super::access_json::KeyOrder;
 use super::scan::{Blanks, Scanner};
-use super::start::{Start, start_of};
+use super::start::{Start, piece_starts, start_of};
 use super::time::MinuteCache;
 use super::wrapper::{Peeled, Unwrapped, after_timestamp, peel, plain_cri};
 use super::{
@@ -341,8 +341,13 @@ fn is_binary(text: &[u8]) -> bool {
 pub fn may_cut(previous: &[u8], next: &[u8]) -> bool {
     let mut minutes = MinuteCache::default();
     let mut unwrapped = Unwrapped::default();
-    start_of(peel(next, &mut unwrapped, &mut minutes).text).is_some()
-        && !peel(previous, &mut unwrapped, &mut minutes).partial
+    let next = peel(next, &mut unwrapped, &mut minutes);
+    let begins = if next.partial {
+        piece_starts(next.text)
+    } else {
+        start_of(next.text).is_some()
+    };
+    begins && !peel(previous, &mut unwrapped, &mut minutes).partial
 }
 
 #[cfg(test)]

@@ -36,6 +36,21 @@ pub(super) fn start_of(text: &[u8]) -> Option<Start> {
     }
 }
 
+/// Whether a piece of a line begins a record whatever the pieces after it hold.
+pub(super) fn piece_starts(text: &[u8]) -> bool {
+    match start_of(text) {
+        None => false,
+        Some(Start::CroppedAccess | Start::Bracket | Start::Json) => true,
+        // What follows the time decides; as far as the text goes it may be cut off.
+        Some(Start::Access) => bracket_end(text).is_some_and(|end| text.len() > end.saturating_add(2)),
+        // The level may be the beginning of a longer word.
+        Some(Start::Timed) => text
+            .get(19..)
+            .and_then(|after| level_after(after.get(after.iter().position(|byte| is_blank(*byte))?..)?))
+            .is_some_and(|(_, rest)| !rest.is_empty()),
+    }
+}
+
 fn bracket_end(text: &[u8]) -> Option<usize> {
     memchr(b']', text.get(..MAX_BRACKET_BYTES).unwrap_or(text))
 }
@@ -124,6 +139,33 @@ pub(super) fn level(word: &[u8]) -> Option<Level> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn pieces_that_decide_and_pieces_that_do_not() {
+        let cases: &[(&str, bool)] = &[
+            ("[2026-11-22T16:50:43.147Z] \"", true),
+            ("[2026-11-22T16:50:43.147Z] - 0 0 3", true),
+            ("[2026-11-22T16:50:43.147Z] ", false),
+            ("[2026-11-22T16:50:43.147Z]", false),
+            ("[2026-11-22T16:50:43.1", false),
+            ("2026-11-22T16:50:43.147Z\tinfo\t", true),
+            ("2026-11-22T16:50:43.147Z info", false),
+            ("[2024-05-04 09:59:05.028][", true),
+            ("{ \"", true),
+            ("  at x", false),
+        ];
+        for (piece, decides) in cases {
+            assert_eq!(piece_starts(piece.as_bytes()), *decides, "{piece}");
+            // What is said to decide does so before any rest.
+            for rest in ["", "x", " x", "\" x", "rmation", "][x", "] x"] {
+                let whole = format!("{piece}{rest}");
+                assert!(
+                    !decides || start_of(whole.as_bytes()) == start_of(piece.as_bytes()),
+                    "{whole}"
+                );
+            }
+        }
+    }
 
     #[test]
     fn starts() {
