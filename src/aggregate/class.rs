@@ -68,6 +68,9 @@ pub fn proxy_body(row: &AccessRow<'_>) -> u16 {
 /// What rows of one group have in common.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct GroupKey {
+    /// Hash of all the rest ([`GroupKey::hashed`]). It is compared first: the texts of two keys are mostly the same up to
+    /// one of the last.
+    pub hash: u64,
     /// Which proxy wrote the row: its pod, or `input:<path>` where the pod is not known.
     pub proxy: String,
     /// Caller's or called proxy.
@@ -121,6 +124,18 @@ impl Key for GroupKey {
     type Lump = (Reporter, bool, Outcome);
 
     fn key_hash(&self) -> u64 {
+        self.hash
+    }
+
+    fn lump(&self) -> Self::Lump {
+        (self.reporter, self.tcp, self.outcome)
+    }
+}
+
+impl GroupKey {
+    /// The key with the hash of its fields.
+    #[must_use]
+    pub fn hashed(mut self) -> Self {
         let parts = [
             &self.proxy,
             &self.peer,
@@ -140,13 +155,10 @@ impl Key for GroupKey {
             | u64::from(self.connected) << 3
             | (self.outcome as u64) << 1
             | self.reporter as u64;
-        parts
+        self.hash = parts
             .iter()
-            .fold(seed, |hash, part| super::stable_hash_with(hash, part.as_bytes()))
-    }
-
-    fn lump(&self) -> Self::Lump {
-        (self.reporter, self.tcp, self.outcome)
+            .fold(seed, |hash, part| super::stable_hash_with(hash, part.as_bytes()));
+        self
     }
 }
 
@@ -192,6 +204,7 @@ impl RowClass {
         };
         let connected = row.upstream_local.is_some();
         let key = GroupKey {
+            hash: 0,
             proxy: proxy.to_owned(),
             reporter,
             peer: peer.unwrap_or_default(),
@@ -209,7 +222,8 @@ impl RowClass {
             tls: row.sni.is_some(),
             outcome,
             destination,
-        };
+        }
+        .hashed();
         Self {
             protocol: row.protocol.map(text).unwrap_or_default(),
             own_ip: own_ip(row, reporter),

@@ -64,6 +64,7 @@ mod tests {
 
     fn key(reporter: Reporter, code: u16, outcome: Outcome) -> GroupKey {
         GroupKey {
+            hash: 0,
             proxy: String::new(),
             reporter,
             peer: String::new(),
@@ -82,6 +83,7 @@ mod tests {
             tls: true,
             outcome,
         }
+        .hashed()
     }
 
     fn call<'t>(key: &'t GroupKey, group: &'t Group, source: &str, destination: &str) -> Call<'t> {
@@ -115,7 +117,8 @@ mod tests {
         let tcp = GroupKey {
             tcp: true,
             ..source.clone()
-        };
+        }
+        .hashed();
         let group = Group::default();
         let expected = [
             (call(&source, &group, "web", "ratings"), true),

@@ -470,13 +470,10 @@ fn rows_evidence(
         (None, "retries-ran-out") => "retries of {proxy} to {destination} ran out (URX)",
         (None, _) => "callers of {destination} went away before it had answered (DC)",
     };
-    let proxies: BTreeSet<String> = facts
+    let proxies: BTreeSet<&str> = facts.calls(calls).map(|c| proxy_name(&c.key.proxy)).collect();
+    let hosts: BTreeSet<&str> = facts
         .calls(calls)
-        .map(|c| proxy_name(&c.key.proxy).to_owned())
-        .collect();
-    let hosts: BTreeSet<String> = facts
-        .calls(calls)
-        .map(|c| c.key.host.clone())
+        .map(|c| c.key.host.as_str())
         .filter(|h| !h.is_empty())
         .collect();
     let text = says
@@ -496,18 +493,21 @@ fn rows_evidence(
 
 /// Status, flags and details of the rows, most frequent first.
 fn statuses(facts: &Facts<'_>, calls: &[usize]) -> String {
-    let mut counts: BTreeMap<String, u64> = BTreeMap::new();
+    let mut by_status: BTreeMap<(u16, &str, &str), u64> = BTreeMap::new();
     for call in facts.calls(calls) {
         let key = call.key;
-        let flags = if key.flags.is_empty() { "-" } else { &key.flags };
-        let details = if key.details.is_empty() {
+        *by_status.entry((key.code, &key.flags, &key.details)).or_default() += call.count();
+    }
+    // Long details that differ in what is not shown are one.
+    let mut counts: BTreeMap<String, u64> = BTreeMap::new();
+    for ((code, flags, details), count) in by_status {
+        let flags = if flags.is_empty() { "-" } else { flags };
+        let details = if details.is_empty() {
             String::new()
         } else {
-            format!(" {}", shortened(&key.details))
+            format!(" {}", shortened(details))
         };
-        *counts
-            .entry(format!("{} {flags}{details}", key.code))
-            .or_default() += call.count();
+        *counts.entry(format!("{code} {flags}{details}")).or_default() += count;
     }
     let mut list: Vec<(String, u64)> = counts.into_iter().collect();
     list.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
@@ -522,11 +522,11 @@ fn shortened(details: &str) -> String {
     cut
 }
 
-fn listed(names: &BTreeSet<String>, none: &str) -> String {
+fn listed(names: &BTreeSet<&str>, none: &str) -> String {
     if names.is_empty() {
         none.to_owned()
     } else {
-        some(&names.iter().cloned().collect::<Vec<_>>(), 2)
+        some(&names.iter().copied().collect::<Vec<_>>(), 2)
     }
 }
 

@@ -27,8 +27,7 @@ const MIN_TIME_SHARE: f64 = 0.05;
 
 /// How the connections of the suspect's rows went, and where the time of its requests went.
 pub(super) fn evidence(suspect: &Suspect<'_>, facts: &Facts<'_>, own: &[usize]) -> Vec<Evidence> {
-    let own: BTreeSet<usize> = own.iter().copied().collect();
-    let mut list = fates(facts, &own);
+    let mut list = fates(facts, own);
     if suspect.added_latency_ms.is_some() {
         list.extend(time_spent(suspect, facts));
     }
@@ -46,11 +45,14 @@ struct Tally {
     idle_ms: Vec<u64>,
 }
 
-fn fates(facts: &Facts<'_>, own: &BTreeSet<usize>) -> Vec<Evidence> {
+fn fates(facts: &Facts<'_>, own: &[usize]) -> Vec<Evidence> {
     let joined = &facts.incident.joined;
+    if joined.connections.is_empty() {
+        return Vec::new();
+    }
     let mut all = 0;
     let mut tallies: BTreeMap<Fate, Tally> = BTreeMap::new();
-    for row in joined.rows.iter().filter(|row| own.contains(&row.call)) {
+    for row in own.iter().flat_map(|call| facts.joined_rows_of(*call)) {
         let connections: Vec<&FollowedConnection> = connections_of(row)
             .into_iter()
             .filter_map(|number| joined.connections.get(number).copied())

@@ -11,7 +11,7 @@ use crate::aggregate::flags::Outcome;
 use crate::aggregate::signatures::Hits;
 use crate::aggregate::totals::HopMoment;
 use crate::catalog::Catalog;
-use crate::correlate::{Call, Hop, Incident};
+use crate::correlate::{Call, Hop, Incident, JoinedRow};
 use crate::decode::packet::FrameRef;
 use crate::diagnose::answer::EvidenceKind;
 use crate::units::{Place, Timestamp};
@@ -46,6 +46,8 @@ pub struct Facts<'i> {
     by_destination: BTreeMap<String, Vec<usize>>,
     hops_by_destination: BTreeMap<String, Vec<usize>>,
     hops_by_source: BTreeMap<String, Vec<usize>>,
+    /// Rows of `incident.joined` by their call, in order of call.
+    joined_rows: Vec<(usize, usize)>,
     /// Proxies whose access rows were read.
     pub proxies: usize,
 }
@@ -91,7 +93,11 @@ impl<'i> Facts<'i> {
         let proxies: BTreeSet<&str> = incident.calls.iter().map(|c| c.key.proxy.as_str()).collect();
         let proxies = proxies.len();
         let resets = resets::by_scope(&incident.totals.connections);
+        let joined = incident.joined.rows.iter().enumerate();
+        let mut joined_rows: Vec<(usize, usize)> = joined.map(|(row, joined)| (joined.call, row)).collect();
+        joined_rows.sort_unstable();
         Self {
+            joined_rows,
             incident,
             catalog,
             rules,
@@ -111,6 +117,14 @@ impl<'i> Facts<'i> {
     /// A call by its number.
     pub fn call(&self, index: usize) -> Option<&Call<'i>> {
         self.incident.calls.get(index)
+    }
+
+    /// The followed rows of a call, in order of place.
+    pub fn joined_rows_of(&self, call: usize) -> impl Iterator<Item = &JoinedRow> {
+        let first = self.joined_rows.partition_point(|(of, _)| *of < call);
+        let rows = self.joined_rows.get(first..).unwrap_or_default().iter();
+        rows.take_while(move |(of, _)| *of == call)
+            .filter_map(|(_, row)| self.incident.joined.rows.get(*row))
     }
 
     /// Calls by their numbers.
@@ -578,8 +592,9 @@ pub fn first_places<'a>(calls: impl Iterator<Item = &'a Call<'a>>, limit: usize)
 }
 
 /// The first of some names, and how many more there are.
-pub fn some(names: &[String], limit: usize) -> String {
-    let shown = names.iter().take(limit).cloned().collect::<Vec<_>>().join(", ");
+pub fn some(names: &[impl AsRef<str>], limit: usize) -> String {
+    let shown: Vec<&str> = names.iter().take(limit).map(AsRef::as_ref).collect();
+    let shown = shown.join(", ");
     match names.len().saturating_sub(limit) {
         0 => shown,
         more => format!("{shown} and {more} more"),

@@ -93,12 +93,14 @@ pub fn follow_first_faults(suspects: &mut Suspects<'_>, facts: &Facts<'_>) {
             let hosts = hosts(suspects, facts, key);
             let earlier = began.iter().find(|(other, start)| {
                 // Windows of connections are widened, so their starts are no exact times.
-                let here = other.1 == key.1
-                    || suspects
+                let early = **start <= first.plus_millis(SLACK_MS) && rule.of.contains(&other.0);
+                let same_hosts = || {
+                    suspects
                         .list
                         .get(*other)
-                        .is_some_and(|s| sends_to(s, facts, &hosts));
-                rule.of.contains(&other.0) && here && **start <= first.plus_millis(SLACK_MS)
+                        .is_some_and(|s| sends_to(s, facts, &hosts))
+                };
+                early && (other.1 == key.1 || !hosts.is_empty() && same_hosts())
             });
             let large = |k: &Key| {
                 suspects

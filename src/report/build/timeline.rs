@@ -33,23 +33,15 @@ struct Bucket {
 }
 
 impl Bucket {
-    fn of_requests(requests: u64) -> Self {
-        Self {
-            requests,
-            ..Self::default()
+    /// Adds what rows say beyond that there was a request.
+    fn add_rows(&mut self, call: &Call<'_>, rows: u64) {
+        match call.result() {
+            Outcome::Failed if call.counted => self.failed += rows,
+            Outcome::Denied if call.counted => self.denied += rows,
+            _ => {}
         }
-    }
-
-    /// What rows say beyond that there was a request.
-    fn of_rows(call: &Call<'_>, rows: u64) -> Self {
-        let counted = if call.counted { rows } else { 0 };
-        let only = |outcome| if call.result() == outcome { counted } else { 0 };
-        Self {
-            requests: 0,
-            failed: only(Outcome::Failed),
-            denied: only(Outcome::Denied),
-            flags: call.key.flag_tokens().map(|f| (f.to_owned(), rows)).collect(),
-            ..Self::default()
+        for flag in call.key.flag_tokens() {
+            count(&mut self.flags, flag, rows);
         }
     }
 
@@ -62,11 +54,14 @@ impl Bucket {
             ..Self::default()
         }
     }
+}
 
-    fn of_lines(signature: &str, lines: u64) -> Self {
-        Self {
-            signatures: Counts::from([(signature.to_owned(), lines)]),
-            ..Self::default()
+/// Adds to the count of a name, which is known already in most buckets.
+fn count(counts: &mut Counts, name: &str, more: u64) {
+    match counts.get_mut(name) {
+        Some(known) => *known += more,
+        None => {
+            counts.insert(name.to_owned(), more);
         }
     }
 }
@@ -123,12 +118,12 @@ fn counts_over_time(incident: &Incident<'_>, catalog: &Catalog) -> Series<Bucket
     series.widen_to(widths.fold(totals.row_series.width_log2(), u32::max));
     for hop in incident.hops.iter().filter(|hop| hop.counted) {
         for (second, moment) in hop.series.iter() {
-            series.add(second, Bucket::of_requests(moment.requests));
+            series.change(second, |bucket| bucket.requests += moment.requests);
         }
     }
     for call in &incident.calls {
         for (second, moment) in call.group.series.iter() {
-            series.add(second, Bucket::of_rows(call, moment.count));
+            series.change(second, |bucket| bucket.add_rows(call, moment.count));
         }
     }
     for (second, moment) in totals.captures.series.iter() {
@@ -137,7 +132,9 @@ fn counts_over_time(incident: &Incident<'_>, catalog: &Catalog) -> Series<Bucket
     for (key, hits) in totals.hits.iter() {
         if let Some(signature) = catalog.signatures.get(usize::from(key.signature)) {
             for (second, lines) in hits.series.iter() {
-                series.add(second, Bucket::of_lines(&signature.id, *lines));
+                series.change(second, |bucket| {
+                    count(&mut bucket.signatures, &signature.id, *lines)
+                });
             }
         }
     }
