@@ -168,8 +168,42 @@ pub struct Collector<'run> {
     block: u32,
     block_offset: u64,
     summary: BlockSummary,
+    writing: Writing,
     in_deselected: bool,
     text: TextKind,
+}
+
+/// The second in which records are written at the moment, and how many there are so far: nearly all rows fall into that of
+/// the row before.
+#[derive(Clone, Copy, Debug, Default)]
+struct Writing {
+    begin_ns: i64,
+    end_ns: i64,
+    records: u64,
+}
+
+impl Writing {
+    #[inline]
+    fn note(&mut self, at: Timestamp, written: &mut Series<u64>) {
+        if at.0 < self.begin_ns || at.0 >= self.end_ns {
+            self.end(written);
+            let begin = Timestamp::from_secs(at.secs());
+            *self = Self {
+                begin_ns: begin.0,
+                end_ns: begin.plus_millis(1000).0,
+                records: 0,
+            };
+        }
+        self.records += 1;
+    }
+
+    #[cold]
+    fn end(&mut self, written: &mut Series<u64>) {
+        if self.records > 0 {
+            written.add(Timestamp(self.begin_ns).secs(), self.records);
+        }
+        *self = Self::default();
+    }
 }
 
 impl<'run> Collector<'run> {
@@ -198,6 +232,7 @@ impl<'run> Collector<'run> {
                 last: None,
                 sorted: true,
             },
+            writing: Writing::default(),
             in_deselected: false,
             text: TextKind::Log,
         }
@@ -235,6 +270,7 @@ impl<'run> Collector<'run> {
 
     /// Ends the block; `bytes` is its length.
     pub fn end_block(&mut self, bytes: usize) {
+        self.writing.end(&mut self.stats.written);
         let mut stats = std::mem::take(&mut self.stats);
         stats.bytes += bytes as u64;
         stats.blocks.insert(self.block, self.summary);
@@ -321,6 +357,7 @@ impl<'run> Collector<'run> {
 
     fn note_time(&mut self, from: Timestamp, to: Timestamp) {
         self.stats.span(from, to);
+        self.writing.note(to, &mut self.stats.written);
         if self.summary.first.is_none() {
             self.summary.first = Some(from);
         }

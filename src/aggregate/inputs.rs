@@ -1,6 +1,7 @@
 //! What each input held: records by kind, layouts, wrappers, times, and what was not understood.
 
 use super::Merge;
+use super::series::Series;
 use super::signatures::{earliest, example_text};
 use crate::decode::log::{AccessFormat, Component, Level, Reject, WrapperSet};
 use crate::decode::output::TextKind;
@@ -9,6 +10,19 @@ use std::collections::BTreeMap;
 
 /// Samples kept of lines that were not understood.
 const SAMPLES: usize = 5;
+
+/// Shorter spans without a record are not spoken of.
+const MIN_SILENCE_S: i64 = 30;
+
+/// How many times the usual distance between records a span without one must have: where they come at random, one span
+/// in three million is so long.
+const UNUSUAL: i64 = 15;
+
+/// One distance in so many may be odd.
+const ODD_PART: usize = 20;
+
+/// Distances below which nothing is usual.
+const MIN_DISTANCES: usize = 19;
 
 /// Pods named by line prefixes that are kept per input.
 const PODS: usize = 64;
@@ -61,6 +75,8 @@ pub struct InputStats {
     pub pods: BTreeMap<String, u64>,
     /// Access rows without a usable time.
     pub undated: u64,
+    /// Records by the time at which they were written.
+    pub written: Series<u64>,
 }
 
 impl InputStats {
@@ -108,6 +124,34 @@ impl InputStats {
         self.last = Some(self.last.map_or(to, |t| t.max(to)));
     }
 
+    /// Spans in which nothing was written although records came often before and after, in order of time: from the first
+    /// second without a record to the next with one, as exactly as the series has it.
+    pub fn silences(&self) -> Vec<(Timestamp, Timestamp)> {
+        let starts: Vec<i64> = self.written.iter().map(|(start, _)| start).collect();
+        let pairs = || starts.iter().zip(starts.iter().skip(1));
+        let mut distances: Vec<i64> = pairs().map(|(from, to)| to.saturating_sub(*from)).collect();
+        distances.sort_unstable();
+        // The longest are what is looked for, or lead to a stray date: they must not decide what is usual.
+        distances.truncate(distances.len().saturating_sub(distances.len().div_ceil(ODD_PART)));
+        if distances.len() < MIN_DISTANCES {
+            return Vec::new();
+        }
+        let all = distances
+            .iter()
+            .fold(0, |sum: i64, distance| sum.saturating_add(*distance));
+        let usual = all / i64::try_from(distances.len()).unwrap_or(i64::MAX).max(1);
+        pairs()
+            .filter(|(from, to)| {
+                let silent = to.saturating_sub(**from).saturating_sub(self.written.width_s());
+                silent >= MIN_SILENCE_S && silent / UNUSUAL >= usual.max(1)
+            })
+            .map(|(from, to)| {
+                let end = from.saturating_add(self.written.width_s());
+                (Timestamp::from_secs(end), Timestamp::from_secs(*to))
+            })
+            .collect()
+    }
+
     fn trim(&mut self) {
         while self.samples.len() > SAMPLES {
             self.samples.pop_last();
@@ -139,6 +183,7 @@ impl Merge for InputStats {
         self.first = earliest(self.first, other.first);
         self.last = self.last.max(other.last);
         self.undated += other.undated;
+        self.written.merge(other.written);
         for (pod, count) in other.pods {
             *self.pods.entry(pod).or_default() += count;
         }
@@ -148,4 +193,48 @@ impl Merge for InputStats {
 
 fn add_each(mine: &mut [u64], theirs: &[u64]) {
     mine.iter_mut().zip(theirs).for_each(|(a, b)| *a += b);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn silences(seconds: impl IntoIterator<Item = i64>) -> Vec<(i64, i64)> {
+        let mut stats = InputStats::default();
+        for second in seconds {
+            stats.written.add(second, 1);
+        }
+        let spans = stats.silences().into_iter();
+        spans.map(|(from, to)| (from.secs(), to.secs())).collect()
+    }
+
+    #[test]
+    fn a_log_that_stops_for_a_while_is_silent() {
+        assert_eq!(silences((0..100).chain(140..200)), [(100, 140)]);
+        assert_eq!(
+            silences((0..60).chain(100..130).chain(170..200)),
+            [(60, 100), (130, 170)]
+        );
+    }
+
+    #[test]
+    fn what_is_seldom_is_not_silent() {
+        assert_eq!(silences([]), []);
+        assert_eq!(silences([7]), []);
+        assert_eq!(silences([0, 1, 2, 1000]), [], "too few to say what is usual");
+        assert_eq!(silences((0..50).map(|minute| minute * 60)), []);
+        assert_eq!(silences((0..100).chain(120..200)), [], "20 s are too short");
+        let every_ten_minutes = (0..20).flat_map(|run| run * 600..run * 600 + 5);
+        assert_eq!(silences(every_ten_minutes), []);
+    }
+
+    #[test]
+    fn a_stray_date_is_no_long_silence_for_the_rest() {
+        let spans = silences(
+            [0].into_iter()
+                .chain(1_700_000_000..1_700_000_100)
+                .chain(1_700_000_150..1_700_000_200),
+        );
+        assert_eq!(spans.last(), Some(&(1_700_000_100, 1_700_000_150)));
+    }
 }

@@ -97,7 +97,6 @@ impl<'i> Facts<'i> {
         let mut joined_rows: Vec<(usize, usize)> = joined.map(|(row, joined)| (joined.call, row)).collect();
         joined_rows.sort_unstable();
         Self {
-            joined_rows,
             incident,
             catalog,
             rules,
@@ -105,6 +104,7 @@ impl<'i> Facts<'i> {
             by_destination,
             hops_by_destination,
             hops_by_source,
+            joined_rows,
             proxies,
         }
     }

@@ -11,12 +11,15 @@ use crate::catalog::{Catalog, SignatureSource};
 use crate::correlate::{Call, Incident};
 use crate::diagnose::Finding;
 use crate::diagnose::resets::ratio;
-use crate::report::model::{ChangePoint, Counts, Event, TimeBucket, Timeline};
+use crate::report::model::{ChangePoint, Counts, Event, Gap, TimeBucket, Timeline};
 use crate::units::Timestamp;
 use std::collections::BTreeMap;
 
 /// Events listed at most.
 const MAX_EVENTS: usize = 50;
+
+/// Silent spans listed of one input at most.
+const MAX_GAPS: usize = 5;
 
 /// What completed in one bucket.
 #[derive(Clone, Debug, Default)]
@@ -105,8 +108,25 @@ pub(super) fn timeline(incident: &Incident<'_>, catalog: &Catalog, findings: &[F
             .collect(),
         change_points: change_points(incident, findings),
         events: events(incident, catalog),
-        gaps: Vec::new(),
+        gaps: gaps(incident),
     }
+}
+
+/// Spans in which an input is silent, the longest of each where there are many.
+fn gaps(incident: &Incident<'_>) -> Vec<Gap> {
+    let mut list: Vec<Gap> = Vec::new();
+    for (input, stats) in &incident.totals.inputs {
+        let mut silences = stats.silences();
+        silences.sort_by_key(|(start, end)| (start.0.saturating_sub(end.0), *start));
+        silences.truncate(MAX_GAPS);
+        list.extend(silences.into_iter().map(|(start, end)| Gap {
+            input: *input,
+            start,
+            end,
+        }));
+    }
+    list.sort_by_key(|gap| (gap.start, gap.input));
+    list
 }
 
 /// Rows and hits in buckets that are as wide as the widest series among them.
@@ -133,7 +153,7 @@ fn counts_over_time(incident: &Incident<'_>, catalog: &Catalog) -> Series<Bucket
         if let Some(signature) = catalog.signatures.get(usize::from(key.signature)) {
             for (second, lines) in hits.series.iter() {
                 series.change(second, |bucket| {
-                    count(&mut bucket.signatures, &signature.id, *lines)
+                    count(&mut bucket.signatures, &signature.id, *lines);
                 });
             }
         }
