@@ -6,7 +6,7 @@ use super::bounded::Key;
 use super::flags::{self, Outcome, OutcomeFacts};
 use super::text;
 use crate::catalog::FlagTable;
-use crate::decode::log::AccessRow;
+use crate::decode::log::{AccessFormat, AccessRow};
 
 /// Which proxy of a hop wrote a row, as in Istio's metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -195,6 +195,7 @@ impl RowClass {
             termination: &termination,
             grpc_status: row.grpc_status,
             tcp,
+            ztunnel: row.format == AccessFormat::Ztunnel,
         };
         let outcome = flags::outcome(facts, table);
         let destination = destination(row, &cluster, reporter);

@@ -17,7 +17,7 @@ use super::totals::{FigureKey, Figures, HopKey, HopMoment};
 use super::{Merge, stable_hash_with, text};
 use crate::catalog::{Catalog, SignatureSource};
 use crate::decode::log::{AccessRow, ComponentLine, Content, Line, LineAt, Reject, Wrapping};
-use crate::decode::output::{Text, TextKind};
+use crate::decode::output::{self, Text, TextKind};
 use crate::matcher::{Matcher, SignatureIndex};
 use crate::units::{InputId, Place, Timestamp};
 use std::cmp::Reverse;
@@ -284,9 +284,9 @@ impl<'run> Collector<'run> {
         match &line.content {
             Content::Access(row) => self.access(at, &line.wrapping, row),
             Content::Component(message) => self.component(at, &line.wrapping, message),
-            Content::Continuation(more) => self.continuation(at, more),
+            Content::Continuation(more) => self.continuation(at, &line.wrapping, more),
             Content::Blank => self.stats.skipped += 1,
-            Content::Unknown(reject) => self.unknown(at, *reject),
+            Content::Unknown(reject) => self.unknown(at, &line.wrapping, *reject),
         }
     }
 
@@ -418,20 +418,45 @@ impl<'run> Collector<'run> {
             return;
         }
         self.in_deselected = false;
-        self.count_message(message);
-        if let Some(time) = message.time {
-            self.note_time(time, time);
+        let connection = if self.text == TextKind::ZtunnelLog {
+            output::connection(message, at.text)
+        } else {
+            None
+        };
+        if connection.is_none() {
+            self.count_message(message);
+            if let Some(time) = message.time {
+                self.note_time(time, time);
+            }
         }
+        // Members of a JSON object beside its message say the rest.
+        let whole = if at.text.ends_with(b"}") {
+            at.text
+        } else {
+            message.message
+        };
         let mut hits = std::mem::take(&mut self.hit_buffer);
         hits.clear();
         match source_of(self.text) {
             Some(source) => {
                 let matcher = self.options.matcher;
-                matcher.other(source, Some(message.level), message.message, &mut hits);
+                matcher.other(source, Some(message.level), whole, &mut hits);
             }
             None => self.options.matcher.component(message, &mut hits),
         }
-        self.count_hits(at, wrapping.pod, message.time, &hits);
+        if let Some(connection) = connection {
+            let of_workload = Wrapping {
+                pod: connection.workload.or(wrapping.pod),
+                ..*wrapping
+            };
+            self.count_hits(at, of_workload.pod, message.time, &hits);
+            self.hit_buffer = hits;
+            self.stats.others.entry(self.text).or_default();
+            self.access(at, &of_workload, &connection.row);
+            return;
+        }
+        let about = output::subject(self.text, message.message).filter(|_| !hits.is_empty());
+        self.count_hits(at, about.or(wrapping.pod), message.time, &hits);
         self.hit_buffer = hits;
     }
 
@@ -490,14 +515,14 @@ impl<'run> Collector<'run> {
         self.hit_buffer = hits;
     }
 
-    fn continuation(&mut self, at: &LineAt<'_>, more: &[u8]) {
+    fn continuation(&mut self, at: &LineAt<'_>, wrapping: &Wrapping<'_>, more: &[u8]) {
         self.stats.skipped += 1;
         if !self.in_deselected {
-            self.text_hits(at, more);
+            self.text_hits(at, wrapping, more);
         }
     }
 
-    fn unknown(&mut self, at: &LineAt<'_>, reject: Reject) {
+    fn unknown(&mut self, at: &LineAt<'_>, wrapping: &Wrapping<'_>, reject: Reject) {
         if at.text.starts_with(PREVIOUS_LOG) {
             self.stats.skipped += 1;
             return;
@@ -505,19 +530,20 @@ impl<'run> Collector<'run> {
         let place = self.place(at);
         self.stats.reject(place, reject, at.text);
         if reject == Reject::Form {
-            self.text_hits(at, at.text);
+            self.text_hits(at, wrapping, at.text);
         }
     }
 
-    fn text_hits(&mut self, at: &LineAt<'_>, more: &[u8]) {
+    fn text_hits(&mut self, at: &LineAt<'_>, wrapping: &Wrapping<'_>, more: &[u8]) {
         let mut hits = std::mem::take(&mut self.hit_buffer);
         hits.clear();
         match source_of(self.text) {
             Some(source) => self.options.matcher.other(source, None, more, &mut hits),
             None => self.options.matcher.text(more, &mut hits),
         }
-        let time = self.summary.last;
-        self.count_hits(at, None, time, &hits);
+        // A wrapper dates what has no time of its own; else it came after the line before it.
+        let time = wrapping.written.or(self.summary.last);
+        self.count_hits(at, wrapping.pod, time, &hits);
         self.hit_buffer = hits;
     }
 

@@ -195,6 +195,30 @@ impl<'i> Facts<'i> {
         .map(|(key, hits)| (&key.proxy, hits))
     }
 
+    /// True if a log of this kind was read: one of istiod, ztunnel or istio-cni by the kind of its input, `agent-log` where a
+    /// proxy's agent wrote.
+    pub fn has_read(&self, kind: &str) -> bool {
+        let mut inputs = self.incident.totals.inputs.values();
+        inputs.any(|stats| {
+            (kind == "agent-log" && stats.agent > 0)
+                || stats.others.keys().any(|other| other.input_kind() == Some(kind))
+        })
+    }
+
+    /// Lines of these signatures that a proxy wrote.
+    pub fn lines_of<'a>(
+        &'a self,
+        signatures: &'a [String],
+        proxy: &'a str,
+    ) -> impl Iterator<Item = &'a Hits> {
+        let hits = self.incident.totals.hits.iter();
+        hits.filter(move |(key, _)| {
+            let signature = self.catalog.signatures.get(usize::from(key.signature));
+            key.proxy == proxy && signature.is_some_and(|s| signatures.contains(&s.id))
+        })
+        .map(|(_, hits)| hits)
+    }
+
     /// Last good completion of calls to a destination.
     pub fn last_good(&self, destination: &str) -> Option<Timestamp> {
         self.calls_to(destination)

@@ -213,14 +213,34 @@ pub struct LineRule {
     /// Measurements that must hold.
     #[serde(default)]
     pub requires: Vec<String>,
+    /// Fewer lines of one proxy are a remark.
+    #[serde(default)]
+    pub min: u64,
+    /// Lines of one proxy that lie closer together than this, first to last, are a remark.
+    #[serde(default)]
+    pub lasting_s: i64,
+    /// Lines that go on for this long accuse without rows that follow (with the measurement `no-push-after`); 0 for never.
+    #[serde(default)]
+    pub sustained_s: i64,
+    /// Signatures that show that it is over: after the last line they make it a remark.
+    #[serde(default)]
+    pub unless_after: Vec<String>,
+    /// Lines that hold one of these speak of another cause.
+    #[serde(default)]
+    pub unless_text: Vec<String>,
     /// Causes whose rows follow from it.
     pub explains: Vec<String>,
-    /// Whether the proxy that wrote the line is the `called` or the `caller` of the rows that follow.
+    /// Who the proxy that wrote the line is to the rows that follow: `called`, `caller`, `node` (whose ztunnel it is about), or
+    /// `named` where the line names what they called.
     pub at: String,
     /// What the lines say.
     pub says: String,
     /// What is said when there is none.
     pub absent: String,
+    /// Kinds of logs (`istiod-log`, `ztunnel-log`, `cni-log`, `agent-log`), of which one must have been read to say so; empty
+    /// for any.
+    #[serde(default)]
+    pub absent_from: Vec<String>,
 }
 
 /// Connections that show a cause; the keys are explained in the file.
@@ -341,10 +361,14 @@ impl Rules {
         self.rule.iter().chain(&self.answer)
     }
 
-    /// What is said where nothing in logs shows a cause; empty for a cause that leaves no trace there.
-    pub fn absent(&self, cause: &str) -> Vec<&str> {
+    /// What is said where nothing in logs shows a cause; empty for a cause that leaves no trace in what `was_read` says was read.
+    pub fn absent(&self, cause: &str, was_read: impl Fn(&str) -> bool) -> Vec<&str> {
         let rows = self.rule.iter().map(|r| (&r.cause, &r.absent));
-        let lines = self.line.iter().map(|l| (&l.cause, &l.absent));
+        let lines = self
+            .line
+            .iter()
+            .filter(|l| l.absent_from.is_empty() || l.absent_from.iter().any(|kind| was_read(kind)))
+            .map(|l| (&l.cause, &l.absent));
         let measured = self.measured.iter().map(|m| (&m.cause, &m.absent));
         rows.chain(lines)
             .chain(measured)

@@ -114,17 +114,20 @@ pub enum AccessFormat {
     IstioJson,
     /// Envoy's own default text line.
     EnvoyText,
+    /// A ztunnel's line for a connection, as text or JSON.
+    Ztunnel,
 }
 
 impl AccessFormat {
     /// Every layout, in the order of [`Self::index`].
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::IstioText,
         Self::IstioText18,
         Self::IstioTextMixer,
         Self::IstioText10,
         Self::IstioJson,
         Self::EnvoyText,
+        Self::Ztunnel,
     ];
 
     /// The name in reports.
@@ -136,6 +139,7 @@ impl AccessFormat {
             Self::IstioText10 => "istio-text-1.0",
             Self::IstioJson => "istio-json",
             Self::EnvoyText => "envoy-text",
+            Self::Ztunnel => "ztunnel",
         }
     }
 

@@ -7,6 +7,11 @@
 //! envoyproxy/envoy `source/server/admin/clusters_handler.cc`; kubernetes/kubernetes `pkg/printers/internalversion`.
 
 mod lines;
+mod subject;
+mod ztunnel;
+
+pub use subject::subject;
+pub use ztunnel::{Connection, connection};
 
 use crate::units::Timestamp;
 use lines::{analyze_line, cells, certs_line, clusters_line, column, without_colours};

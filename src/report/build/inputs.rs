@@ -4,6 +4,7 @@ use super::{InputRead, captures, not_read};
 use crate::aggregate::inputs::InputStats;
 use crate::correlate::Incident;
 use crate::decode::log::{AccessFormat, Reject};
+use crate::decode::output::TextKind;
 use crate::decode::packet::CaptureSummary;
 use crate::input::{Compression, Source, SourceKind, Unreadable};
 use crate::report::model::{Counts, Input, InputProblem, Missing, RejectedSample, TimeQuality};
@@ -144,6 +145,10 @@ fn kind(read: &InputRead, counts: &Counts, stats: &InputStats) -> String {
         Some(SourceKind::Capture) => return "capture".to_owned(),
         Some(SourceKind::Archive(_)) => return "archive".to_owned(),
         _ => {}
+    }
+    // Its connections are rows of a log that is a ztunnel's all the same.
+    if stats.others.contains_key(&TextKind::ZtunnelLog) {
+        return "ztunnel-log".to_owned();
     }
     let largest = counts.iter().max_by(|a, b| a.1.cmp(b.1).then(b.0.cmp(a.0)));
     // What says nothing may be recognised all the same.
