@@ -16,7 +16,9 @@ use super::slowest::{Slow, Slowest};
 use super::totals::{FigureKey, Figures, HopKey, HopMoment};
 use super::{Merge, stable_hash_with, text};
 use crate::catalog::{Catalog, SignatureSource};
-use crate::decode::log::{AccessRow, ComponentLine, Content, Line, LineAt, Reject, Wrapping};
+use crate::decode::log::{
+    AccessRow, ComponentLine, Content, Level, Line, LineAt, Reject, Wrapping, application_line,
+};
 use crate::decode::output::{self, Text, TextKind};
 use crate::matcher::{Matcher, SignatureIndex};
 use crate::units::{InputId, Place, Timestamp};
@@ -61,6 +63,8 @@ pub struct Origin {
     pub proxy: String,
     /// Namespace, where its path says it.
     pub namespace: Option<String>,
+    /// True if it is the log of a container that is none of the mesh's.
+    pub application: bool,
 }
 
 /// One row on an upstream connection.
@@ -186,6 +190,7 @@ impl<'run> Collector<'run> {
                 input: InputId(0),
                 proxy: String::new(),
                 namespace: None,
+                application: false,
             },
             stats: InputStats::default(),
             input_seed: 0,
@@ -424,7 +429,7 @@ impl<'run> Collector<'run> {
             None
         };
         if connection.is_none() {
-            self.count_message(message);
+            self.count_message(at, message);
             if let Some(time) = message.time {
                 self.note_time(time, time);
             }
@@ -460,8 +465,14 @@ impl<'run> Collector<'run> {
         self.hit_buffer = hits;
     }
 
-    fn count_message(&mut self, message: &ComponentLine<'_>) {
-        if self.text == TextKind::Log {
+    fn count_message(&mut self, at: &LineAt<'_>, message: &ComponentLine<'_>) {
+        if self.is_application() {
+            let (place, pod) = (self.place(at), &self.origin.proxy);
+            let error = message.level >= Level::Error;
+            self.stats
+                .application
+                .count(pod, place, at.text, message.time, error);
+        } else if self.text == TextKind::Log {
             self.stats.count_component(message.component, message.level);
         } else {
             *self.stats.others.entry(self.text).or_default() += 1;
@@ -528,10 +539,40 @@ impl<'run> Collector<'run> {
             return;
         }
         let place = self.place(at);
+        if reject == Reject::Form && self.is_application() {
+            self.application_line(at, wrapping);
+            return;
+        }
         self.stats.reject(place, reject, at.text);
         if reject == Reject::Form {
             self.text_hits(at, wrapping, at.text);
         }
+    }
+
+    fn is_application(&self) -> bool {
+        self.origin.application && self.text == TextKind::Log
+    }
+
+    /// A line of an application, in no form that others share.
+    fn application_line(&mut self, at: &LineAt<'_>, wrapping: &Wrapping<'_>) {
+        let line = application_line(at.text);
+        let time = line.time.or(wrapping.written);
+        if !self.selected(time, wrapping) {
+            self.stats.deselected += 1;
+            self.stats.skipped += 1;
+            self.in_deselected = true;
+            return;
+        }
+        self.in_deselected = false;
+        if let Some(time) = time {
+            self.note_time(time, time);
+        }
+        let place = self.place(at);
+        let pod = &self.origin.proxy;
+        self.stats
+            .application
+            .count(pod, place, at.text, time, line.error);
+        self.text_hits(at, wrapping, at.text);
     }
 
     fn text_hits(&mut self, at: &LineAt<'_>, wrapping: &Wrapping<'_>, more: &[u8]) {

@@ -548,12 +548,18 @@ fn line_evidence(suspect: &Suspect<'_>, facts: &Facts<'_>) -> Vec<Evidence> {
         .take(REFS)
         .map(|((rule, proxy), (count, places, signatures))| {
             let rule = rule.and_then(|at| facts.rules.line.get(at));
-            let says = rule.map_or("{proxy} logged it", |r| r.says.as_str());
+            let title = || {
+                let first = signatures.first().and_then(|id| facts.catalog.signature(id));
+                first.map_or("it was logged", |signature| signature.title.as_str())
+            };
+            let says = rule.map_or_else(
+                || format!("{}: {}", proxy_name(proxy), title()),
+                |rule| rule.says.replace("{proxy}", proxy_name(proxy)),
+            );
             Evidence {
                 kind: EvidenceKind::Log,
                 text: format!(
-                    "{} ({count} lines: {})",
-                    says.replace("{proxy}", proxy_name(proxy)),
+                    "{says} ({count} lines: {})",
                     signatures.into_iter().collect::<Vec<_>>().join(", ")
                 ),
                 count,
@@ -657,7 +663,14 @@ fn look_alikes(
         let present = suspects
             .list
             .contains_key(&(look_alike.cause.clone(), suspect.destination.clone()));
-        match because(facts, &look_alike.cause, &suspect.destination, rows).filter(|_| !present) {
+        let disproved = suspect
+            .disproved
+            .iter()
+            .find(|(cause, _)| *cause == look_alike.cause);
+        let because = disproved
+            .map(|(_, why)| why.clone())
+            .or_else(|| because(facts, &look_alike.cause, &suspect.destination, rows).filter(|_| !present));
+        match because {
             Some(because) => out.push(RuledOut {
                 cause: look_alike.cause.clone(),
                 because,

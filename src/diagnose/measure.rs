@@ -18,12 +18,13 @@ use crate::units::{Place, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The measurements that rules may require.
-pub const NAMES: [&str; 12] = [
+pub const NAMES: [&str; 13] = [
     "called-log-unread",
     "called-proxy-alive",
     "called-proxy-read",
     "called-proxy-silent",
     "case-variant",
+    "ends-when-ready",
     "errors-before",
     "external-name",
     "fresh-connections-reset",
@@ -97,7 +98,6 @@ impl<'i> Facts<'i> {
         let mut joined_rows: Vec<(usize, usize)> = joined.map(|(row, joined)| (joined.call, row)).collect();
         joined_rows.sort_unstable();
         Self {
-            joined_rows,
             incident,
             catalog,
             rules,
@@ -105,6 +105,7 @@ impl<'i> Facts<'i> {
             by_destination,
             hops_by_destination,
             hops_by_source,
+            joined_rows,
             proxies,
         }
     }
@@ -255,6 +256,7 @@ impl<'i> Facts<'i> {
             "called-proxy-read" => self.called_proxy_read(calls),
             "called-proxy-silent" => self.called_proxy_silent(destination, calls),
             "case-variant" => self.case_variant(destination),
+            "ends-when-ready" => super::startup::ends_when_ready(self, calls),
             "errors-before" => self.errors_before(destination, calls),
             "external-name" => external_name(destination),
             "fresh-connections-reset" => self.fresh_connections_reset(calls),

@@ -7,6 +7,7 @@
 //! again, renders.
 
 pub mod answer;
+mod application;
 mod changes;
 pub mod consequences;
 pub mod finding;
@@ -19,6 +20,7 @@ pub mod packets;
 pub mod resets;
 pub mod rules;
 mod saved;
+mod startup;
 pub mod suspects;
 pub mod verdict;
 
@@ -37,6 +39,7 @@ pub fn diagnose(incident: &Incident<'_>, catalog: &Catalog) -> Result<Diagnosis,
     let rules = Rules::built_in()?;
     let facts = measure::Facts::of(incident, catalog, &rules);
     let mut suspects = Suspects::gather(&facts);
+    startup::suspect(&mut suspects, &facts);
     consequences::settle(&mut suspects, &facts);
     packets::suspect(&mut suspects, &facts);
     consequences::follow_first_faults(&mut suspects, &facts);
@@ -44,5 +47,6 @@ pub fn diagnose(incident: &Incident<'_>, catalog: &Catalog) -> Result<Diagnosis,
     network::suspect(&mut suspects, &facts);
     let mut findings = findings::write(&suspects, &facts);
     saved::add(&mut findings, &facts);
+    application::add(&mut findings, &facts);
     Ok(verdict::conclude(findings, &suspects, &facts))
 }

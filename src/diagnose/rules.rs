@@ -13,6 +13,12 @@ const BUILT_IN: &str = include_str!(concat!(env!("OUT_DIR"), "/rules.json"));
 pub struct Rules {
     /// Signatures of lines by which a proxy says that it took in new configuration.
     pub config_applied: Vec<String>,
+    /// Signatures of lines by which istiod says that it pushed to a proxy.
+    pub pushed: Vec<String>,
+    /// Signatures of lines by which a proxy says that it has become ready.
+    pub became_ready: Vec<String>,
+    /// Signatures of lines of applications whose connections nobody took.
+    pub refused_to_application: Vec<String>,
     /// Ports on which the control plane serves configuration.
     pub control_plane_ports: Vec<u16>,
     /// Causes that stop traffic to a destination: what is sent again meanwhile is not loss.
@@ -79,6 +85,7 @@ pub struct Thresholds {
     pub resent_share: f64,
     pub seen_in_clear: u64,
     pub called_side_share: f64,
+    pub startup_s: i64,
 }
 
 /// Lines that tell of a change: a remark where they come shortly before a finding begins.
@@ -230,6 +237,9 @@ pub struct LineRule {
     pub unless_text: Vec<String>,
     /// Causes whose rows follow from it.
     pub explains: Vec<String>,
+    /// True where the fault lies with the proxy that the line is about, else with the control plane (`caller`).
+    #[serde(default)]
+    pub of_proxy: bool,
     /// Who the proxy that wrote the line is to the rows that follow: `called`, `caller`, `node` (whose ztunnel it is about), or
     /// `named` where the line names what they called.
     pub at: String,
@@ -409,7 +419,14 @@ mod tests {
             assert!(catalog.cause(cause).is_some(), "cause {cause}");
         }
         let of_lines = rules.line.iter().flat_map(|l| &l.signatures);
-        for id in of_lines.chain(&rules.config_applied) {
+        let of_heads = [&rules.config_applied, &rules.pushed, &rules.became_ready];
+        let of_heads = of_heads
+            .into_iter()
+            .chain([&rules.refused_to_application])
+            .flatten();
+        let of_changes = rules.change.iter().flat_map(|change| &change.signatures);
+        let of_ends = rules.line.iter().flat_map(|l| &l.unless_after);
+        for id in of_lines.chain(of_heads).chain(of_changes).chain(of_ends) {
             assert!(catalog.signature(id).is_some(), "signature {id}");
         }
         for name in rules

@@ -58,6 +58,8 @@ pub struct Suspect<'f> {
     pub source: Option<String>,
     /// Servers of the connections that show it.
     pub servers: BTreeSet<Endpoint>,
+    /// Look-alikes that were measured not to be it, and why.
+    pub disproved: Vec<(String, String)>,
 }
 
 /// All suspects, by cause and destination.
@@ -93,6 +95,7 @@ impl Suspect<'_> {
             unit: Unit::Requests,
             source: None,
             servers: BTreeSet::new(),
+            disproved: Vec::new(),
         }
     }
 
@@ -156,6 +159,7 @@ impl Suspect<'_> {
         }
         self.pods.extend(other.pods);
         self.servers.extend(other.servers);
+        self.disproved.extend(other.disproved);
     }
 }
 
@@ -224,11 +228,11 @@ impl<'f> Suspects<'f> {
         let mut by_destination: BTreeMap<String, [Vec<LineEvidence<'f>>; 2]> = BTreeMap::new();
         for (proxy, lines) in by_proxy {
             let weak = usize::from(!are_enough(facts, rule, proxy, &lines));
-            let lists = by_destination
-                .entry(line_destination(facts, rule, proxy))
-                .or_default();
-            if let Some(list) = lists.get_mut(weak) {
-                list.extend(lines);
+            for destination in line_destinations(facts, rule, proxy, &lines) {
+                let lists = by_destination.entry(destination).or_default();
+                if let Some(list) = lists.get_mut(weak) {
+                    list.extend(lines.iter().cloned());
+                }
             }
         }
         for (destination, [strong, weak]) in by_destination {
@@ -338,16 +342,34 @@ fn of_rows<'f>(
         .filter_map(|c| c.destination_pod.clone())
         .collect();
     suspect.rows.insert(&rule.id, calls);
+    suspect.disproved = measured.iter().filter_map(super::startup::disproves).collect();
     suspect.measured = measured;
     suspect
 }
 
-/// What the proxy of a line serves (`at = "called"`), the ztunnels, or the control plane itself.
-fn line_destination(facts: &Facts<'_>, rule: &LineRule, proxy: &str) -> String {
+/// What lines are about: services that they name, what their proxy serves, the ztunnels, or the control plane itself.
+fn line_destinations(
+    facts: &Facts<'_>,
+    rule: &LineRule,
+    proxy: &str,
+    lines: &[LineEvidence<'_>],
+) -> Vec<String> {
     match rule.at.as_str() {
-        "called" => {}
-        "node" => return "ztunnel".to_owned(),
-        _ => return "istiod".to_owned(),
+        "named" => {
+            let texts = || lines.iter().flat_map(|line| line.hits.examples.values());
+            let named = facts.destinations().map(|(destination, _)| destination);
+            let named: Vec<String> = named
+                .filter(|destination| texts().any(|text| names(text, destination)))
+                .map(str::to_owned)
+                .collect();
+            if named.is_empty() {
+                return vec!["istiod".to_owned()];
+            }
+            return named;
+        }
+        "node" => return vec!["ztunnel".to_owned()],
+        "caller" if !rule.of_proxy => return vec!["istiod".to_owned()],
+        _ => {}
     }
     let mut served: BTreeMap<&str, u64> = BTreeMap::new();
     for call in &facts.incident.calls {
@@ -356,8 +378,15 @@ fn line_destination(facts: &Facts<'_>, rule: &LineRule, proxy: &str) -> String {
         }
     }
     let best = served.iter().max_by(|a, b| a.1.cmp(b.1).then(b.0.cmp(a.0)));
-    best.map_or_else(
+    vec![best.map_or_else(
         || address::workload(proxy).to_owned(),
         |(name, _)| (*name).to_owned(),
-    )
+    )]
+}
+
+/// True if a line has the destination's name as a word of its own.
+pub fn names(line: &str, destination: &str) -> bool {
+    let service = address::short_service(destination);
+    let of_name = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    !service.is_empty() && line.split(|c: char| !of_name(c)).any(|word| word == service)
 }

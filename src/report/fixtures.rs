@@ -113,6 +113,7 @@ fn input(id: u32, path: &str, pod: &str, records: u64) -> Input {
         opened: true,
         problems: vec![],
         rejected_samples: vec![],
+        application: None,
     }
 }
 

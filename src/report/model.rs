@@ -168,6 +168,23 @@ pub struct Input {
     pub problems: Vec<InputProblem>,
     /// A few lines that were not understood, escaped as they stand.
     pub rejected_samples: Vec<RejectedSample>,
+    /// What an application wrote, where this is the log of one; else null.
+    pub application: Option<Application>,
+}
+
+/// Lines of an application's own log. They support what is found, and accuse nobody.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct Application {
+    /// Lines, further lines of messages left out.
+    pub lines: u64,
+    /// Lines that speak of an error.
+    pub errors: u64,
+    /// Time of the first of these, where lines are dated.
+    pub first: Option<Timestamp>,
+    /// Time of the last of these.
+    pub last: Option<Timestamp>,
+    /// The first of these.
+    pub examples: Vec<Example>,
 }
 
 /// A line that was not understood.

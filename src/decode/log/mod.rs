@@ -5,6 +5,7 @@
 mod access_exact;
 mod access_json;
 mod access_text;
+mod application;
 mod block;
 mod component;
 mod json;
@@ -16,6 +17,7 @@ mod start;
 mod time;
 mod wrapper;
 
+pub use application::{ApplicationLine, application_line};
 pub use block::{LineAt, LogDecoder, may_cut};
 pub(crate) use scan::WideHash;
 

@@ -1,7 +1,6 @@
 //! Rows that follow from a component line.
 
 use super::{Key, SLACK_MS, keys_where};
-use crate::aggregate::address;
 use crate::aggregate::flags::Outcome;
 use crate::correlate::Call;
 use crate::diagnose::measure::Facts;
@@ -16,16 +15,11 @@ pub(super) fn follow(suspects: &mut Suspects<'_>, facts: &Facts<'_>, rule: &Line
         let Some((proxies, first)) = suspects.list.get(&key).and_then(|s| written_by(s, rule)) else {
             continue;
         };
-        let named = suspects
-            .list
-            .get(&key)
-            .map(|s| named_in(s, rule))
-            .unwrap_or_default();
         let following = keys_where(suspects, |other, s| {
             *other != key
                 && rule.explains.contains(&other.0)
                 && if rule.at == "named" {
-                    names(&named, &other.1) && s.span(facts).is_some_and(|(_, last)| last >= first)
+                    other.1 == key.1 && s.span(facts).is_some_and(|(_, last)| last >= first)
                 } else {
                     follows(facts, rule, &proxies, first, s)
                 }
@@ -67,25 +61,6 @@ fn written_by(suspect: &Suspect<'_>, rule: &LineRule) -> Option<(BTreeSet<String
     let proxies = lines_of(suspect, rule).map(|l| l.proxy.clone()).collect();
     let first = lines_of(suspect, rule).filter_map(|l| l.hits.first).min()?;
     Some((proxies, first))
-}
-
-/// The lines themselves, as far as they are kept.
-fn named_in<'f>(suspect: &Suspect<'f>, rule: &LineRule) -> Vec<&'f str> {
-    if rule.at != "named" {
-        return Vec::new();
-    }
-    let lines = lines_of(suspect, rule).map(|line| line.hits);
-    lines
-        .flat_map(|hits| hits.examples.values().map(String::as_str))
-        .collect()
-}
-
-/// True if one of the lines has the destination's name as a word of its own.
-fn names(lines: &[&str], destination: &str) -> bool {
-    let service = address::short_service(destination);
-    let of_name = |c: char| c.is_ascii_alphanumeric() || c == '-';
-    let mut words = lines.iter().flat_map(|line| line.split(|c: char| !of_name(c)));
-    !service.is_empty() && words.any(|word| word == service)
 }
 
 /// True if the lines of one proxy go on for as long as the rule asks for.

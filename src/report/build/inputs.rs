@@ -7,7 +7,9 @@ use crate::decode::log::{AccessFormat, Reject};
 use crate::decode::output::TextKind;
 use crate::decode::packet::CaptureSummary;
 use crate::input::{Compression, Source, SourceKind, Unreadable};
-use crate::report::model::{Counts, Input, InputProblem, Missing, RejectedSample, TimeQuality};
+use crate::report::model::{
+    Application, Counts, Example, Input, InputProblem, Missing, RejectedSample, TimeQuality,
+};
 use crate::units::InputId;
 
 /// All inputs in their order, then the paths that could not be read at all.
@@ -63,6 +65,7 @@ fn unopened(id: InputId, path: &str, what: &str) -> Input {
             what: what.to_owned(),
         }],
         rejected_samples: Vec::new(),
+        application: None,
     }
 }
 
@@ -116,7 +119,27 @@ fn input(incident: &Incident<'_>, source: &Source, read: &InputRead, stats: &Inp
         opened: true,
         problems: problems(read, stats),
         rejected_samples: samples(incident, stats),
+        application: application(incident, source.id, stats),
     }
+}
+
+fn application(incident: &Incident<'_>, input: InputId, stats: &InputStats) -> Option<Application> {
+    let lines = &stats.application;
+    (lines.lines > 0).then(|| Application {
+        lines: lines.lines,
+        errors: lines.errors,
+        first: lines.first,
+        last: lines.last,
+        examples: lines
+            .samples
+            .iter()
+            .map(|(place, text)| Example {
+                input,
+                line: incident.lines.line(*place),
+                text: text.clone(),
+            })
+            .collect(),
+    })
 }
 
 fn records_by_kind(stats: &InputStats, capture: Option<&CaptureSummary>) -> Counts {
@@ -125,6 +148,7 @@ fn records_by_kind(stats: &InputStats, capture: Option<&CaptureSummary>) -> Coun
         ("access-log", stats.access()),
         ("envoy-log", stats.envoy),
         ("agent-log", stats.agent),
+        ("app-log", stats.application.lines),
     ]
     .into_iter()
     .chain(

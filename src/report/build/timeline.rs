@@ -133,7 +133,7 @@ fn counts_over_time(incident: &Incident<'_>, catalog: &Catalog) -> Series<Bucket
         if let Some(signature) = catalog.signatures.get(usize::from(key.signature)) {
             for (second, lines) in hits.series.iter() {
                 series.change(second, |bucket| {
-                    count(&mut bucket.signatures, &signature.id, *lines)
+                    count(&mut bucket.signatures, &signature.id, *lines);
                 });
             }
         }
@@ -188,6 +188,8 @@ fn change_point(incident: &Incident<'_>, finding: &Finding) -> Option<ChangePoin
     let (before, after) = (ratio(failed, all), ratio(finding.failed, finding.requests));
     let (metric, before, after) = match finding.added_latency_ms {
         Some(added_ms) if after <= before => ("added_latency_ms", 0.0, added_ms.round()),
+        // What lines alone show changes no share.
+        _ if before.total_cmp(&after).is_eq() => return None,
         _ => ("failed_share", before, after),
     };
     Some(ChangePoint {
