@@ -530,13 +530,15 @@ fn listed(names: &BTreeSet<&str>, none: &str) -> String {
     }
 }
 
+/// How many lines a proxy wrote, where, and of which signatures.
+type OfProxy<'s> = (u64, BTreeSet<Place>, BTreeSet<&'s str>);
+
 fn line_evidence(suspect: &Suspect<'_>, facts: &Facts<'_>) -> Vec<Evidence> {
     let rule_of = |line: &LineEvidence<'_>| {
         let mut rules = facts.rules.line.iter();
         rules.position(|r| r.cause == suspect.cause && r.signatures.contains(&line.signature))
     };
-    let mut by_rule: BTreeMap<(Option<usize>, &str), (u64, BTreeSet<Place>, BTreeSet<&str>)> =
-        BTreeMap::new();
+    let mut by_rule: BTreeMap<(Option<usize>, &str), OfProxy<'_>> = BTreeMap::new();
     for line in &suspect.lines {
         let entry = by_rule.entry((rule_of(line), &line.proxy)).or_default();
         entry.0 = entry.0.max(line.hits.count);

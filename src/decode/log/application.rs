@@ -43,7 +43,7 @@ pub fn application_line(line: &[u8]) -> ApplicationLine {
 }
 
 fn speaks_of_error(line: &[u8]) -> bool {
-    let names_level = |word: &&[u8]| {
+    let names_level = |word: &[u8]| {
         memmem::find_iter(line, word).any(|at| {
             let before = at.checked_sub(1).and_then(|before| line.get(before));
             let after = at.checked_add(word.len()).and_then(|after| line.get(after));
@@ -52,8 +52,7 @@ fn speaks_of_error(line: &[u8]) -> bool {
             !of_word(before) && !of_word(after)
         })
     };
-    LEVELS.iter().any(|word| names_level(&word))
-        || TEXTS.iter().any(|text| memmem::find(line, text).is_some())
+    LEVELS.iter().any(|word| names_level(word)) || TEXTS.iter().any(|text| memmem::find(line, text).is_some())
 }
 
 #[cfg(test)]

@@ -200,7 +200,7 @@ mod tests {
         );
         // Wrapped by a container runtime, and with a quote within the error.
         let wrapped =
-            format!("2026-08-10T08:19:59Z stdout F {JSON}").replace("}", ",\"error\":\"no \\\"x\\\"\"}");
+            format!("2026-08-10T08:19:59Z stdout F {JSON}").replace('}', ",\"error\":\"no \\\"x\\\"\"}");
         assert!(
             of(&wrapped).unwrap().ends_with(r#" no \\\"x\\\""#),
             "{:?}",
