@@ -277,7 +277,7 @@ fn ztunnel_rows_show_their_causes() {
 
 #[test]
 fn connections_that_a_drain_ends_are_no_fault() {
-    let log: String = (0..30)
+    let lines: Vec<String> = (0..30)
         .map(|second| {
             format!(
                 "{}\terror\taccess\tconnection complete\tsrc.addr=10.9.0.6:5 dst.addr=10.9.0.7:15008 direction=\"outbound\" \
@@ -286,6 +286,7 @@ fn connections_that_a_drain_ends_are_no_fault() {
             )
         })
         .collect();
+    let log = lines.concat();
     let report = with("healthy-bookinfo", &[("zt.log", &log)]);
     assert_eq!(text(&report, "/verdict/state"), "healthy");
     assert_eq!(findings(&report), []);
@@ -321,14 +322,15 @@ fn a_control_plane_that_stays_away_is_found_and_one_that_comes_back_is_not() {
 #[test]
 fn certificates_that_are_refused_are_told_from_a_control_plane_that_is_not_reached() {
     let fails = |why: &str| -> String {
-        (0..6)
+        let lines: Vec<String> = (0..6)
             .map(|n| {
                 format!(
                     "{}\terror\tcache\tfailed to generate workload certificate: create certificate: rpc error: {why}\n",
                     t(n * 20)
                 )
             })
-            .collect()
+            .collect();
+        lines.concat()
     };
     let refused = fails("code = Unauthenticated desc = request authenticate failure");
     let unreached =
