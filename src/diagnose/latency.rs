@@ -353,6 +353,7 @@ fn slow_upstream<'f>(facts: &Facts<'_>, slow: &Slow) -> Suspect<'f> {
     suspect.window = span(slow);
     suspect.added_latency_ms = Some(slow.mean_ms - slow.usual_ms);
     suspect.measured.push(slower(facts, slow));
+    suspect.disproved.extend(stall::others_went_on(facts, slow));
     if let (true, Some((answers, frames))) = (of_rows, &captured) {
         suspect.measured.push(Measured {
             name: "answers-captured",

@@ -10,6 +10,7 @@ pub mod answer;
 mod application;
 mod changes;
 pub mod consequences;
+mod events;
 pub mod finding;
 pub mod findings;
 mod joined;
@@ -48,5 +49,10 @@ pub fn diagnose(incident: &Incident<'_>, catalog: &Catalog) -> Result<Diagnosis,
     let mut findings = findings::write(&suspects, &facts);
     saved::add(&mut findings, &facts);
     application::add(&mut findings, &facts);
-    Ok(verdict::conclude(findings, &suspects, &facts))
+    let (events, events_left_out) = events::tell(&findings, &facts);
+    Ok(Diagnosis {
+        events,
+        events_left_out,
+        ..verdict::conclude(findings, &suspects, &facts)
+    })
 }

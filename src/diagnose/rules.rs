@@ -37,6 +37,10 @@ pub struct Rules {
     pub lost_time_confidence: f64,
     /// Lines that tell of a change.
     pub change: Vec<ChangeRule>,
+    /// Signatures of lines that are no events.
+    pub events_untold: Vec<String>,
+    /// What lines are told as on the time line.
+    pub event: Vec<EventRule>,
     /// What connections in captures show.
     pub packet: Vec<PacketRule>,
     /// What rows say of faults that connections show closer by.
@@ -101,6 +105,20 @@ pub struct ChangeRule {
     pub anywhere: bool,
     /// What it says.
     pub says: String,
+}
+
+/// What lines, and events of Kubernetes, are told as on the time line.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EventRule {
+    /// Its name in the report.
+    pub kind: String,
+    /// One of these hits.
+    #[serde(default)]
+    pub signatures: Vec<String>,
+    /// One of these is the reason of an event.
+    #[serde(default)]
+    pub reasons: Vec<String>,
 }
 
 /// Factors of confidence; `data/rules.toml` tells when each holds.
@@ -426,6 +444,8 @@ mod tests {
             .flatten();
         let of_changes = rules.change.iter().flat_map(|change| &change.signatures);
         let of_ends = rules.line.iter().flat_map(|l| &l.unless_after);
+        let of_events = rules.event.iter().flat_map(|event| &event.signatures);
+        let of_ends = of_ends.chain(of_events).chain(&rules.events_untold);
         for id in of_lines.chain(of_heads).chain(of_changes).chain(of_ends) {
             assert!(catalog.signature(id).is_some(), "signature {id}");
         }

@@ -663,7 +663,7 @@ pub struct ChangePoint {
 pub struct Event {
     /// When.
     pub at: Timestamp,
-    /// Kind.
+    /// push, restart, rotation, configuration, scale, control-plane, error or other.
     pub kind: String,
     /// Text.
     pub text: String,

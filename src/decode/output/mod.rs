@@ -169,6 +169,17 @@ pub enum Fact {
         /// `BackOff`.
         reason: String,
     },
+    /// An event whose time is told.
+    Happened {
+        /// `pod/ratings-v1-...`.
+        object: String,
+        /// `ScalingReplicaSet`.
+        reason: String,
+        /// When it was last seen.
+        at: Timestamp,
+        /// True if it is a warning.
+        warning: bool,
+    },
 }
 
 /// Lines of the head that are looked at.

@@ -101,6 +101,33 @@ fn slow_for_others(facts: &Facts<'_>, source: &str, slow: &Slow, all: &[Slow]) -
     callers.len() > 1
 }
 
+/// Other destinations of the callers of a slow one, where they were as quick as ever in the same seconds: then no proxy stood
+/// still, and no configuration kept one busy.
+pub(super) fn others_went_on(facts: &Facts<'_>, slow: &Slow) -> Option<(String, String)> {
+    let sources: BTreeSet<&str> = facts
+        .hops_to(&slow.destination)
+        .filter(|hop| hop.reporter == Reporter::Source)
+        .map(|hop| hop.source.as_str())
+        .collect();
+    let mut others = Moment::default();
+    for hop in sources.iter().flat_map(|source| facts.hops_of(source)) {
+        if hop.reporter == Reporter::Source && hop.destination != slow.destination {
+            let series = good_of(std::iter::once(hop));
+            for (_, moment) in series.iter().filter(|(second, _)| slow.seconds.contains(second)) {
+                others.merge(*moment);
+            }
+        }
+    }
+    (others.count >= facts.thresholds().slow_rows && mean_ms(&others) * 2.0 < slow.mean_ms).then(|| {
+        let because = format!(
+            "{} requests of the same callers to other destinations took {:.0} ms on average in the same seconds: no proxy stood still",
+            others.count,
+            mean_ms(&others)
+        );
+        ("control-plane-push-delay".to_owned(), because)
+    })
+}
+
 fn called_side(facts: &Facts<'_>, slow: &Slow) -> Series<Moment> {
     good_of(
         facts
