@@ -248,6 +248,21 @@ pub struct Step {
     pub findings: Vec<String>,
     /// What would let the step be taken.
     pub missing: Vec<Missing>,
+    /// What was looked at, in the reference's order of logs: control plane, sidecar, application.
+    pub looked_at: Vec<LookedAt>,
+}
+
+/// Something that was looked at for a step.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct LookedAt {
+    /// control plane, sidecar, network or application.
+    pub of: String,
+    /// What was read, and what it says.
+    pub says: String,
+    /// True if it shows by itself that something is wrong.
+    pub found: bool,
+    /// Places.
+    pub refs: Vec<Ref>,
 }
 
 /// One finding.

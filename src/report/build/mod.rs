@@ -7,6 +7,7 @@ mod figures;
 mod findings;
 mod inputs;
 mod requests;
+mod steps;
 mod timeline;
 
 use super::model::{CatalogInfo, Limit, Missing, Report, SCHEMA, Tool, Verdict, Window};
@@ -139,7 +140,7 @@ pub fn assemble(assembly: Assembly<'_>) -> Report {
             headline: diagnosis.headline.clone(),
             cause: findings.first().map(|f| f.cause.clone()),
         },
-        steps: findings::steps(incident, &diagnosis.findings),
+        steps: steps::steps(incident, catalog, &diagnosis.findings),
         slowest: requests::slowest(incident),
         signatures: findings::signatures(incident, catalog),
         timeline: timeline::timeline(incident, catalog, &diagnosis),
