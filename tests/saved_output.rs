@@ -394,3 +394,157 @@ fn an_applications_log_bears_a_finding_out_and_makes_none() {
     assert_eq!(text(input, "/application/first"), "2026-11-22T16:46:01.120000Z");
     assert_eq!(input["application"]["examples"][0]["line"], 2);
 }
+
+/// What was looked at for a step, by its number from 0.
+fn looked_at(report: &Value, step: usize) -> Vec<(&str, &str, bool)> {
+    list(&list(report, "/steps")[step], "/looked_at")
+        .iter()
+        .map(|looked| {
+            let found = looked["found"].as_bool().unwrap();
+            (text(looked, "/of"), text(looked, "/says"), found)
+        })
+        .collect()
+}
+
+#[test]
+fn steps_tell_what_was_looked_at_and_what_it_shows() {
+    let pods = "NAME                      READY   STATUS             RESTARTS        AGE\n\
+                istiod-5d8f7c9b6-7hx2v    0/1     CrashLoopBackOff   12 (2m ago)     3d\n\
+                ztunnel-4kq7z             1/1     Running            0               3d\n";
+    let log = format!(
+        "{}\tinfo\tads\tXDS: Pushing Services:9 ConnectedEndpoints:5 Version:x/14\n",
+        t(0)
+    );
+    let report = with(
+        "healthy-bookinfo",
+        &[
+            ("pods.txt", pods),
+            ("status.txt", STATUS),
+            ("analyze.txt", ANALYZE),
+            ("secrets.txt", SECRETS),
+            ("discovery.log", &log),
+        ],
+    );
+    assert_eq!(text(&report, "/verdict/state"), "healthy");
+    assert_eq!(steps(&report), ["found", "found", "clean", "clean", "found"]);
+    assert_eq!(
+        looked_at(&report, 0),
+        [
+            (
+                "control plane",
+                "istioctl proxy-status: 1 of 2 proxies are not in step: web-1.shop",
+                true
+            ),
+            (
+                "control plane",
+                "kubectl get pods: 1 of 2 pods of the mesh do not run as they should: istiod-5d8f7c9b6-7hx2v (CrashLoopBackOff)",
+                true
+            ),
+            ("control plane", "istiod's log: 1 line, 1 push", false),
+        ]
+    );
+    assert_eq!(
+        looked_at(&report, 1)[0],
+        (
+            "control plane",
+            "istioctl analyze: 1 message from Warning on: IST0101",
+            true
+        )
+    );
+    assert!(
+        looked_at(&report, 4)[0]
+            .1
+            .starts_with("saved certificates: 1 of 1 not valid")
+    );
+    for step in list(&report, "/steps") {
+        for looked in list(step, "/looked_at") {
+            for reference in list(looked, "/refs") {
+                assert!(reference["line"].as_u64().unwrap() >= 1);
+            }
+        }
+    }
+    // Without any of it the step names what is missing.
+    let bare = with("healthy-bookinfo", &[]);
+    assert_eq!(looked_at(&bare, 0), []);
+    assert_eq!(
+        text(&list(&bare, "/steps")[0], "/missing/0/command")
+            .split(' ')
+            .next(),
+        Some("istioctl")
+    );
+}
+
+/// Kind and text of the events of the time line.
+fn events(report: &Value) -> Vec<(&str, &str)> {
+    list(report, "/timeline/events")
+        .iter()
+        .map(|event| (text(event, "/kind"), text(event, "/text")))
+        .collect()
+}
+
+#[test]
+fn events_of_the_control_plane_and_of_kubernetes_stand_on_one_line() {
+    let push = |second: u32| {
+        format!(
+            "{}\tinfo\tads\tXDS: Pushing Services:9 ConnectedEndpoints:5 Version:x/14\n",
+            t(second)
+        )
+    };
+    let log = format!(
+        "{}\tinfo\t\tstarting secure gRPC discovery service at [::]:15012\n{}{}{}",
+        t(0),
+        push(1),
+        push(3),
+        push(60)
+    )
+    .replace("\t\t", "\t");
+    let kubernetes = "LAST SEEN              TYPE      REASON              OBJECT               MESSAGE\n\
+                      2026-11-22T16:46:30Z   Normal    ScalingReplicaSet   deployment/ratings   Scaled down to 0\n\
+                      2026-11-22T16:46:40Z   Warning   BackOff             pod/ratings-v1-1     Back-off restarting\n\
+                      5m                     Normal    Started             pod/ratings-v1-2     Started container\n";
+    let report = with(
+        "healthy-bookinfo",
+        &[("discovery.log", &log), ("events.txt", kubernetes)],
+    );
+    let told: Vec<(&str, &str)> = events(&report)
+        .into_iter()
+        .filter(|(kind, _)| ["push", "restart", "scale"].contains(kind))
+        .filter(|(_, text)| text.contains("istiod") || text.contains('/'))
+        .map(|(kind, text)| (kind, text.split_once(": ").unwrap().1))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("restart", "istiod started to serve"),
+            (
+                "push",
+                "istiod began to push configuration to all its proxies (2 lines)"
+            ),
+            ("scale", "ScalingReplicaSet"),
+            ("restart", "BackOff"),
+            ("push", "istiod began to push configuration to all its proxies"),
+        ]
+    );
+}
+
+#[test]
+fn too_many_events_leave_those_near_a_finding_and_a_count() {
+    let log: String = (0..100)
+        .map(|n| {
+            format!(
+                "2026-11-22T{:02}:{:02}:00.000001Z\tinfo\tads\tXDS: Pushing Services:9 ConnectedEndpoints:5 Version:x/14\n",
+                10 + n / 30,
+                n % 30 * 2
+            )
+        })
+        .collect::<Vec<_>>()
+        .concat();
+    let report = with("refused-app-port-mismatch", &[("discovery.log", &log)]);
+    let pushes = events(&report).iter().filter(|(kind, _)| *kind == "push").count();
+    assert_eq!(pushes, 12);
+    let limit = list(&report, "/limits")
+        .iter()
+        .find(|limit| text(limit, "/table") == "events")
+        .unwrap();
+    assert!(limit["left_out"].as_u64().unwrap() >= 88, "{limit}");
+}

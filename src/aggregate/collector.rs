@@ -529,7 +529,8 @@ impl<'run> Collector<'run> {
     fn continuation(&mut self, at: &LineAt<'_>, wrapping: &Wrapping<'_>, more: &[u8]) {
         self.stats.skipped += 1;
         if !self.in_deselected {
-            self.text_hits(at, wrapping, more);
+            let time = wrapping.written.or(self.summary.last);
+            self.text_hits(at, wrapping, more, time);
         }
     }
 
@@ -545,7 +546,9 @@ impl<'run> Collector<'run> {
         }
         self.stats.reject(place, reject, at.text);
         if reject == Reject::Form {
-            self.text_hits(at, wrapping, at.text);
+            // A wrapper dates what has no time of its own; else it came after the line before it.
+            let time = wrapping.written.or(self.summary.last);
+            self.text_hits(at, wrapping, at.text, time);
         }
     }
 
@@ -572,18 +575,16 @@ impl<'run> Collector<'run> {
         self.stats
             .application
             .count(pod, place, at.text, time, line.error);
-        self.text_hits(at, wrapping, at.text);
+        self.text_hits(at, wrapping, at.text, time);
     }
 
-    fn text_hits(&mut self, at: &LineAt<'_>, wrapping: &Wrapping<'_>, more: &[u8]) {
+    fn text_hits(&mut self, at: &LineAt<'_>, wrapping: &Wrapping<'_>, more: &[u8], time: Option<Timestamp>) {
         let mut hits = std::mem::take(&mut self.hit_buffer);
         hits.clear();
         match source_of(self.text) {
             Some(source) => self.options.matcher.other(source, None, more, &mut hits),
             None => self.options.matcher.text(more, &mut hits),
         }
-        // A wrapper dates what has no time of its own; else it came after the line before it.
-        let time = wrapping.written.or(self.summary.last);
         self.count_hits(at, wrapping.pod, time, &hits);
         self.hit_buffer = hits;
     }

@@ -49,6 +49,9 @@ const STEPS: [(&str, &str, &str, &str); 5] = [
     ),
 ];
 
+/// Lines of an istiod that crashed.
+const CRASHES: &[&str] = &["id-oom", "id-panic"];
+
 /// Places cited of what was looked at.
 const REFS: usize = 3;
 
@@ -249,7 +252,6 @@ impl<'a> Looking<'a> {
 
     fn istiod(&self) -> Option<Seen> {
         let lines = self.lines_of(TextKind::IstiodLog)?;
-        const CRASHES: &[&str] = &["id-oom", "id-panic"];
         let (pushes, crashes) = (self.count(&["id-push"]), self.count(CRASHES));
         let (busy, starts) = (
             self.count(&[
@@ -260,7 +262,11 @@ impl<'a> Looking<'a> {
             ]),
             self.count(&["id-started"]),
         );
-        let mut parts = vec![format!("istiod's log: {lines} lines, {pushes} pushes")];
+        let mut parts = vec![format!(
+            "istiod's log: {}, {}",
+            counted(lines, "line"),
+            counted(pushes, "push")
+        )];
         for (count, what) in [
             (starts, "lines of a start"),
             (crashes, "of a crash"),
@@ -308,7 +314,8 @@ impl<'a> Looking<'a> {
             "istioctl analyze: nothing from Warning on".to_owned()
         } else {
             format!(
-                "istioctl analyze: {count} messages from Warning on: {}",
+                "istioctl analyze: {} from Warning on: {}",
+                counted(count, "message"),
                 named(codes.iter().copied())
             )
         };
@@ -472,6 +479,17 @@ impl<'a> Looking<'a> {
                 .flat_map(|(_, hits)| hits.examples.keys().copied());
             self.seen("sidecar", says, false, false, places)
         })
+    }
+}
+
+/// `1 line`, `2 lines`.
+fn counted(count: u64, what: &str) -> String {
+    if count == 1 {
+        format!("1 {what}")
+    } else if what.ends_with('h') {
+        format!("{count} {what}es")
+    } else {
+        format!("{count} {what}s")
     }
 }
 
