@@ -548,3 +548,29 @@ fn too_many_events_leave_those_near_a_finding_and_a_count() {
         .unwrap();
     assert!(limit["left_out"].as_u64().unwrap() >= 88, "{limit}");
 }
+
+#[test]
+fn what_wrote_an_input_is_told() {
+    let waypoint = "[2026-11-22T16:46:00.000Z] \"GET /a HTTP/1.1\" 200 - via_upstream - \"-\" 0 5 3 2 \"-\" \"curl\" \"6f2c\" \"reviews\" \
+                    \"envoy://connect_originate/10.9.0.7:9080\" inbound-vip|9080|http|reviews.shop.svc.cluster.local \
+                    envoy://internal_client_address/ 10.96.0.9:9080 10.9.0.6:41000 - default\n";
+    let gateway = "[2026-11-22T16:46:00.000Z] \"GET /a HTTP/1.1\" 200 - via_upstream - \"-\" 0 5 3 2 \"-\" \"curl\" \"6f2d\" \"reviews\" \
+                   \"10.9.0.7:9080\" outbound|9080||reviews.shop.svc.cluster.local 10.9.0.3:41000 10.9.0.3:8080 192.0.2.7:5000 - -\n";
+    let folder = tempfile::tempdir().unwrap();
+    for (name, log) in [
+        ("l7-5d8f7c9b6d-7hx2v.istio-proxy.log", waypoint),
+        ("istio-ingressgateway-5d8f7c9b6d-9wtxb.istio-proxy.log", gateway),
+        ("web-5d8f7c9b6d-4kq7z.istio-proxy.log", gateway),
+    ] {
+        std::fs::write(folder.path().join(name), log).unwrap();
+    }
+    let report = analyze(&[&folder.path().to_path_buf()]).report();
+    let roles: Vec<&str> = list(&report, "/inputs")
+        .iter()
+        .map(|input| text(input, "/role"))
+        .collect();
+    assert_eq!(roles, ["gateway", "waypoint", "sidecar"]);
+    // The service's address is not the waypoint's.
+    let destination = text(&list(&report, "/requests/by_destination")[0], "/name");
+    assert_eq!(destination, "reviews.shop.svc.cluster.local:9080");
+}

@@ -287,8 +287,13 @@ fn with_port(host: String, port: Option<&str>) -> String {
 }
 
 fn own_ip(row: &AccessRow<'_>, reporter: Reporter) -> Option<String> {
+    // A waypoint takes what was sent to the address of a service.
+    let waypoint = row
+        .cluster
+        .is_some_and(|cluster| cluster.starts_with(b"inbound-vip|"));
     let address = match reporter {
         Reporter::Source => row.upstream_local?,
+        Reporter::Destination if waypoint => return None,
         Reporter::Destination => row.downstream_local?,
     };
     address::ip(address)

@@ -167,7 +167,7 @@ fn from_names(stem: &str, folders: &[&str], named_by_people: &[&str]) -> Option<
         return Some(from_pod_folder(Some(stem), folders, named_by_people));
     }
     if let Some((pod, container)) = split_container(stem) {
-        let known = is_label(pod) && !is_place(pod);
+        let known = is_generated(pod) || (is_label(pod) && !is_place(pod));
         return Some(identity(known.then_some(pod), None, Some(container)));
     }
     if is_generated(stem) {

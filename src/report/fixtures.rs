@@ -114,6 +114,7 @@ fn input(id: u32, path: &str, pod: &str, records: u64) -> Input {
         problems: vec![],
         rejected_samples: vec![],
         application: None,
+        role: None,
     }
 }
 

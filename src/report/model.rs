@@ -148,6 +148,8 @@ pub struct Input {
     pub container: Option<String>,
     /// Node.
     pub node: Option<String>,
+    /// What wrote it: istiod, ztunnel, cni, waypoint, gateway, sidecar or application; null where that is not known.
+    pub role: Option<String>,
     /// Bytes read, after decompression.
     pub bytes: u64,
     /// Records understood (component messages count once).

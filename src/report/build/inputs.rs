@@ -50,6 +50,7 @@ fn unopened(id: InputId, path: &str, what: &str) -> Input {
         namespace: None,
         container: None,
         node: None,
+        role: None,
         bytes: 0,
         records: 0,
         rejected: 0,
@@ -110,6 +111,7 @@ fn input(incident: &Incident<'_>, source: &Source, read: &InputRead, stats: &Inp
         namespace: source.identity.namespace.clone(),
         container: source.identity.container.clone(),
         node: source.identity.node.clone(),
+        role: role(incident, source, stats).map(str::to_owned),
         bytes: read.summary.as_ref().map_or(0, |s| s.bytes),
         rejected: stats.rejected(),
         skipped: stats.skipped,
@@ -120,6 +122,38 @@ fn input(incident: &Incident<'_>, source: &Source, read: &InputRead, stats: &Inp
         problems: problems(read, stats),
         rejected_samples: samples(incident, stats),
         application: application(incident, source.id, stats),
+    }
+}
+
+/// What wrote an input: by its lines, else by the clusters of its rows (istio/istio `pilot/pkg/model`, `inbound-vip` is a waypoint's),
+/// else by the name that installations give the pod.
+fn role(incident: &Incident<'_>, source: &Source, stats: &InputStats) -> Option<&'static str> {
+    for (kind, role) in [
+        (TextKind::IstiodLog, "istiod"),
+        (TextKind::ZtunnelLog, "ztunnel"),
+        (TextKind::CniLog, "cni"),
+    ] {
+        if stats.others.contains_key(&kind) {
+            return Some(role);
+        }
+    }
+    if stats.application.lines > 0 {
+        return Some("application");
+    }
+    if stats.access() + stats.envoy + stats.agent == 0 {
+        return None;
+    }
+    let pod = source.identity.pod.as_deref();
+    let workload = pod.map(crate::aggregate::address::workload).unwrap_or_default();
+    let of_waypoint = |call: &&crate::correlate::Call<'_>| {
+        Some(call.key.proxy.as_str()) == pod && call.key.cluster.starts_with("inbound-vip|")
+    };
+    if workload.contains("waypoint") || incident.calls.iter().any(|call| of_waypoint(&call)) {
+        Some("waypoint")
+    } else if workload.contains("gateway") {
+        Some("gateway")
+    } else {
+        pod.map(|_| "sidecar")
     }
 }
 
