@@ -7,8 +7,9 @@ usage: count.py PATH...            the counts of all files below the PATHs, as J
 Packet captures among the files are passed over.
 
 It shares no code with postmesh, reads the plain way (whole lines, regular expressions) and knows only what the recorded
-cases need: Istio's default text rows (1.9 and later) and default JSON objects, bare or inside CRI lines, docker's json-file or
-kubectl's --prefix and --timestamps, plain or gzip'd, or in a tar archive. Only Python's own library is used.
+cases need: Istio's default text rows (1.9 and later) and default JSON objects, a ztunnel's lines of connections, bare or inside CRI
+lines, docker's json-file or kubectl's --prefix and --timestamps, plain or gzip'd, or in a tar archive. Only Python's own library is
+used.
 
 What is counted
   rows                        every access-log row
@@ -39,6 +40,8 @@ TEXT = re.compile(
     r'"(?P<quoted>.*)" (?P<upstream_cluster>\S+) (?P<upstream_local_address>\S+) (?P<downstream_local_address>\S+) '
     r"(?P<downstream_remote_address>\S+) (?P<requested_server_name>\S+) (?P<route_name>\S+)$"
 )
+# A ztunnel's line for a connection that is over: a row of a TCP connection, without flags and details.
+ZTUNNEL = re.compile(rf"^{TIME}\t(?:info|warn|error)\taccess\tconnection (?:complete|failed)\t")
 # Envoy's flags that mean a failure of this request (Envoy docs, access logging, RESPONSE_FLAGS); the rest are remarks (URX over
 # an answer still counts: retries were used up), refusals by policy (RL, UAEX) or cancels (DC, DR).
 FAILURE_FLAGS = set("LH UH UT LR UR UF UC UO NR URX SI IH DPE UMSDR NFCF UPE NC OM DF DO UDO RLSE".split())
@@ -111,9 +114,13 @@ def read_row(line):
     """The fields of an access-log row under the names of Istio's JSON encoding, or None."""
     if line.startswith("{"):
         row = json.loads(line)
+        if row.get("scope") == "access" and row.get("message") in ("connection complete", "connection failed"):
+            return {"protocol": None}
         if "response_code" not in row:
             return None
         return {key: None if value == "-" else value for key, value in row.items()}
+    if ZTUNNEL.match(line):
+        return {"protocol": None}
     match = TEXT.match(line)
     if not match:
         return None

@@ -503,6 +503,7 @@ fn origin(source: &Source) -> Origin {
         input: source.id,
         proxy,
         namespace: source.identity.namespace.clone(),
+        application: source.identity.is_application(),
     }
 }
 

@@ -36,6 +36,13 @@ impl Timestamp {
         Self(self.0.saturating_add(ns))
     }
 
+    /// This time less `ms` milliseconds, saturating.
+    #[must_use]
+    pub fn minus_millis(self, ms: u64) -> Self {
+        let ns = i64::try_from(ms).unwrap_or(i64::MAX).saturating_mul(NS_PER_MS);
+        Self(self.0.saturating_sub(ns))
+    }
+
     /// Milliseconds from `earlier` to this time (negative if it is later), rounded down.
     pub fn millis_since(self, earlier: Self) -> i64 {
         self.0.saturating_sub(earlier.0).div_euclid(NS_PER_MS)

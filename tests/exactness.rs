@@ -9,12 +9,15 @@ use serde_json::Value;
 use std::path::PathBuf;
 
 /// Cases of every wrapper and encoding.
-const CASES: [&str; 5] = [
+const CASES: [&str; 8] = [
     "bug-report-no-endpoints",
     "refused-app-port-mismatch",
     "rbac-denied",
     "circuit-breaker-overflow",
     "control-plane-unreachable",
+    "made-control-plane-overload",
+    "made-healthy-control-plane",
+    "made-sidecar-startup-race",
 ];
 
 /// The report as text, without what belongs to the run.

@@ -22,6 +22,8 @@ mod collect;
 mod command_line;
 /// An independent counter agrees with the report's counts.
 mod counts;
+/// What became of the reference document: the table of `docs/coverage.md`.
+mod coverage;
 /// Small incidents and noise, made of a few rows each.
 mod diagnosis;
 /// `diff`: runs and spans compared.

@@ -6,7 +6,7 @@ use super::bounded::Key;
 use super::flags::{self, Outcome, OutcomeFacts};
 use super::text;
 use crate::catalog::FlagTable;
-use crate::decode::log::AccessRow;
+use crate::decode::log::{AccessFormat, AccessRow};
 
 /// Which proxy of a hop wrote a row, as in Istio's metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -195,6 +195,7 @@ impl RowClass {
             termination: &termination,
             grpc_status: row.grpc_status,
             tcp,
+            ztunnel: row.format == AccessFormat::Ztunnel,
         };
         let outcome = flags::outcome(facts, table);
         let destination = destination(row, &cluster, reporter);
@@ -286,8 +287,13 @@ fn with_port(host: String, port: Option<&str>) -> String {
 }
 
 fn own_ip(row: &AccessRow<'_>, reporter: Reporter) -> Option<String> {
+    // A waypoint takes what was sent to the address of a service.
+    let waypoint = row
+        .cluster
+        .is_some_and(|cluster| cluster.starts_with(b"inbound-vip|"));
     let address = match reporter {
         Reporter::Source => row.upstream_local?,
+        Reporter::Destination if waypoint => return None,
         Reporter::Destination => row.downstream_local?,
     };
     address::ip(address)

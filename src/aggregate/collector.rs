@@ -16,8 +16,10 @@ use super::slowest::{Slow, Slowest};
 use super::totals::{FigureKey, Figures, HopKey, HopMoment};
 use super::{Merge, stable_hash_with, text};
 use crate::catalog::{Catalog, SignatureSource};
-use crate::decode::log::{AccessRow, ComponentLine, Content, Line, LineAt, Reject, Wrapping};
-use crate::decode::output::{Text, TextKind};
+use crate::decode::log::{
+    AccessRow, ComponentLine, Content, Level, Line, LineAt, Reject, Wrapping, application_line,
+};
+use crate::decode::output::{self, Text, TextKind};
 use crate::matcher::{Matcher, SignatureIndex};
 use crate::units::{InputId, Place, Timestamp};
 use std::cmp::Reverse;
@@ -61,6 +63,8 @@ pub struct Origin {
     pub proxy: String,
     /// Namespace, where its path says it.
     pub namespace: Option<String>,
+    /// True if it is the log of a container that is none of the mesh's.
+    pub application: bool,
 }
 
 /// One row on an upstream connection.
@@ -220,6 +224,7 @@ impl<'run> Collector<'run> {
                 input: InputId(0),
                 proxy: String::new(),
                 namespace: None,
+                application: false,
             },
             stats: InputStats::default(),
             input_seed: 0,
@@ -320,9 +325,9 @@ impl<'run> Collector<'run> {
         match &line.content {
             Content::Access(row) => self.access(at, &line.wrapping, row),
             Content::Component(message) => self.component(at, &line.wrapping, message),
-            Content::Continuation(more) => self.continuation(at, more),
+            Content::Continuation(more) => self.continuation(at, &line.wrapping, more),
             Content::Blank => self.stats.skipped += 1,
-            Content::Unknown(reject) => self.unknown(at, *reject),
+            Content::Unknown(reject) => self.unknown(at, &line.wrapping, *reject),
         }
     }
 
@@ -455,25 +460,56 @@ impl<'run> Collector<'run> {
             return;
         }
         self.in_deselected = false;
-        self.count_message(message);
-        if let Some(time) = message.time {
-            self.note_time(time, time);
+        let connection = if self.text == TextKind::ZtunnelLog {
+            output::connection(message, at.text)
+        } else {
+            None
+        };
+        if connection.is_none() {
+            self.count_message(at, message);
+            if let Some(time) = message.time {
+                self.note_time(time, time);
+            }
         }
+        // Members of a JSON object beside its message say the rest.
+        let whole = if at.text.ends_with(b"}") {
+            at.text
+        } else {
+            message.message
+        };
         let mut hits = std::mem::take(&mut self.hit_buffer);
         hits.clear();
         match source_of(self.text) {
             Some(source) => {
                 let matcher = self.options.matcher;
-                matcher.other(source, Some(message.level), message.message, &mut hits);
+                matcher.other(source, Some(message.level), whole, &mut hits);
             }
             None => self.options.matcher.component(message, &mut hits),
         }
-        self.count_hits(at, wrapping.pod, message.time, &hits);
+        if let Some(connection) = connection {
+            let of_workload = Wrapping {
+                pod: connection.workload.or(wrapping.pod),
+                ..*wrapping
+            };
+            self.count_hits(at, of_workload.pod, message.time, &hits);
+            self.hit_buffer = hits;
+            self.stats.others.entry(self.text).or_default();
+            self.access(at, &of_workload, &connection.row);
+            return;
+        }
+        let about = output::subject(self.text, message.message).filter(|_| !hits.is_empty());
+        self.count_hits(at, about.or(wrapping.pod), message.time, &hits);
         self.hit_buffer = hits;
     }
 
-    fn count_message(&mut self, message: &ComponentLine<'_>) {
-        if self.text == TextKind::Log {
+    fn count_message(&mut self, at: &LineAt<'_>, message: &ComponentLine<'_>) {
+        if self.is_application() {
+            let (place, pod) = (self.place(at), &self.origin.proxy);
+            let error = message.level >= Level::Error;
+            self.stats
+                .application
+                .count(pod, place, at.text, message.time, error);
+        } else if self.text == TextKind::Log {
             self.stats.count_component(message.component, message.level);
         } else {
             *self.stats.others.entry(self.text).or_default() += 1;
@@ -527,34 +563,66 @@ impl<'run> Collector<'run> {
         self.hit_buffer = hits;
     }
 
-    fn continuation(&mut self, at: &LineAt<'_>, more: &[u8]) {
+    fn continuation(&mut self, at: &LineAt<'_>, wrapping: &Wrapping<'_>, more: &[u8]) {
         self.stats.skipped += 1;
         if !self.in_deselected {
-            self.text_hits(at, more);
+            let time = wrapping.written.or(self.summary.last);
+            self.text_hits(at, wrapping, more, time);
         }
     }
 
-    fn unknown(&mut self, at: &LineAt<'_>, reject: Reject) {
+    fn unknown(&mut self, at: &LineAt<'_>, wrapping: &Wrapping<'_>, reject: Reject) {
         if at.text.starts_with(PREVIOUS_LOG) {
             self.stats.skipped += 1;
             return;
         }
         let place = self.place(at);
+        if reject == Reject::Form && self.is_application() {
+            self.application_line(at, wrapping);
+            return;
+        }
         self.stats.reject(place, reject, at.text);
         if reject == Reject::Form {
-            self.text_hits(at, at.text);
+            // A wrapper dates what has no time of its own; else it came after the line before it.
+            let time = wrapping.written.or(self.summary.last);
+            self.text_hits(at, wrapping, at.text, time);
         }
     }
 
-    fn text_hits(&mut self, at: &LineAt<'_>, more: &[u8]) {
+    fn is_application(&self) -> bool {
+        self.origin.application && self.text == TextKind::Log
+    }
+
+    /// A line of an application, in no form that others share.
+    fn application_line(&mut self, at: &LineAt<'_>, wrapping: &Wrapping<'_>) {
+        let line = application_line(at.text);
+        let time = line.time.or(wrapping.written);
+        if !self.selected(time, wrapping) {
+            self.stats.deselected += 1;
+            self.stats.skipped += 1;
+            self.in_deselected = true;
+            return;
+        }
+        self.in_deselected = false;
+        if let Some(time) = time {
+            self.note_time(time, time);
+        }
+        let place = self.place(at);
+        let pod = &self.origin.proxy;
+        self.stats
+            .application
+            .count(pod, place, at.text, time, line.error);
+        self.text_hits(at, wrapping, at.text, time);
+    }
+
+    fn text_hits(&mut self, at: &LineAt<'_>, wrapping: &Wrapping<'_>, more: &[u8], time: Option<Timestamp>) {
         let mut hits = std::mem::take(&mut self.hit_buffer);
         hits.clear();
         match source_of(self.text) {
             Some(source) => self.options.matcher.other(source, None, more, &mut hits),
             None => self.options.matcher.text(more, &mut hits),
         }
-        let time = self.summary.last;
-        self.count_hits(at, None, time, &hits);
+        self.count_hits(at, wrapping.pod, time, &hits);
         self.hit_buffer = hits;
     }
 

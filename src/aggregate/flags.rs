@@ -50,6 +50,8 @@ pub struct OutcomeFacts<'a> {
     pub grpc_status: Option<u8>,
     /// True on rows of TCP connections, whose code is always 0.
     pub tcp: bool,
+    /// True on rows of a ztunnel, which has no flags: its `termination` is the error, if there was one.
+    pub ztunnel: bool,
 }
 
 /// Classifies a row as the report contract defines it.
@@ -60,7 +62,9 @@ pub fn outcome(facts: OutcomeFacts<'_>, table: &FlagTable) -> Outcome {
             .iter()
             .any(|f| table.get(f.as_bytes()).is_some_and(|flag| flag.class == class))
     };
-    if is_cancel(facts) {
+    if facts.ztunnel {
+        of_ztunnel(facts.termination)
+    } else if is_cancel(facts) {
         Outcome::Canceled
     } else if is_denial(facts, has(FlagClass::Denied)) {
         Outcome::Denied
@@ -72,6 +76,26 @@ pub fn outcome(facts: OutcomeFacts<'_>, table: &FlagTable) -> Outcome {
         Outcome::Failed
     } else {
         Outcome::Ok
+    }
+}
+
+/// What an `error` of a ztunnel makes of a connection (istio/ztunnel `src/proxy.rs`).
+fn of_ztunnel(error: &str) -> Outcome {
+    let has = |texts: &[&str]| texts.iter().any(|text| error.contains(text));
+    // A drain ends connections on purpose.
+    if error.is_empty() || has(&["connection drain", "failed to drain", "pool draining"]) {
+        Outcome::Ok
+    } else if has(&[
+        "policy rejection",
+        "policy change",
+        "http status: 401",
+        "http status: 403",
+    ]) {
+        Outcome::Denied
+    } else if has(&["client disconnected before"]) {
+        Outcome::Canceled
+    } else {
+        Outcome::Failed
     }
 }
 
@@ -119,6 +143,7 @@ mod tests {
                 termination: "",
                 grpc_status: None,
                 tcp,
+                ztunnel: false,
             };
             outcome(facts, &catalog.flags)
         };

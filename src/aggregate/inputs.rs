@@ -24,6 +24,9 @@ const ODD_PART: usize = 20;
 /// Distances below which nothing is usual.
 const MIN_DISTANCES: usize = 19;
 
+/// Error lines of an application kept per input.
+const ERRORS: usize = 3;
+
 /// Pods named by line prefixes that are kept per input.
 const PODS: usize = 64;
 
@@ -40,6 +43,74 @@ pub struct BlockSummary {
     pub sorted: bool,
 }
 
+/// What an application wrote. It says nothing of the mesh by itself.
+#[derive(Clone, Debug, Default)]
+pub struct ApplicationLines {
+    /// Its pod, as its path says it.
+    pub pod: String,
+    /// Lines.
+    pub lines: u64,
+    /// Lines that speak of an error.
+    pub errors: u64,
+    /// Time of the earliest of these.
+    pub first: Option<Timestamp>,
+    /// Time of the latest of these.
+    pub last: Option<Timestamp>,
+    /// These over time.
+    pub over_time: Series<u64>,
+    /// The first few of these.
+    pub samples: BTreeMap<Place, String>,
+}
+
+impl ApplicationLines {
+    /// Counts a line.
+    pub fn count(&mut self, pod: &str, place: Place, line: &[u8], time: Option<Timestamp>, error: bool) {
+        if self.pod.is_empty() {
+            pod.clone_into(&mut self.pod);
+        }
+        self.lines += 1;
+        if !error {
+            return;
+        }
+        self.errors += 1;
+        self.first = earliest(self.first, time);
+        self.last = self.last.max(time);
+        if let Some(time) = time {
+            self.over_time.add(time.secs(), 1);
+        }
+        let wanted = self.samples.len() < ERRORS
+            || self
+                .samples
+                .last_key_value()
+                .is_some_and(|(last, _)| place < *last);
+        if wanted {
+            self.samples.insert(place, example_text(line));
+            self.trim();
+        }
+    }
+
+    fn trim(&mut self) {
+        while self.samples.len() > ERRORS {
+            self.samples.pop_last();
+        }
+    }
+}
+
+impl Merge for ApplicationLines {
+    fn merge(&mut self, other: Self) {
+        if self.pod.is_empty() {
+            self.pod = other.pod;
+        }
+        self.lines += other.lines;
+        self.errors += other.errors;
+        self.first = earliest(self.first, other.first);
+        self.last = self.last.max(other.last);
+        self.over_time.merge(other.over_time);
+        self.samples.extend(other.samples);
+        self.trim();
+    }
+}
+
 /// Sums over the lines of one input.
 #[derive(Clone, Debug, Default)]
 pub struct InputStats {
@@ -53,6 +124,8 @@ pub struct InputStats {
     pub agent: u64,
     /// Messages of other logs, and lines of saved output that said something, by kind.
     pub others: BTreeMap<TextKind, u64>,
+    /// Lines of an application's own log.
+    pub application: ApplicationLines,
     /// Component messages by level.
     pub levels: [u64; Level::ALL.len()],
     /// Lines by wrappers.
@@ -171,6 +244,7 @@ impl Merge for InputStats {
         for (kind, count) in other.others {
             *self.others.entry(kind).or_default() += count;
         }
+        self.application.merge(other.application);
         add_each(&mut self.levels, &other.levels);
         for (wrapper, count) in other.wrappers {
             *self.wrappers.entry(wrapper).or_default() += count;

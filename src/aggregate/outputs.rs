@@ -30,6 +30,8 @@ pub enum Topic {
     Pod(String),
     /// Warning event, by reason.
     Event(String),
+    /// Event with a time, by reason; true if it is a warning.
+    Happened(String, bool),
 }
 
 /// A fact and whom it concerns.
@@ -57,7 +59,7 @@ impl Key for FactKey {
 pub struct FactSum {
     /// How many.
     pub count: u64,
-    /// Earliest time that the lines name: the end of a certificate.
+    /// Earliest time that the lines name: the end of a certificate, the time of an event.
     pub time: Option<Timestamp>,
     /// First places with their text.
     pub places: BTreeMap<Place, String>,
@@ -96,6 +98,15 @@ pub fn summed(fact: Fact, place: Place, line: &[u8]) -> (FactKey, FactSum) {
         }
         Fact::Pod { name, trouble } => (Topic::Pod(trouble), name),
         Fact::Event { object, reason } => (Topic::Event(reason), object),
+        Fact::Happened {
+            object,
+            reason,
+            at,
+            warning,
+        } => {
+            time = Some(at);
+            (Topic::Happened(reason, warning), object)
+        }
     };
     let sum = FactSum {
         count: 1,

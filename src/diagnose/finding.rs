@@ -124,4 +124,21 @@ pub struct Diagnosis {
     pub findings: Vec<Finding>,
     /// What would have settled more.
     pub missing: Vec<Missing>,
+    /// What happened, in order of time.
+    pub events: Vec<Happening>,
+    /// Events that are not told: too many of their kind.
+    pub events_left_out: u64,
+}
+
+/// Something that a line or an event of Kubernetes tells of.
+#[derive(Clone, Debug)]
+pub struct Happening {
+    /// When.
+    pub at: Timestamp,
+    /// push, restart, rotation, configuration, scale, control-plane, error or other.
+    pub kind: String,
+    /// What.
+    pub text: String,
+    /// Where it is told, as far as the place is kept.
+    pub place: Option<Place>,
 }

@@ -5,7 +5,7 @@ use super::measure::{Facts, Measured, first_places, rows_between, some};
 use super::packets;
 use super::resets::ratio;
 use super::rules::Rule;
-use super::suspects::{Suspect, Suspects};
+use super::suspects::{LineEvidence, Suspect, Suspects};
 use crate::aggregate::address::{self, ClusterName};
 use crate::aggregate::flags::Outcome;
 use crate::catalog::{Cause, FilledFix, FilledLookAlike, Placeholders};
@@ -530,30 +530,45 @@ fn listed(names: &BTreeSet<&str>, none: &str) -> String {
     }
 }
 
+/// How many lines a proxy wrote, where, and of which signatures.
+type OfProxy<'s> = (u64, BTreeSet<Place>, BTreeSet<&'s str>);
+
 fn line_evidence(suspect: &Suspect<'_>, facts: &Facts<'_>) -> Vec<Evidence> {
-    let rule = facts.rules.line.iter().find(|r| r.cause == suspect.cause);
-    let mut by_proxy: BTreeMap<&str, (u64, BTreeSet<Place>, BTreeSet<&str>)> = BTreeMap::new();
+    let rule_of = |line: &LineEvidence<'_>| {
+        let mut rules = facts.rules.line.iter();
+        rules.position(|r| r.cause == suspect.cause && r.signatures.contains(&line.signature))
+    };
+    let mut by_rule: BTreeMap<(Option<usize>, &str), OfProxy<'_>> = BTreeMap::new();
     for line in &suspect.lines {
-        let entry = by_proxy.entry(&line.proxy).or_default();
+        let entry = by_rule.entry((rule_of(line), &line.proxy)).or_default();
         entry.0 = entry.0.max(line.hits.count);
         entry.1.extend(line.hits.examples.keys());
         entry.2.insert(&line.signature);
     }
-    let says = rule.map_or("{proxy} logged it", |r| r.says.as_str());
-    by_proxy
+    by_rule
         .into_iter()
         .take(REFS)
-        .map(|(proxy, (count, places, signatures))| Evidence {
-            kind: EvidenceKind::Log,
-            text: format!(
-                "{} ({count} lines: {})",
-                says.replace("{proxy}", proxy_name(proxy)),
-                signatures.into_iter().collect::<Vec<_>>().join(", ")
-            ),
-            count,
-            strength: rule.map_or(0.8, |r| r.confidence),
-            frames: Vec::new(),
-            places: places.into_iter().take(REFS).collect(),
+        .map(|((rule, proxy), (count, places, signatures))| {
+            let rule = rule.and_then(|at| facts.rules.line.get(at));
+            let title = || {
+                let first = signatures.first().and_then(|id| facts.catalog.signature(id));
+                first.map_or("it was logged", |signature| signature.title.as_str())
+            };
+            let says = rule.map_or_else(
+                || format!("{}: {}", proxy_name(proxy), title()),
+                |rule| rule.says.replace("{proxy}", proxy_name(proxy)),
+            );
+            Evidence {
+                kind: EvidenceKind::Log,
+                text: format!(
+                    "{says} ({count} lines: {})",
+                    signatures.into_iter().collect::<Vec<_>>().join(", ")
+                ),
+                count,
+                strength: rule.map_or(0.8, |r| r.confidence),
+                frames: Vec::new(),
+                places: places.into_iter().take(REFS).collect(),
+            }
         })
         .collect()
 }
@@ -650,7 +665,14 @@ fn look_alikes(
         let present = suspects
             .list
             .contains_key(&(look_alike.cause.clone(), suspect.destination.clone()));
-        match because(facts, &look_alike.cause, &suspect.destination, rows).filter(|_| !present) {
+        let disproved = suspect
+            .disproved
+            .iter()
+            .find(|(cause, _)| *cause == look_alike.cause);
+        let because = disproved
+            .map(|(_, why)| why.clone())
+            .or_else(|| because(facts, &look_alike.cause, &suspect.destination, rows).filter(|_| !present));
+        match because {
             Some(because) => out.push(RuledOut {
                 cause: look_alike.cause.clone(),
                 because,
@@ -671,7 +693,7 @@ fn because(facts: &Facts<'_>, cause: &str, destination: &str, rows: u64) -> Opti
     let captures_only = facts.incident.totals.rows == 0 && facts.connections_to("*") > 0;
     let (absent, in_captures) = (
         if rows > 0 || (connections == 0 && !captures_only) {
-            facts.rules.absent(cause)
+            facts.rules.absent(cause, |kind| facts.has_read(kind))
         } else {
             Vec::new()
         },

@@ -1,6 +1,8 @@
 //! Spans in which a destination answered much more slowly than it usually does, and where the time went as far
 //! as rows of both proxies can tell.
 
+mod stall;
+
 use super::measure::{Facts, Measured};
 use super::suspects::{Suspect, Suspects};
 use crate::aggregate::Merge;
@@ -8,7 +10,7 @@ use crate::aggregate::captures::StreamHop;
 use crate::aggregate::cells::Moment;
 use crate::aggregate::class::Reporter;
 use crate::aggregate::series::Series;
-use crate::correlate::Server;
+use crate::correlate::{Hop, Server};
 use crate::decode::packet::FrameRef;
 use crate::diagnose::answer::EvidenceKind;
 use crate::units::{Place, Timestamp};
@@ -40,13 +42,13 @@ pub fn suspect<'f>(suspects: &mut Suspects<'f>, facts: &'f Facts<'f>) {
                 .map(|server| server.destination.as_str()),
         )
         .collect();
-    let slow: Vec<Slow> = called
+    let mut slow: Vec<Slow> = called
         .into_iter()
         .filter_map(|name| slow_destination(facts, name))
         .collect();
-    if let Some(common) = common_stall(facts, &slow) {
-        suspects.add(common);
-        return;
+    for stall in stall::stalls(facts, &slow) {
+        slow.retain(|slow| !stall.explains(facts, slow));
+        suspects.add(stall.suspect(facts));
     }
     let deeper: Vec<Option<String>> = slow.iter().map(|s| waits_for(facts, s, &slow)).collect();
     let followers: Vec<(&Slow, &Option<String>)> = slow.iter().zip(&deeper).collect();
@@ -194,8 +196,13 @@ fn explained_by_packets(suspects: &mut Suspects<'_>, facts: &Facts<'_>, slow: &S
 }
 
 fn good_series(facts: &Facts<'_>, destination: &str, reporter: Reporter) -> Series<Moment> {
+    good_of(facts.hops_to(destination).filter(|hop| hop.reporter == reporter))
+}
+
+/// The good rows of some hops over time.
+fn good_of<'h>(hops: impl Iterator<Item = &'h Hop<'h>>) -> Series<Moment> {
     let mut series = Series::default();
-    for hop in facts.hops_to(destination).filter(|hop| hop.reporter == reporter) {
+    for hop in hops {
         let mut good = Series::default();
         good.widen_to(hop.series.width_log2());
         for (second, moment) in hop.series.iter().filter(|(_, m)| m.good.count > 0) {
@@ -264,6 +271,22 @@ fn slow_destination(facts: &Facts<'_>, destination: &str) -> Option<Slow> {
     } else {
         (source, Reporter::Source)
     };
+    let proxies = facts
+        .calls_to(destination)
+        .filter(|c| c.key.reporter == reporter)
+        .map(|c| c.key.proxy.clone())
+        .collect();
+    slow_spans(facts, destination, reporter, &series, proxies)
+}
+
+/// The buckets of a series that are much slower than its usual ones, if they are enough to say so.
+fn slow_spans(
+    facts: &Facts<'_>,
+    destination: &str,
+    reporter: Reporter,
+    series: &Series<Moment>,
+    proxies: BTreeSet<String>,
+) -> Option<Slow> {
     let mut means: Vec<f64> = series.iter().map(|(_, m)| mean_ms(m)).collect();
     means.sort_by(f64::total_cmp);
     // The lower third stands for the usual: an incident may fill more than half of a short recording.
@@ -276,11 +299,6 @@ fn slow_destination(facts: &Facts<'_>, destination: &str) -> Option<Slow> {
         slow_moment.merge(*moment);
         seconds.push(second);
     }
-    let proxies = facts
-        .calls_to(destination)
-        .filter(|c| c.key.reporter == reporter)
-        .map(|c| c.key.proxy.clone())
-        .collect();
     let lasting =
         seconds.len() >= thresholds.slow_buckets || mean_ms(&slow_moment) >= as_f64(thresholds.stall_ms);
     (slow_moment.count >= thresholds.slow_rows && lasting && seconds.len() < series.len()).then(|| Slow {
@@ -335,6 +353,7 @@ fn slow_upstream<'f>(facts: &Facts<'_>, slow: &Slow) -> Suspect<'f> {
     suspect.window = span(slow);
     suspect.added_latency_ms = Some(slow.mean_ms - slow.usual_ms);
     suspect.measured.push(slower(facts, slow));
+    suspect.disproved.extend(stall::others_went_on(facts, slow));
     if let (true, Some((answers, frames))) = (of_rows, &captured) {
         suspect.measured.push(Measured {
             name: "answers-captured",
@@ -403,98 +422,6 @@ fn slowest_places(facts: &Facts<'_>, destination: &str, reporter: Reporter) -> V
         .map(|s| s.place)
         .take(3)
         .collect()
-}
-
-/// All destinations of one proxy slow in the same seconds: the proxy itself stood still. With configuration
-/// updates in its log at these times, that is what kept it busy.
-fn common_stall<'f>(facts: &Facts<'f>, slow: &[Slow]) -> Option<Suspect<'f>> {
-    let called: BTreeSet<&str> = facts
-        .incident
-        .calls
-        .iter()
-        .filter(|c| c.is_source() && c.counted && c.count() >= facts.thresholds().slow_rows)
-        .map(|c| c.destination.as_str())
-        .collect();
-    let caller_side: Vec<&Slow> = slow.iter().filter(|s| s.reporter == Reporter::Source).collect();
-    let proxies: BTreeSet<&String> = caller_side.iter().flat_map(|s| &s.proxies).collect();
-    let proxy = match proxies.iter().collect::<Vec<_>>().as_slice() {
-        [only] => (**only).clone(),
-        _ => return None,
-    };
-    if caller_side.len() < 2 || caller_side.len() * 3 < called.len() * 2 || !together(&caller_side) {
-        return None;
-    }
-    let pushes = pushes(facts, &proxy, &caller_side);
-    let mut suspect = Suspect::new(
-        "control-plane-push-delay",
-        "*",
-        if pushes.is_some() { 0.85 } else { 0.35 },
-    );
-    suspect.remark = pushes.is_none();
-    suspect.pods.insert(proxy);
-    suspect.added_latency_ms = caller_side
-        .iter()
-        .map(|s| s.mean_ms - s.usual_ms)
-        .max_by(f64::total_cmp);
-    let spans: Vec<(Timestamp, Timestamp)> = caller_side.iter().filter_map(|s| span(s)).collect();
-    suspect.window = spans
-        .iter()
-        .map(|s| s.0)
-        .min()
-        .zip(spans.iter().map(|s| s.1).max());
-    suspect
-        .measured
-        .extend(caller_side.iter().map(|s| slower(facts, s)));
-    suspect.measured.extend(pushes);
-    Some(suspect)
-}
-
-/// True if the slow seconds of each lie near those of the first.
-fn together(slow: &[&Slow]) -> bool {
-    let Some(first) = slow.first() else { return false };
-    let near = |second: i64| {
-        first
-            .seconds
-            .iter()
-            .any(|s| (s - second).abs() <= 5 * first.width_s)
-    };
-    slow.iter().all(|s| {
-        let close = s.seconds.iter().filter(|&&second| near(second)).count();
-        close * 2 >= s.seconds.len()
-    })
-}
-
-/// Configuration updates within this many seconds of a slow one may have caused it.
-const PUSH_REACH_S: i64 = 10;
-
-fn pushes(facts: &Facts<'_>, proxy: &str, slow: &[&Slow]) -> Option<Measured> {
-    let near = |second: i64| {
-        let mut seconds = slow.iter().flat_map(|s| &s.seconds);
-        seconds.any(|x| (x - second).abs() <= PUSH_REACH_S)
-    };
-    let (mut count, mut places) = (0, Vec::new());
-    for (_, hits) in facts.config_applied().filter(|(other, _)| *other == proxy) {
-        count += hits
-            .series
-            .iter()
-            .filter(|(second, _)| near(*second))
-            .map(|(_, lines)| lines)
-            .sum::<u64>();
-        places.extend(hits.examples.keys().copied());
-    }
-    places.sort_unstable();
-    places.truncate(3);
-    (count > 0).then(|| Measured {
-        name: "pushes",
-        kind: EvidenceKind::Log,
-        text: format!(
-            "{proxy} applied configuration updates within {PUSH_REACH_S} s of these spans ({count} lines)"
-        ),
-        count,
-        strength: 0.8,
-        frames: Vec::new(),
-        places,
-    })
 }
 
 fn as_f64(value: u64) -> f64 {

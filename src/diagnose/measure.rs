@@ -18,12 +18,13 @@ use crate::units::{Place, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The measurements that rules may require.
-pub const NAMES: [&str; 12] = [
+pub const NAMES: [&str; 13] = [
     "called-log-unread",
     "called-proxy-alive",
     "called-proxy-read",
     "called-proxy-silent",
     "case-variant",
+    "ends-when-ready",
     "errors-before",
     "external-name",
     "fresh-connections-reset",
@@ -195,6 +196,30 @@ impl<'i> Facts<'i> {
         .map(|(key, hits)| (&key.proxy, hits))
     }
 
+    /// True if a log of this kind was read: one of istiod, ztunnel or istio-cni by the kind of its input, `agent-log` where a
+    /// proxy's agent wrote.
+    pub fn has_read(&self, kind: &str) -> bool {
+        let mut inputs = self.incident.totals.inputs.values();
+        inputs.any(|stats| {
+            (kind == "agent-log" && stats.agent > 0)
+                || stats.others.keys().any(|other| other.input_kind() == Some(kind))
+        })
+    }
+
+    /// Lines of these signatures that a proxy wrote.
+    pub fn lines_of<'a>(
+        &'a self,
+        signatures: &'a [String],
+        proxy: &'a str,
+    ) -> impl Iterator<Item = &'a Hits> {
+        let hits = self.incident.totals.hits.iter();
+        hits.filter(move |(key, _)| {
+            let signature = self.catalog.signatures.get(usize::from(key.signature));
+            key.proxy == proxy && signature.is_some_and(|s| signatures.contains(&s.id))
+        })
+        .map(|(_, hits)| hits)
+    }
+
     /// Last good completion of calls to a destination.
     pub fn last_good(&self, destination: &str) -> Option<Timestamp> {
         self.calls_to(destination)
@@ -231,6 +256,7 @@ impl<'i> Facts<'i> {
             "called-proxy-read" => self.called_proxy_read(calls),
             "called-proxy-silent" => self.called_proxy_silent(destination, calls),
             "case-variant" => self.case_variant(destination),
+            "ends-when-ready" => super::startup::ends_when_ready(self, calls),
             "errors-before" => self.errors_before(destination, calls),
             "external-name" => external_name(destination),
             "fresh-connections-reset" => self.fresh_connections_reset(calls),

@@ -7,8 +7,10 @@
 //! again, renders.
 
 pub mod answer;
+mod application;
 mod changes;
 pub mod consequences;
+mod events;
 pub mod finding;
 pub mod findings;
 mod joined;
@@ -19,6 +21,7 @@ pub mod packets;
 pub mod resets;
 pub mod rules;
 mod saved;
+mod startup;
 pub mod suspects;
 pub mod verdict;
 
@@ -37,6 +40,7 @@ pub fn diagnose(incident: &Incident<'_>, catalog: &Catalog) -> Result<Diagnosis,
     let rules = Rules::built_in()?;
     let facts = measure::Facts::of(incident, catalog, &rules);
     let mut suspects = Suspects::gather(&facts);
+    startup::suspect(&mut suspects, &facts);
     consequences::settle(&mut suspects, &facts);
     packets::suspect(&mut suspects, &facts);
     consequences::follow_first_faults(&mut suspects, &facts);
@@ -44,5 +48,11 @@ pub fn diagnose(incident: &Incident<'_>, catalog: &Catalog) -> Result<Diagnosis,
     network::suspect(&mut suspects, &facts);
     let mut findings = findings::write(&suspects, &facts);
     saved::add(&mut findings, &facts);
-    Ok(verdict::conclude(findings, &suspects, &facts))
+    application::add(&mut findings, &facts);
+    let (events, events_left_out) = events::tell(&findings, &facts);
+    Ok(Diagnosis {
+        events,
+        events_left_out,
+        ..verdict::conclude(findings, &suspects, &facts)
+    })
 }

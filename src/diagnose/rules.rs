@@ -13,6 +13,12 @@ const BUILT_IN: &str = include_str!(concat!(env!("OUT_DIR"), "/rules.json"));
 pub struct Rules {
     /// Signatures of lines by which a proxy says that it took in new configuration.
     pub config_applied: Vec<String>,
+    /// Signatures of lines by which istiod says that it pushed to a proxy.
+    pub pushed: Vec<String>,
+    /// Signatures of lines by which a proxy says that it has become ready.
+    pub became_ready: Vec<String>,
+    /// Signatures of lines of applications whose connections nobody took.
+    pub refused_to_application: Vec<String>,
     /// Ports on which the control plane serves configuration.
     pub control_plane_ports: Vec<u16>,
     /// Causes that stop traffic to a destination: what is sent again meanwhile is not loss.
@@ -31,6 +37,10 @@ pub struct Rules {
     pub lost_time_confidence: f64,
     /// Lines that tell of a change.
     pub change: Vec<ChangeRule>,
+    /// Signatures of lines that are no events.
+    pub events_untold: Vec<String>,
+    /// What lines are told as on the time line.
+    pub event: Vec<EventRule>,
     /// What connections in captures show.
     pub packet: Vec<PacketRule>,
     /// What rows say of faults that connections show closer by.
@@ -79,6 +89,7 @@ pub struct Thresholds {
     pub resent_share: f64,
     pub seen_in_clear: u64,
     pub called_side_share: f64,
+    pub startup_s: i64,
 }
 
 /// Lines that tell of a change: a remark where they come shortly before a finding begins.
@@ -94,6 +105,20 @@ pub struct ChangeRule {
     pub anywhere: bool,
     /// What it says.
     pub says: String,
+}
+
+/// What lines, and events of Kubernetes, are told as on the time line.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EventRule {
+    /// Its name in the report.
+    pub kind: String,
+    /// One of these hits.
+    #[serde(default)]
+    pub signatures: Vec<String>,
+    /// One of these is the reason of an event.
+    #[serde(default)]
+    pub reasons: Vec<String>,
 }
 
 /// Factors of confidence; `data/rules.toml` tells when each holds.
@@ -213,14 +238,37 @@ pub struct LineRule {
     /// Measurements that must hold.
     #[serde(default)]
     pub requires: Vec<String>,
+    /// Fewer lines of one proxy are a remark.
+    #[serde(default)]
+    pub min: u64,
+    /// Lines of one proxy that lie closer together than this, first to last, are a remark.
+    #[serde(default)]
+    pub lasting_s: i64,
+    /// Lines that go on for this long accuse without rows that follow (with the measurement `no-push-after`); 0 for never.
+    #[serde(default)]
+    pub sustained_s: i64,
+    /// Signatures that show that it is over: after the last line they make it a remark.
+    #[serde(default)]
+    pub unless_after: Vec<String>,
+    /// Lines that hold one of these speak of another cause.
+    #[serde(default)]
+    pub unless_text: Vec<String>,
     /// Causes whose rows follow from it.
     pub explains: Vec<String>,
-    /// Whether the proxy that wrote the line is the `called` or the `caller` of the rows that follow.
+    /// True where the fault lies with the proxy that the line is about, else with the control plane (`caller`).
+    #[serde(default)]
+    pub of_proxy: bool,
+    /// Who the proxy that wrote the line is to the rows that follow: `called`, `caller`, `node` (whose ztunnel it is about), or
+    /// `named` where the line names what they called.
     pub at: String,
     /// What the lines say.
     pub says: String,
     /// What is said when there is none.
     pub absent: String,
+    /// Kinds of logs (`istiod-log`, `ztunnel-log`, `cni-log`, `agent-log`), of which one must have been read to say so; empty
+    /// for any.
+    #[serde(default)]
+    pub absent_from: Vec<String>,
 }
 
 /// Connections that show a cause; the keys are explained in the file.
@@ -341,10 +389,14 @@ impl Rules {
         self.rule.iter().chain(&self.answer)
     }
 
-    /// What is said where nothing in logs shows a cause; empty for a cause that leaves no trace there.
-    pub fn absent(&self, cause: &str) -> Vec<&str> {
+    /// What is said where nothing in logs shows a cause; empty for a cause that leaves no trace in what `was_read` says was read.
+    pub fn absent(&self, cause: &str, was_read: impl Fn(&str) -> bool) -> Vec<&str> {
         let rows = self.rule.iter().map(|r| (&r.cause, &r.absent));
-        let lines = self.line.iter().map(|l| (&l.cause, &l.absent));
+        let lines = self
+            .line
+            .iter()
+            .filter(|l| l.absent_from.is_empty() || l.absent_from.iter().any(|kind| was_read(kind)))
+            .map(|l| (&l.cause, &l.absent));
         let measured = self.measured.iter().map(|m| (&m.cause, &m.absent));
         rows.chain(lines)
             .chain(measured)
@@ -385,7 +437,16 @@ mod tests {
             assert!(catalog.cause(cause).is_some(), "cause {cause}");
         }
         let of_lines = rules.line.iter().flat_map(|l| &l.signatures);
-        for id in of_lines.chain(&rules.config_applied) {
+        let of_heads = [&rules.config_applied, &rules.pushed, &rules.became_ready];
+        let of_heads = of_heads
+            .into_iter()
+            .chain([&rules.refused_to_application])
+            .flatten();
+        let of_changes = rules.change.iter().flat_map(|change| &change.signatures);
+        let of_ends = rules.line.iter().flat_map(|l| &l.unless_after);
+        let of_events = rules.event.iter().flat_map(|event| &event.signatures);
+        let of_ends = of_ends.chain(of_events).chain(&rules.events_untold);
+        for id in of_lines.chain(of_heads).chain(of_changes).chain(of_ends) {
             assert!(catalog.signature(id).is_some(), "signature {id}");
         }
         for name in rules

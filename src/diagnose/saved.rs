@@ -117,7 +117,9 @@ fn pods_in_trouble<'t>(
         .filter_map(|(key, sum)| {
             let (pod, what) = match &key.topic {
                 Topic::Pod(trouble) if !trouble.is_empty() => (key.subject.as_str(), trouble),
-                Topic::Event(reason) => (key.subject.strip_prefix("pod/")?, reason),
+                Topic::Event(reason) | Topic::Happened(reason, true) => {
+                    (key.subject.strip_prefix("pod/")?, reason)
+                }
                 _ => return None,
             };
             is_called(pod).then_some((pod, what.as_str(), sum))

@@ -58,6 +58,8 @@ pub struct Suspect<'f> {
     pub source: Option<String>,
     /// Servers of the connections that show it.
     pub servers: BTreeSet<Endpoint>,
+    /// Look-alikes that were measured not to be it, and why.
+    pub disproved: Vec<(String, String)>,
 }
 
 /// All suspects, by cause and destination.
@@ -93,6 +95,7 @@ impl Suspect<'_> {
             unit: Unit::Requests,
             source: None,
             servers: BTreeSet::new(),
+            disproved: Vec::new(),
         }
     }
 
@@ -156,6 +159,7 @@ impl Suspect<'_> {
         }
         self.pods.extend(other.pods);
         self.servers.extend(other.servers);
+        self.disproved.extend(other.disproved);
     }
 }
 
@@ -207,26 +211,71 @@ impl<'f> Suspects<'f> {
     }
 
     fn gather_lines(&mut self, facts: &'f Facts<'f>, rule: &'f LineRule) {
+        let mut by_proxy: BTreeMap<&str, Vec<LineEvidence<'f>>> = BTreeMap::new();
         for (key, hits) in facts.incident.totals.hits.iter() {
             let Some(signature) = facts.catalog.signatures.get(usize::from(key.signature)) else {
                 continue;
             };
-            if !rule.signatures.contains(&signature.id) {
-                continue;
-            }
-            let evidence = LineEvidence {
-                signature: signature.id.clone(),
-                proxy: key.proxy.clone(),
-                hits,
-            };
-            for destination in line_destinations(facts, rule, &key.proxy) {
-                let mut suspect = Suspect::new(&rule.cause, &destination, rule.confidence);
-                suspect.lines.push(evidence.clone());
-                suspect.pods.insert(key.proxy.clone());
-                self.add(suspect);
+            if rule.signatures.contains(&signature.id) && speaks_of_it(rule, hits) {
+                by_proxy.entry(&key.proxy).or_default().push(LineEvidence {
+                    signature: signature.id.clone(),
+                    proxy: key.proxy.clone(),
+                    hits,
+                });
             }
         }
+        // Where the lines of one proxy accuse, those of others that do not are left out.
+        let mut by_destination: BTreeMap<String, [Vec<LineEvidence<'f>>; 2]> = BTreeMap::new();
+        for (proxy, lines) in by_proxy {
+            let weak = usize::from(!are_enough(facts, rule, proxy, &lines));
+            for destination in line_destinations(facts, rule, proxy, &lines) {
+                let lists = by_destination.entry(destination).or_default();
+                if let Some(list) = lists.get_mut(weak) {
+                    list.extend(lines.iter().cloned());
+                }
+            }
+        }
+        for (destination, [strong, weak]) in by_destination {
+            let remark = strong.is_empty();
+            let mut suspect = Suspect::new(&rule.cause, &destination, rule.confidence);
+            suspect.remark = remark;
+            suspect.lines = if remark { weak } else { strong };
+            suspect.pods = suspect.lines.iter().map(|line| line.proxy.clone()).collect();
+            self.add_lines(suspect);
+        }
     }
+
+    /// Adds what lines show: a remark is no part of what accuses already.
+    fn add_lines(&mut self, suspect: Suspect<'f>) {
+        let key = (suspect.cause.clone(), suspect.destination.clone());
+        match self.list.get_mut(&key) {
+            Some(known) if known.remark && !suspect.remark => *known = suspect,
+            Some(known) if suspect.remark && !known.remark => {}
+            _ => self.add(suspect),
+        }
+    }
+}
+
+/// False if all lines that are kept say that it is something else.
+fn speaks_of_it(rule: &LineRule, hits: &Hits) -> bool {
+    let of_other = |text: &String| rule.unless_text.iter().any(|other| text.contains(other.as_str()));
+    hits.examples.is_empty() || !hits.examples.values().all(of_other)
+}
+
+/// True if the lines of one proxy are as many as the rule asks for, lie as far apart, and nothing says that it is over.
+fn are_enough(facts: &Facts<'_>, rule: &LineRule, proxy: &str, lines: &[LineEvidence<'_>]) -> bool {
+    let count: u64 = lines.iter().map(|line| line.hits.count).sum();
+    let first = lines.iter().filter_map(|line| line.hits.first).min();
+    let last = lines.iter().filter_map(|line| line.hits.last).max();
+    let lasts = first
+        .zip(last)
+        .is_some_and(|(first, last)| last.secs() - first.secs() >= rule.lasting_s);
+    let over = || {
+        facts
+            .lines_of(&rule.unless_after, proxy)
+            .any(|hits| hits.last > last)
+    };
+    count >= rule.min && (rule.lasting_s == 0 || lasts) && !over()
 }
 
 /// What a call is to a diagnosis.
@@ -293,14 +342,34 @@ fn of_rows<'f>(
         .filter_map(|c| c.destination_pod.clone())
         .collect();
     suspect.rows.insert(&rule.id, calls);
+    suspect.disproved = measured.iter().filter_map(super::startup::disproves).collect();
     suspect.measured = measured;
     suspect
 }
 
-/// The services that the proxy of a line serves (`at = "called"`), or the control plane itself.
-fn line_destinations(facts: &Facts<'_>, rule: &LineRule, proxy: &str) -> Vec<String> {
-    if rule.at != "called" {
-        return vec!["istiod".to_owned()];
+/// What lines are about: services that they name, what their proxy serves, the ztunnels, or the control plane itself.
+fn line_destinations(
+    facts: &Facts<'_>,
+    rule: &LineRule,
+    proxy: &str,
+    lines: &[LineEvidence<'_>],
+) -> Vec<String> {
+    match rule.at.as_str() {
+        "named" => {
+            let texts = || lines.iter().flat_map(|line| line.hits.examples.values());
+            let named = facts.destinations().map(|(destination, _)| destination);
+            let named: Vec<String> = named
+                .filter(|destination| texts().any(|text| names(text, destination)))
+                .map(str::to_owned)
+                .collect();
+            if named.is_empty() {
+                return vec!["istiod".to_owned()];
+            }
+            return named;
+        }
+        "node" => return vec!["ztunnel".to_owned()],
+        "caller" if !rule.of_proxy => return vec!["istiod".to_owned()],
+        _ => {}
     }
     let mut served: BTreeMap<&str, u64> = BTreeMap::new();
     for call in &facts.incident.calls {
@@ -313,4 +382,11 @@ fn line_destinations(facts: &Facts<'_>, rule: &LineRule, proxy: &str) -> Vec<Str
         || address::workload(proxy).to_owned(),
         |(name, _)| (*name).to_owned(),
     )]
+}
+
+/// True if a line has the destination's name as a word of its own.
+pub fn names(line: &str, destination: &str) -> bool {
+    let service = address::short_service(destination);
+    let of_name = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    !service.is_empty() && line.split(|c: char| !of_name(c)).any(|word| word == service)
 }

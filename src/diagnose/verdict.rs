@@ -48,6 +48,8 @@ pub fn conclude(findings: Vec<Finding>, suspects: &Suspects<'_>, facts: &Facts<'
         headline,
         findings,
         missing,
+        events: Vec::new(),
+        events_left_out: 0,
     }
 }
 

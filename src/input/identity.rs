@@ -161,16 +161,21 @@ fn from_bug_report(folders: &[&str], stem: &str) -> Option<Identity> {
     (is_label(namespace) && is_name(pod)).then(|| identity(Some(pod), Some(namespace), Some(container)))
 }
 
-/// `<pod>.istio-proxy.log`, `<pod>-istio-proxy.log`, `<pod>/istio-proxy.log`, `<pod>.log`.
+/// `<pod>.istio-proxy.log`, `<pod>-istio-proxy.log`, `<pod>/istio-proxy.log`, `<pod>.log`, `<pod>/<container>.log`.
 fn from_names(stem: &str, folders: &[&str], named_by_people: &[&str]) -> Option<Identity> {
     if CONTAINERS.contains(&stem) {
         return Some(from_pod_folder(Some(stem), folders, named_by_people));
     }
     if let Some((pod, container)) = split_container(stem) {
-        let known = is_label(pod) && !is_place(pod);
+        let known = is_generated(pod) || (is_label(pod) && !is_place(pod));
         return Some(identity(known.then_some(pod), None, Some(container)));
     }
-    is_generated(stem).then(|| identity(Some(stem), None, None))
+    if is_generated(stem) {
+        return Some(identity(Some(stem), None, None));
+    }
+    // In a pod's folder each container has a file.
+    let in_pod_folder = folders.last().is_some_and(|folder| is_generated(folder)) && is_label(stem);
+    in_pod_folder.then(|| from_pod_folder(Some(stem), folders, named_by_people))
 }
 
 /// `<pod>.<interface>.pcap`, `<pod>-<interface>.pcap`, `<pod>/<interface>.pcap`, `<pod>.pcap`.
@@ -439,7 +444,11 @@ mod tests {
             ("reviews_prod_istio-proxy-4f53cda1.log", "-/-/-"),
             ("proxies/prod/web-0/envoy-stats.log", "-/-/-"),
             ("proxies/Prod!/web-0/proxy.log", "-/-/-"),
-            ("istio/istio-system/istiod-7f9c5/debug.log", "-/-/-"),
+            // The folder has a name that Kubernetes made: another container of that pod.
+            (
+                "istio/istio-system/istiod-7f9c5/debug.log",
+                "-/istiod-7f9c5/debug",
+            ),
         ];
         for (path, expected) in cases {
             assert_eq!(read(path, 1), expected, "{path}");

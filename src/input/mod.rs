@@ -54,6 +54,28 @@ pub struct Identity {
     pub interface: Option<String>,
 }
 
+/// Containers that are the mesh's own.
+const MESH_CONTAINERS: &[&str] = &[
+    "discovery",
+    "enable-core-dump",
+    "install-cni",
+    "istio-cni",
+    "istio-init",
+    "istio-operator",
+    "istio-proxy",
+    "istio-validation",
+    "ztunnel",
+];
+
+impl Identity {
+    /// True for a container that is known, and none of the mesh's.
+    pub fn is_application(&self) -> bool {
+        self.container
+            .as_deref()
+            .is_some_and(|container| !MESH_CONTAINERS.contains(&container))
+    }
+}
+
 /// One input to be read: a file, standard input or a named pipe.
 #[derive(Clone, Debug)]
 pub struct Source {

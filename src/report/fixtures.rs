@@ -5,7 +5,7 @@ use crate::report::model::{
     CaptureHonesty, CaptureHttp, CapturePoint, CaptureServer, CaptureStreams, CaptureTcp, CaptureTls,
     CaptureTrouble, Captures, CatalogInfo, Change, ChangePoint, Correlation, Counts, DestinationSpent, Event,
     Evidence, EvidenceKind, Example, Filters, Finding, Fix, Gap, HistogramBucket, Impact, Input,
-    InputProblem, JoinExample, Latency, LatencyScope, Limit, Missing, Next, Quantiles, Quote, Ref,
+    InputProblem, JoinExample, Latency, LatencyScope, Limit, LookedAt, Missing, Next, Quantiles, Quote, Ref,
     RejectedSample, Report, ReporterCounts, Requests, Retries, Role, RuledOut, Run, SCHEMA, Scope, Severity,
     SignatureHits, SlowRequest, State, Step, StreamRef, TimeBucket, TimeQuality, Timeline, Times, Tool,
     Topology, TopologyEdge, TopologyNode, Unit, ValidFor, Verdict, Window,
@@ -113,6 +113,8 @@ fn input(id: u32, path: &str, pod: &str, records: u64) -> Input {
         opened: true,
         problems: vec![],
         rejected_samples: vec![],
+        application: None,
+        role: None,
     }
 }
 
@@ -501,6 +503,7 @@ fn steps(evidence: [&str; 5]) -> Vec<Step> {
             evidence: evidence.into(),
             findings: vec![],
             missing: vec![],
+            looked_at: vec![],
         })
         .collect()
 }
@@ -807,6 +810,14 @@ fn put_in_figures(report: &mut Report, text: &str) {
     }
     for event in &mut report.timeline.events {
         event.text = text.into();
+    }
+    for step in &mut report.steps {
+        step.looked_at = vec![LookedAt {
+            of: text.into(),
+            says: text.into(),
+            found: true,
+            refs: vec![],
+        }];
     }
     for change in &mut report.timeline.change_points {
         change.metric = text.into();

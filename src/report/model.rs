@@ -148,6 +148,8 @@ pub struct Input {
     pub container: Option<String>,
     /// Node.
     pub node: Option<String>,
+    /// What wrote it: istiod, ztunnel, cni, waypoint, gateway, sidecar or application; null where that is not known.
+    pub role: Option<String>,
     /// Bytes read, after decompression.
     pub bytes: u64,
     /// Records understood (component messages count once).
@@ -168,6 +170,23 @@ pub struct Input {
     pub problems: Vec<InputProblem>,
     /// A few lines that were not understood, escaped as they stand.
     pub rejected_samples: Vec<RejectedSample>,
+    /// What an application wrote, where this is the log of one; else null.
+    pub application: Option<Application>,
+}
+
+/// Lines of an application's own log. They support what is found, and accuse nobody.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct Application {
+    /// Lines, further lines of messages left out.
+    pub lines: u64,
+    /// Lines that speak of an error.
+    pub errors: u64,
+    /// Time of the first of these, where lines are dated.
+    pub first: Option<Timestamp>,
+    /// Time of the last of these.
+    pub last: Option<Timestamp>,
+    /// The first of these.
+    pub examples: Vec<Example>,
 }
 
 /// A line that was not understood.
@@ -231,6 +250,21 @@ pub struct Step {
     pub findings: Vec<String>,
     /// What would let the step be taken.
     pub missing: Vec<Missing>,
+    /// What was looked at, in the reference's order of logs: control plane, sidecar, application.
+    pub looked_at: Vec<LookedAt>,
+}
+
+/// Something that was looked at for a step.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct LookedAt {
+    /// control plane, sidecar, network or application.
+    pub of: String,
+    /// What was read, and what it says.
+    pub says: String,
+    /// True if it shows by itself that something is wrong.
+    pub found: bool,
+    /// Places.
+    pub refs: Vec<Ref>,
 }
 
 /// One finding.
@@ -646,7 +680,7 @@ pub struct ChangePoint {
 pub struct Event {
     /// When.
     pub at: Timestamp,
-    /// Kind.
+    /// push, restart, rotation, configuration, scale, control-plane, error or other.
     pub kind: String,
     /// Text.
     pub text: String,

@@ -5,6 +5,7 @@
 mod access_exact;
 mod access_json;
 mod access_text;
+mod application;
 mod block;
 mod component;
 mod json;
@@ -16,6 +17,7 @@ mod start;
 mod time;
 mod wrapper;
 
+pub use application::{ApplicationLine, application_line};
 pub use block::{LineAt, LogDecoder, may_cut};
 pub(crate) use scan::WideHash;
 
@@ -114,17 +116,20 @@ pub enum AccessFormat {
     IstioJson,
     /// Envoy's own default text line.
     EnvoyText,
+    /// A ztunnel's line for a connection, as text or JSON.
+    Ztunnel,
 }
 
 impl AccessFormat {
     /// Every layout, in the order of [`Self::index`].
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::IstioText,
         Self::IstioText18,
         Self::IstioTextMixer,
         Self::IstioText10,
         Self::IstioJson,
         Self::EnvoyText,
+        Self::Ztunnel,
     ];
 
     /// The name in reports.
@@ -136,6 +141,7 @@ impl AccessFormat {
             Self::IstioText10 => "istio-text-1.0",
             Self::IstioJson => "istio-json",
             Self::EnvoyText => "envoy-text",
+            Self::Ztunnel => "ztunnel",
         }
     }
 

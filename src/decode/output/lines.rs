@@ -215,11 +215,21 @@ pub(super) fn pod_row<'row>(cell: impl Fn(&str) -> Option<&'row [u8]>) -> Option
 
 /// A row of `kubectl get events`.
 pub(super) fn event_row<'row>(cell: impl Fn(&str) -> Option<&'row [u8]>) -> Option<Fact> {
-    (cell("TYPE")? == b"Warning").then_some(())?;
-    Some(Fact::Event {
-        object: text(cell("OBJECT")?),
-        reason: text(cell("REASON")?),
-    })
+    let warning = cell("TYPE")? == b"Warning";
+    let (object, reason) = (text(cell("OBJECT")?), text(cell("REASON")?));
+    // Most such tables give ages, which say nothing without the time of the command.
+    let at = ["LAST SEEN", "LASTSEEN", "TIME"]
+        .into_iter()
+        .find_map(|name| time(cell(name)?));
+    match at {
+        Some(at) => Some(Fact::Happened {
+            object,
+            reason,
+            at,
+            warning,
+        }),
+        None => warning.then_some(Fact::Event { object, reason }),
+    }
 }
 
 /// `2026-11-02T03:12:44Z`, the only form in which these outputs write times.

@@ -7,6 +7,11 @@
 //! envoyproxy/envoy `source/server/admin/clusters_handler.cc`; kubernetes/kubernetes `pkg/printers/internalversion`.
 
 mod lines;
+mod subject;
+mod ztunnel;
+
+pub use subject::subject;
+pub use ztunnel::{Connection, connection};
 
 use crate::units::Timestamp;
 use lines::{analyze_line, cells, certs_line, clusters_line, column, without_colours};
@@ -163,6 +168,17 @@ pub enum Fact {
         object: String,
         /// `BackOff`.
         reason: String,
+    },
+    /// An event whose time is told.
+    Happened {
+        /// `pod/ratings-v1-...`.
+        object: String,
+        /// `ScalingReplicaSet`.
+        reason: String,
+        /// When it was last seen.
+        at: Timestamp,
+        /// True if it is a warning.
+        warning: bool,
     },
 }
 

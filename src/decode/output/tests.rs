@@ -1,4 +1,5 @@
 use super::*;
+use crate::decode::log::{Component, ComponentLine, Level, application_line};
 use proptest::prelude::*;
 
 fn facts(text: &str) -> (TextKind, Vec<Fact>) {
@@ -229,7 +230,34 @@ proptest! {
         prop_assert_ne!(text.kind, TextKind::Log);
         for line in lines.iter().map(String::as_bytes).chain([head.as_slice()]) {
             let _ = text.fact(line);
+            for kind in [TextKind::IstiodLog, TextKind::ZtunnelLog] {
+                let _ = subject(kind, line);
+            }
         }
+    }
+
+    #[test]
+    fn any_connection(parts in prop::collection::vec(
+        prop::sample::select(vec![
+            "connection complete", "\t", " ", "src.addr=", "dst.service=\"", "\"", "\\", "direction=\"inbound\"", "{\"", "\":\"",
+            "\"direction\":\"outbound\"", "duration=\"", "ms", "99999999999999999999", "node:", "ACK ERROR ", "ADS: \"", "~", ".", "a-1",
+        ]), 0..24)) {
+        let line = parts.concat();
+        let message = ComponentLine {
+            component: Component::PilotAgent,
+            time: None,
+            level: Level::Info,
+            scope: b"access",
+            message: line.as_bytes(),
+        };
+        let whole = format!("connection complete\t{line}");
+        let _ = connection(&message, line.as_bytes());
+        let _ = connection(&ComponentLine { message: whole.as_bytes(), ..message }, whole.as_bytes());
+        let _ = connection(&ComponentLine { message: b"connection complete", ..message }, line.as_bytes());
+        for kind in [TextKind::IstiodLog, TextKind::ZtunnelLog] {
+            let _ = subject(kind, line.as_bytes());
+        }
+        let _ = application_line(line.as_bytes());
     }
 
     #[test]

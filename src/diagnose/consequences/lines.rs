@@ -5,23 +5,37 @@ use crate::aggregate::flags::Outcome;
 use crate::correlate::Call;
 use crate::diagnose::measure::Facts;
 use crate::diagnose::rules::LineRule;
-use crate::diagnose::suspects::{Suspect, Suspects};
+use crate::diagnose::suspects::{LineEvidence, Suspect, Suspects};
 use crate::units::Timestamp;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Rows that follow from a component line: of the same pod, after it.
 pub(super) fn follow(suspects: &mut Suspects<'_>, facts: &Facts<'_>, rule: &LineRule) {
     for key in keys_where(suspects, |key, s| key.0 == rule.cause && !s.lines.is_empty()) {
-        let Some((proxies, first)) = suspects.list.get(&key).and_then(written_by) else {
+        let Some((proxies, first)) = suspects.list.get(&key).and_then(|s| written_by(s, rule)) else {
             continue;
         };
         let following = keys_where(suspects, |other, s| {
-            *other != key && rule.explains.contains(&other.0) && follows(facts, rule, &proxies, first, s)
+            *other != key
+                && rule.explains.contains(&other.0)
+                && if rule.at == "named" {
+                    other.1 == key.1 && s.span(facts).is_some_and(|(_, last)| last >= first)
+                } else {
+                    follows(facts, rule, &proxies, first, s)
+                }
         });
+        if following.is_empty() && suspects.list.get(&key).is_none_or(|s| s.remark) {
+            continue;
+        }
         let needs_effect = rule.requires.iter().any(|name| name == "no-push-after");
         let pushed = needs_effect && config_came_after(facts, &proxies, first);
         if needs_effect && let Some(source) = suspects.list.get_mut(&key) {
-            source.remark = following.is_empty() || pushed;
+            let goes_on =
+                rule.sustained_s > 0 && lasts(source, rule) && !is_over(facts, rule, &proxies, source);
+            source.remark = pushed || (following.is_empty() && !goes_on);
+        } else if let Some(source) = suspects.list.get_mut(&key).filter(|_| !following.is_empty()) {
+            // Few lines that have an effect are enough.
+            source.remark = false;
         }
         if !pushed {
             for other in &following {
@@ -31,11 +45,47 @@ pub(super) fn follow(suspects: &mut Suspects<'_>, facts: &Facts<'_>, rule: &Line
     }
 }
 
+/// The lines of a suspect that are of this rule.
+fn lines_of<'s, 'f>(
+    suspect: &'s Suspect<'f>,
+    rule: &'s LineRule,
+) -> impl Iterator<Item = &'s LineEvidence<'f>> {
+    suspect
+        .lines
+        .iter()
+        .filter(|line| rule.signatures.contains(&line.signature))
+}
+
 /// The proxies that wrote the lines of a suspect, and when the first line came.
-fn written_by(suspect: &Suspect<'_>) -> Option<(BTreeSet<String>, Timestamp)> {
-    let proxies = suspect.lines.iter().map(|l| l.proxy.clone()).collect();
-    let first = suspect.lines.iter().filter_map(|l| l.hits.first).min()?;
+fn written_by(suspect: &Suspect<'_>, rule: &LineRule) -> Option<(BTreeSet<String>, Timestamp)> {
+    let proxies = lines_of(suspect, rule).map(|l| l.proxy.clone()).collect();
+    let first = lines_of(suspect, rule).filter_map(|l| l.hits.first).min()?;
     Some((proxies, first))
+}
+
+/// True if the lines of one proxy go on for as long as the rule asks for.
+fn lasts(suspect: &Suspect<'_>, rule: &LineRule) -> bool {
+    let mut spans: BTreeMap<&str, (Timestamp, Timestamp)> = BTreeMap::new();
+    for line in lines_of(suspect, rule) {
+        if let Some((first, last)) = line.hits.first.zip(line.hits.last) {
+            let span = spans.entry(&line.proxy).or_insert((first, last));
+            *span = (span.0.min(first), span.1.max(last));
+        }
+    }
+    spans
+        .values()
+        .any(|(first, last)| last.secs() - first.secs() >= rule.sustained_s)
+}
+
+/// True if each proxy wrote after its last line that it is over.
+fn is_over(facts: &Facts<'_>, rule: &LineRule, proxies: &BTreeSet<String>, suspect: &Suspect<'_>) -> bool {
+    proxies.iter().all(|proxy| {
+        let own = lines_of(suspect, rule).filter(|line| line.proxy == *proxy);
+        let last = own.filter_map(|line| line.hits.last).max();
+        facts
+            .lines_of(&rule.unless_after, proxy)
+            .any(|hits| hits.last > last)
+    })
 }
 
 /// Makes `other` a consequence of `key`.

@@ -1,16 +1,13 @@
-//! Findings, the documented steps and signature hits in the report's words.
+//! Findings and signature hits in the report's words.
 
 use super::requests::{frame_reference, reference};
 use crate::aggregate::Merge;
-use crate::aggregate::outputs::Topic;
 use crate::aggregate::signatures::Hits;
 use crate::catalog::Catalog;
 use crate::correlate::Incident;
-use crate::decode::output::{Sync, TextKind};
 use crate::diagnose;
 use crate::report::model::{
-    Change, Evidence, Example, Filters, Finding, Impact, Missing, Next, RuledOut, Scope, SignatureHits, Step,
-    Window,
+    Change, Evidence, Example, Filters, Finding, Impact, Next, RuledOut, Scope, SignatureHits, Window,
 };
 use std::collections::BTreeMap;
 
@@ -100,142 +97,6 @@ fn convert(incident: &Incident<'_>, finding: &diagnose::Finding, rank: u64) -> F
 
 fn rounded(share: f64) -> f64 {
     (share * 1_000_000.0).round() / 1_000_000.0
-}
-
-/// The five steps of the Istio Production Debugging reference, in its order, with what is needed to take them.
-const STEPS: [(&str, &str, &str, &str); 5] = [
-    (
-        "Control plane health",
-        "saved output of istioctl proxy-status and of the pods of istio-system",
-        "proxies that are not in step with the control plane keep old configuration",
-        "istioctl proxy-status > proxy-status.txt; kubectl get pods -n istio-system > istio-system.txt",
-    ),
-    (
-        "Configuration",
-        "saved output of istioctl analyze",
-        "broken references and conflicting routes show there by their codes",
-        "istioctl analyze -A > analyze.txt",
-    ),
-    (
-        "Traffic path",
-        "access logs of the calling proxies",
-        "flags and details of their rows tell where a request stopped",
-        "kubectl logs <pod> -c istio-proxy > <pod>.istio-proxy.log",
-    ),
-    (
-        "Sidecar logs",
-        "logs of the istio-proxy containers",
-        "flags, details and component lines stand there",
-        "kubectl logs <pod> -c istio-proxy > <pod>.istio-proxy.log",
-    ),
-    (
-        "Certificates",
-        "dates of the certificates that the proxies hold",
-        "expiry shows in them before it shows in traffic",
-        "istioctl proxy-config secret <pod> -o json > <pod>.secrets.json",
-    ),
-];
-
-/// The steps with what was found at each.
-pub(super) fn steps(incident: &Incident<'_>, findings: &[diagnose::Finding]) -> Vec<Step> {
-    let logs = incident.totals.rows > 0;
-    let packets = incident.totals.captures.tcp.connections > 0;
-    let certificates = incident.totals.captures.tls.certificates.iter().next().is_some();
-    let saved = Saved::of(incident);
-    STEPS
-        .iter()
-        .zip(1u8..)
-        .map(|((step, what, why, command), number)| {
-            let ids: Vec<String> = findings
-                .iter()
-                .filter(|f| f.step == number)
-                .map(|f| f.id.clone())
-                .collect();
-            let examined = match number {
-                1 => saved.control_plane,
-                2 => saved.analyzed,
-                3 | 4 => logs || packets,
-                _ => certificates || saved.certificates,
-            };
-            let evidence = if ids.is_empty() && !saved.shows(number) {
-                if examined { "clean" } else { "none" }
-            } else {
-                "found"
-            };
-            let missing = Missing {
-                what: (*what).to_owned(),
-                why_it_matters: (*why).to_owned(),
-                command: (*command).to_owned(),
-            };
-            Step {
-                step: (*step).to_owned(),
-                evidence: evidence.to_owned(),
-                findings: ids,
-                missing: if examined { Vec::new() } else { vec![missing] },
-            }
-        })
-        .collect()
-}
-
-/// What saved output and logs of the control plane tell of the steps.
-#[derive(Default)]
-struct Saved {
-    /// The state of proxies, or what istiod wrote.
-    control_plane: bool,
-    analyzed: bool,
-    certificates: bool,
-    /// Steps at which something is wrong.
-    wrong: [bool; 5],
-}
-
-impl Saved {
-    fn of(incident: &Incident<'_>) -> Self {
-        let kinds = || {
-            incident
-                .totals
-                .inputs
-                .values()
-                .flat_map(|stats| stats.others.keys())
-        };
-        let mut saved = Self {
-            control_plane: kinds().any(|kind| *kind == TextKind::IstiodLog),
-            analyzed: kinds().any(|kind| *kind == TextKind::Analyze),
-            ..Self::default()
-        };
-        for (key, sum) in incident.totals.outputs.iter() {
-            match &key.topic {
-                // The table of Istio 1.27 and later says who is connected and not whether it is in step.
-                Topic::Proxy(Sync::Untold) => {}
-                Topic::Proxy(sync) => {
-                    saved.control_plane = true;
-                    saved.mark(1, *sync != Sync::Synced);
-                }
-                Topic::Message(_, severe) => saved.mark(2, *severe),
-                Topic::Certificate(valid) => {
-                    saved.certificates = true;
-                    let over = sum
-                        .time
-                        .zip(incident.end)
-                        .is_some_and(|(not_after, end)| not_after < end);
-                    saved.mark(5, !valid || over);
-                }
-                _ => {}
-            }
-        }
-        saved
-    }
-
-    fn mark(&mut self, step: usize, wrong: bool) {
-        if let Some(slot) = self.wrong.get_mut(step.saturating_sub(1)) {
-            *slot |= wrong;
-        }
-    }
-
-    fn shows(&self, step: u8) -> bool {
-        self.wrong
-            .get(usize::from(step).saturating_sub(1))
-            .is_some_and(|wrong| *wrong)
-    }
 }
 
 /// Hits by signature, most severe first, then most frequent.

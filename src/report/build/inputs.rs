@@ -4,9 +4,12 @@ use super::{InputRead, captures, not_read};
 use crate::aggregate::inputs::InputStats;
 use crate::correlate::Incident;
 use crate::decode::log::{AccessFormat, Reject};
+use crate::decode::output::TextKind;
 use crate::decode::packet::CaptureSummary;
 use crate::input::{Compression, Source, SourceKind, Unreadable};
-use crate::report::model::{Counts, Input, InputProblem, Missing, RejectedSample, TimeQuality};
+use crate::report::model::{
+    Application, Counts, Example, Input, InputProblem, Missing, RejectedSample, TimeQuality,
+};
 use crate::units::InputId;
 
 /// All inputs in their order, then the paths that could not be read at all.
@@ -47,6 +50,7 @@ fn unopened(id: InputId, path: &str, what: &str) -> Input {
         namespace: None,
         container: None,
         node: None,
+        role: None,
         bytes: 0,
         records: 0,
         rejected: 0,
@@ -62,6 +66,7 @@ fn unopened(id: InputId, path: &str, what: &str) -> Input {
             what: what.to_owned(),
         }],
         rejected_samples: Vec::new(),
+        application: None,
     }
 }
 
@@ -106,6 +111,7 @@ fn input(incident: &Incident<'_>, source: &Source, read: &InputRead, stats: &Inp
         namespace: source.identity.namespace.clone(),
         container: source.identity.container.clone(),
         node: source.identity.node.clone(),
+        role: role(incident, source, stats).map(str::to_owned),
         bytes: read.summary.as_ref().map_or(0, |s| s.bytes),
         rejected: stats.rejected(),
         skipped: stats.skipped,
@@ -115,7 +121,59 @@ fn input(incident: &Incident<'_>, source: &Source, read: &InputRead, stats: &Inp
         opened: true,
         problems: problems(read, stats),
         rejected_samples: samples(incident, stats),
+        application: application(incident, source.id, stats),
     }
+}
+
+/// What wrote an input: by its lines, else by the clusters of its rows (istio/istio `pilot/pkg/model`, `inbound-vip` is a waypoint's),
+/// else by the name that installations give the pod.
+fn role(incident: &Incident<'_>, source: &Source, stats: &InputStats) -> Option<&'static str> {
+    for (kind, role) in [
+        (TextKind::IstiodLog, "istiod"),
+        (TextKind::ZtunnelLog, "ztunnel"),
+        (TextKind::CniLog, "cni"),
+    ] {
+        if stats.others.contains_key(&kind) {
+            return Some(role);
+        }
+    }
+    if stats.application.lines > 0 {
+        return Some("application");
+    }
+    if stats.access() + stats.envoy + stats.agent == 0 {
+        return None;
+    }
+    let pod = source.identity.pod.as_deref();
+    let workload = pod.map(crate::aggregate::address::workload).unwrap_or_default();
+    let of_waypoint = |call: &&crate::correlate::Call<'_>| {
+        Some(call.key.proxy.as_str()) == pod && call.key.cluster.starts_with("inbound-vip|")
+    };
+    if workload.contains("waypoint") || incident.calls.iter().any(|call| of_waypoint(&call)) {
+        Some("waypoint")
+    } else if workload.contains("gateway") {
+        Some("gateway")
+    } else {
+        pod.map(|_| "sidecar")
+    }
+}
+
+fn application(incident: &Incident<'_>, input: InputId, stats: &InputStats) -> Option<Application> {
+    let lines = &stats.application;
+    (lines.lines > 0).then(|| Application {
+        lines: lines.lines,
+        errors: lines.errors,
+        first: lines.first,
+        last: lines.last,
+        examples: lines
+            .samples
+            .iter()
+            .map(|(place, text)| Example {
+                input,
+                line: incident.lines.line(*place),
+                text: text.clone(),
+            })
+            .collect(),
+    })
 }
 
 fn records_by_kind(stats: &InputStats, capture: Option<&CaptureSummary>) -> Counts {
@@ -124,6 +182,7 @@ fn records_by_kind(stats: &InputStats, capture: Option<&CaptureSummary>) -> Coun
         ("access-log", stats.access()),
         ("envoy-log", stats.envoy),
         ("agent-log", stats.agent),
+        ("app-log", stats.application.lines),
     ]
     .into_iter()
     .chain(
@@ -144,6 +203,10 @@ fn kind(read: &InputRead, counts: &Counts, stats: &InputStats) -> String {
         Some(SourceKind::Capture) => return "capture".to_owned(),
         Some(SourceKind::Archive(_)) => return "archive".to_owned(),
         _ => {}
+    }
+    // Its connections are rows of a log that is a ztunnel's all the same.
+    if stats.others.contains_key(&TextKind::ZtunnelLog) {
+        return "ztunnel-log".to_owned();
     }
     let largest = counts.iter().max_by(|a, b| a.1.cmp(b.1).then(b.0.cmp(a.0)));
     // What says nothing may be recognised all the same.

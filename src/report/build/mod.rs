@@ -7,6 +7,7 @@ mod figures;
 mod findings;
 mod inputs;
 mod requests;
+mod steps;
 mod timeline;
 
 use super::model::{CatalogInfo, Limit, Missing, Report, SCHEMA, Tool, Verdict, Window};
@@ -139,15 +140,15 @@ pub fn assemble(assembly: Assembly<'_>) -> Report {
             headline: diagnosis.headline.clone(),
             cause: findings.first().map(|f| f.cause.clone()),
         },
-        steps: findings::steps(incident, &diagnosis.findings),
+        steps: steps::steps(incident, catalog, &diagnosis.findings),
         slowest: requests::slowest(incident),
         signatures: findings::signatures(incident, catalog),
-        timeline: timeline::timeline(incident, catalog, &diagnosis.findings),
+        timeline: timeline::timeline(incident, catalog, &diagnosis),
         captures,
         streams: captures::streams(incident),
         correlation: correlation::correlation(incident),
         topology: requests::topology(incident),
-        limits: limits(incident),
+        limits: limits(incident, &diagnosis),
         quotes: Vec::new(),
         requests,
         latency,
@@ -156,7 +157,7 @@ pub fn assemble(assembly: Assembly<'_>) -> Report {
 }
 
 /// Every bound that was reached, in order.
-fn limits(incident: &Incident<'_>) -> Vec<Limit> {
+fn limits(incident: &Incident<'_>, diagnosis: &Diagnosis) -> Vec<Limit> {
     let totals = incident.totals;
     let named = "rows; counted under the name other";
     let tokens = [
@@ -243,9 +244,17 @@ fn limits(incident: &Incident<'_>) -> Vec<Limit> {
         left_out: connections.seen() - kept,
         what: "connections; a sample of clients' addresses by hash is joined to rows".to_owned(),
     });
+    let told = diagnosis.events.len() as u64;
+    let events = (diagnosis.events_left_out > 0).then(|| Limit {
+        table: "events".to_owned(),
+        limit: told,
+        kept: told,
+        left_out: diagnosis.events_left_out,
+        what: "events; of each kind those nearest to the beginning of a finding are told".to_owned(),
+    });
     let captures = captures::limits(&totals.captures)
         .into_iter()
-        .chain([rows, connections]);
+        .chain([rows, connections, events]);
     let mut list: Vec<Limit> = tokens
         .chain(figures)
         .chain(others)
@@ -304,7 +313,12 @@ mod tests {
         for code in 0..codes {
             totals.by_detail.add(format!("detail_{code}"), 2);
         }
-        limits(&Incident::of(&totals))
+        let incident = Incident::of(&totals);
+        let catalog = Catalog::built_in().unwrap();
+        limits(
+            &incident,
+            &crate::diagnose::diagnose(&incident, &catalog).unwrap(),
+        )
     }
 
     #[test]

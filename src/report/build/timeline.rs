@@ -7,16 +7,14 @@ use crate::aggregate::captures::PacketMoment;
 use crate::aggregate::flags::Outcome;
 use crate::aggregate::samples::Samples;
 use crate::aggregate::series::Series;
-use crate::catalog::{Catalog, SignatureSource};
+use crate::catalog::Catalog;
 use crate::correlate::{Call, Incident};
 use crate::diagnose::Finding;
+use crate::diagnose::finding::{Diagnosis, Happening};
 use crate::diagnose::resets::ratio;
 use crate::report::model::{ChangePoint, Counts, Event, Gap, TimeBucket, Timeline};
 use crate::units::Timestamp;
 use std::collections::BTreeMap;
-
-/// Events listed at most.
-const MAX_EVENTS: usize = 50;
 
 /// Silent spans listed of one input at most.
 const MAX_GAPS: usize = 5;
@@ -88,7 +86,7 @@ impl Merge for Bucket {
 }
 
 /// The time line.
-pub(super) fn timeline(incident: &Incident<'_>, catalog: &Catalog, findings: &[Finding]) -> Timeline {
+pub(super) fn timeline(incident: &Incident<'_>, catalog: &Catalog, diagnosis: &Diagnosis) -> Timeline {
     let mut series = counts_over_time(incident, catalog);
     let mut latency = incident.totals.latency_series.clone();
     latency.widen_to(series.width_log2());
@@ -106,8 +104,8 @@ pub(super) fn timeline(incident: &Incident<'_>, catalog: &Catalog, findings: &[F
             .iter()
             .map(|(start, bucket)| time_bucket(start, bucket, quantiles.get(&start)))
             .collect(),
-        change_points: change_points(incident, findings),
-        events: events(incident, catalog),
+        change_points: change_points(incident, &diagnosis.findings),
+        events: events(incident, &diagnosis.events),
         gaps: gaps(incident),
     }
 }
@@ -208,6 +206,8 @@ fn change_point(incident: &Incident<'_>, finding: &Finding) -> Option<ChangePoin
     let (before, after) = (ratio(failed, all), ratio(finding.failed, finding.requests));
     let (metric, before, after) = match finding.added_latency_ms {
         Some(added_ms) if after <= before => ("added_latency_ms", 0.0, added_ms.round()),
+        // What lines alone show changes no share.
+        _ if before.total_cmp(&after).is_eq() => return None,
         _ => ("failed_share", before, after),
     };
     Some(ChangePoint {
@@ -219,42 +219,12 @@ fn change_point(incident: &Incident<'_>, finding: &Finding) -> Option<ChangePoin
     })
 }
 
-/// Envoy prints this at every start: it is no event.
-const ALWAYS_PRINTED: &str = "ev-no-cx-limit";
-
-/// First and last line of each signature that a proxy's component log shows.
-fn events(incident: &Incident<'_>, catalog: &Catalog) -> Vec<Event> {
-    let mut list = Vec::new();
-    for (key, hits) in incident.totals.hits.iter() {
-        let Some(signature) = catalog.signatures.get(usize::from(key.signature)) else {
-            continue;
-        };
-        if !matches!(
-            signature.source,
-            SignatureSource::Envoy | SignatureSource::PilotAgent
-        ) || signature.id == ALWAYS_PRINTED
-        {
-            continue;
-        }
-        let Some(at) = hits.first else { continue };
-        let proxy = crate::correlate::names::proxy_name(&key.proxy);
-        let times = if hits.count > 1 {
-            format!(" ({} lines)", hits.count)
-        } else {
-            String::new()
-        };
-        list.push(Event {
-            at,
-            kind: signature.id.clone(),
-            text: format!("{proxy}: {}{times}", signature.title),
-            place: hits
-                .examples
-                .keys()
-                .next()
-                .map(|place| reference(incident, *place)),
-        });
-    }
-    list.sort_by(|a, b| a.at.cmp(&b.at).then_with(|| a.text.cmp(&b.text)));
-    list.truncate(MAX_EVENTS);
-    list
+fn events(incident: &Incident<'_>, told: &[Happening]) -> Vec<Event> {
+    let event = |event: &Happening| Event {
+        at: event.at,
+        kind: event.kind.clone(),
+        text: event.text.clone(),
+        place: event.place.map(|place| reference(incident, place)),
+    };
+    told.iter().map(event).collect()
 }

@@ -1,6 +1,7 @@
 //! The answer, understood in ten seconds, and the five steps that led to it.
 
 use super::Context;
+use super::cite::citations;
 use super::element::{Element, el};
 use super::inputs::missing;
 use crate::report::model::{Finding, Report, Severity, State};
@@ -166,6 +167,16 @@ pub(super) fn steps(context: &Context<'_>) -> Element {
         }
         if led.len() > LED {
             item = item.text(format!(" and {} more", led.len() - LED));
+        }
+        let looked = step.looked_at.iter().map(|looked| {
+            let cited = citations(context, &looked.refs, 0);
+            el("li")
+                .text(format!("{}: {} ", looked.of, looked.says))
+                .child(cited)
+        });
+        let looked = el("ul").children(looked);
+        if !looked.is_empty() {
+            item = item.child(looked);
         }
         for what in &step.missing {
             item = item.child(missing(what));

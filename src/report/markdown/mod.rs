@@ -268,6 +268,9 @@ impl Page<'_> {
                 let _ = write!(line, "; missing: {}", prose(&what.what));
             }
             self.line(line);
+            for looked in &step.looked_at {
+                self.line(format!("   - {}: {}", prose(&looked.of), prose(&looked.says)));
+            }
         }
     }
 

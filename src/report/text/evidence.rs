@@ -90,5 +90,9 @@ pub(super) fn examined(report: &Report, page: &mut Page) {
             step.step.clone()
         };
         page.labelled((role, mark), COLUMN, Role::Plain, &text);
+        for looked in &step.looked_at {
+            let role = if looked.found { Role::Warning } else { Role::Faint };
+            page.wrapped(COLUMN + 2, role, &looked.says);
+        }
     }
 }

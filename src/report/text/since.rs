@@ -7,7 +7,7 @@ use super::number::{group, short, span};
 use super::page::{Page, Role};
 use super::place::{input_of, name_of, place};
 use super::wrap::width_of;
-use crate::report::model::{Finding, Report, TimeBucket, Timeline, Window};
+use crate::report::model::{Event, Finding, Report, TimeBucket, Timeline, Window};
 use crate::units::Timestamp;
 
 /// Where the charts start.
@@ -330,12 +330,28 @@ fn mark(finding: &Finding, clock: Clock) -> Option<(Timestamp, String)> {
     }
 }
 
+/// When the first finding began.
+fn onset(report: &Report) -> Option<Timestamp> {
+    let finding = lead(report)?;
+    finding.onset.or(finding.window.start)
+}
+
+/// The events nearest to a time, in their order; the first ones where there is no such time.
+fn nearest(events: &[Event], to: Option<Timestamp>) -> Vec<&Event> {
+    let away_ns = |event: &Event| to.map_or(0, |to| event.at.0.abs_diff(to.0));
+    let mut order: Vec<(usize, &Event)> = events.iter().enumerate().collect();
+    order.sort_by_key(|(number, event)| (away_ns(event), *number));
+    order.truncate(EVENTS);
+    order.sort_unstable_by_key(|(number, _)| *number);
+    order.into_iter().map(|(_, event)| event).collect()
+}
+
 /// Events, change points and silent spans.
 fn around(report: &Report, page: &mut Page) {
     let clock = Clock::new(&report.window);
     let timeline = &report.timeline;
     let mut lines = Vec::new();
-    for event in timeline.events.iter().take(EVENTS) {
+    for event in nearest(&timeline.events, onset(report)) {
         let source = event
             .place
             .as_ref()
