@@ -2,6 +2,7 @@
 
 use super::cells::{Cell, Cells, HotCell, MAX_SAMPLE_BYTES, Sums};
 use super::class::{Reporter, RowClass};
+use super::configuration::Configuration;
 use super::fingerprint::{Fingerprint, Hasher, mixed, short_hash};
 use super::flags::Outcome;
 use super::followed::{self, Followed};
@@ -16,6 +17,7 @@ use super::slowest::{Slow, Slowest};
 use super::totals::{FigureKey, Figures, HopKey, HopMoment};
 use super::{Merge, stable_hash_with, text};
 use crate::catalog::{Catalog, SignatureSource};
+use crate::decode::document::{self, Form, Statement};
 use crate::decode::log::{AccessRow, ComponentLine, Content, Line, LineAt, Reject, Wrapping};
 use crate::decode::output::{Text, TextKind};
 use crate::matcher::{Matcher, SignatureIndex};
@@ -130,6 +132,8 @@ pub struct Partial {
     pub hits: BTreeMap<HitKey, Hits>,
     /// What saved output says.
     pub outputs: BTreeMap<FactKey, FactSum>,
+    /// What saved configuration says.
+    pub configuration: Configuration,
 }
 
 impl Default for Partial {
@@ -147,6 +151,7 @@ impl Default for Partial {
             inputs: BTreeMap::new(),
             hits: BTreeMap::new(),
             outputs: BTreeMap::new(),
+            configuration: Configuration::default(),
         }
     }
 }
@@ -457,6 +462,63 @@ impl<'run> Collector<'run> {
             self.summary.lines = number + 1;
             self.output_line(text, &at);
         }
+    }
+
+    /// Adds a whole document, which has no times of its own.
+    pub fn document(&mut self, kind: TextKind, form: Form, data: &[u8]) {
+        let lines = memchr::memchr_iter(b'\n', data).count() + usize::from(!data.ends_with(b"\n"));
+        self.summary.lines = u32::try_from(lines).unwrap_or(u32::MAX);
+        let read = document::read(data, form, self.block_offset);
+        let (input, block) = (self.origin.input, self.block);
+        let place = |spot: document::Spot| Place {
+            input,
+            offset_bytes: spot.offset_bytes,
+            block,
+            line_in_block: spot.line,
+        };
+        for damage in read.damage {
+            self.stats.damage(place(damage.line), damage.what);
+        }
+        // Whose configuration it is stands in it; of a part of it only the path tells.
+        let proxy = read.said.iter().find_map(|said| match &said.statement {
+            Statement::Proxy(pod) => Some(pod.clone()),
+            _ => None,
+        });
+        let proxy = proxy.unwrap_or_else(|| self.origin.proxy.clone());
+        *self.stats.others.entry(kind).or_default() += read.said.len() as u64;
+        for said in read.said {
+            let place = place(said.line);
+            let from = place.offset_bytes.saturating_sub(self.block_offset);
+            let line = usize::try_from(from).ok().and_then(|from| data.get(from..));
+            let line = line
+                .and_then(|rest| rest.split(|byte| *byte == b'\n').next())
+                .unwrap_or_default();
+            if let Statement::Message(_, message) = &said.statement {
+                self.message(place, message.as_bytes());
+            }
+            let fact = self
+                .partial
+                .configuration
+                .add(&proxy, said, place, line.trim_ascii());
+            if let Some((key, sum)) = fact {
+                self.partial.outputs.entry(key).or_default().merge(sum);
+            }
+        }
+    }
+
+    /// Searches a message of the analyzer for signatures.
+    fn message(&mut self, place: Place, message: &[u8]) {
+        let mut hits = std::mem::take(&mut self.hit_buffer);
+        hits.clear();
+        let source = SignatureSource::IstioctlAnalyze;
+        self.options.matcher.other(source, None, message, &mut hits);
+        let at = LineAt {
+            offset: usize::try_from(place.offset_bytes.saturating_sub(self.block_offset)).unwrap_or(0),
+            line: place.line_in_block,
+            text: message,
+        };
+        self.count_hits(&at, None, None, &hits);
+        self.hit_buffer = hits;
     }
 
     fn output_line(&mut self, text: &Text, at: &LineAt<'_>) {

@@ -61,6 +61,8 @@ pub struct InputStats {
     pub pods: BTreeMap<String, u64>,
     /// Access rows without a usable time.
     pub undated: u64,
+    /// Where documents could not be read any further.
+    pub damage: BTreeMap<Place, String>,
 }
 
 impl InputStats {
@@ -101,6 +103,12 @@ impl InputStats {
         }
     }
 
+    /// Notes where a document could not be read any further.
+    pub fn damage(&mut self, place: Place, what: String) {
+        self.damage.insert(place, what);
+        self.trim();
+    }
+
     /// Widens the span of record times.
     #[inline]
     pub fn span(&mut self, from: Timestamp, to: Timestamp) {
@@ -111,6 +119,9 @@ impl InputStats {
     fn trim(&mut self) {
         while self.samples.len() > SAMPLES {
             self.samples.pop_last();
+        }
+        while self.damage.len() > SAMPLES {
+            self.damage.pop_last();
         }
         while self.pods.len() > PODS {
             self.pods.pop_last();
@@ -133,6 +144,7 @@ impl Merge for InputStats {
         }
         add_each(&mut self.rejects, &other.rejects);
         self.samples.extend(other.samples);
+        self.damage.extend(other.damage);
         self.skipped += other.skipped;
         self.deselected += other.deselected;
         self.bytes += other.bytes;

@@ -200,7 +200,7 @@ fn whose_log_it_is() {
         (format!("{{\"start_time\":\"{t}\",\"upstream_host\":\"[::1]:80\",\"a\":\"::x::y\"}}\n").repeat(3), TextKind::Log),
         ("an application says: hello\n".repeat(9), TextKind::Log),
         ("NAME AND ADDRESS\n".to_owned(), TextKind::Log),
-        ("apiVersion: v1\nitems:\n- kind: Pod\n".to_owned(), TextKind::Other),
+        ("apiVersion: v1\nitems:\n- kind: Pod\n".to_owned(), TextKind::Objects),
         ("NAME   CPU(cores)   MEMORY(bytes)\nweb   1m   2Mi\n".to_owned(), TextKind::Other),
         ("# TYPE pilot_xds gauge\npilot_xds 5\n# TYPE b counter\n".to_owned(), TextKind::Stats),
         ("cluster.xds-grpc.upstream_cx_total: 5\nserver.live: 1\n".to_owned(), TextKind::Stats),
