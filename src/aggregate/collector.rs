@@ -486,6 +486,7 @@ impl<'run> Collector<'run> {
         });
         let proxy = proxy.unwrap_or_else(|| self.origin.proxy.clone());
         *self.stats.others.entry(kind).or_default() += read.said.len() as u64;
+        self.stats.skipped += (lines as u64).saturating_sub(read.said.len() as u64);
         for said in read.said {
             let place = place(said.line);
             let from = place.offset_bytes.saturating_sub(self.block_offset);

@@ -242,8 +242,16 @@ fn document(head: &[u8]) -> Option<(TextKind, Option<Form>)> {
         b'{' | b'[' => {
             let first = lines.next()?;
             // An object a line is a log.
-            let is_log = first.starts_with(b"{\"") && lines.next().is_some_and(|next| next.starts_with(b"{"));
-            (!is_log).then(|| json_document(first.trim_ascii(), head))?
+            let is_log =
+                first.starts_with(b"{\"") && lines.clone().next().is_some_and(|next| next.starts_with(b"{"));
+            let second = lines.next().map(<[u8]>::trim_ascii_start).unwrap_or_default();
+            // A log may begin with a cut line, be it of a brace only.
+            let over_lines = match first.trim_ascii() {
+                b"{" => second.starts_with(b"\""),
+                b"[" => matches!(second, b"{" | b"{}" | b"{}," | b"]"),
+                _ => false,
+            };
+            (!is_log).then(|| json_document(over_lines, head))?
         }
         _ => {
             let mut own = lines.filter(|line| !line.starts_with(b"#") && *line != b"---");
@@ -264,7 +272,7 @@ fn document(head: &[u8]) -> Option<(TextKind, Option<Form>)> {
 }
 
 /// A document that begins with a brace: over several lines, which no log is, or with names that no log has.
-fn json_document(first: &[u8], head: &[u8]) -> Option<(TextKind, Option<Form>)> {
+fn json_document(over_lines: bool, head: &[u8]) -> Option<(TextKind, Option<Form>)> {
     let holds = |key: &[u8]| memchr::memmem::find(head, key).is_some();
     let names = |key: &str| holds(format!("\"{key}\":").as_bytes());
     if names("configs") && holds(b"ConfigDump") {
@@ -273,8 +281,7 @@ fn json_document(first: &[u8], head: &[u8]) -> Option<(TextKind, Option<Form>)> 
         Some((TextKind::Certs, None))
     } else if names("code") && holds(b"\"IST0") {
         Some((TextKind::Analyze, Some(Form::Json)))
-    } else if first == b"{"
-        || first == b"["
+    } else if over_lines
         || (names("apiVersion") && (names("metadata") || names("items")))
         || OF_ENVOY.iter().any(|member| names(member))
         || names("cluster_statuses")

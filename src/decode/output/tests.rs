@@ -243,3 +243,69 @@ proptest! {
         let _ = recognise(headers[kind].as_bytes()).fact(cells.join("  ").as_bytes());
     }
 }
+
+#[test]
+fn documents_are_told_from_logs_that_begin_with_a_brace() {
+    let documents = [
+        (
+            "{\n  \"configs\": [\n  {\"@type\": \"x.ClustersConfigDump\"}",
+            TextKind::ConfigDump,
+            Some(Form::Json),
+        ),
+        (
+            "{\"configs\":[{\"@type\":\"x.BootstrapConfigDump\"",
+            TextKind::ConfigDump,
+            Some(Form::Json),
+        ),
+        (
+            "{\n    \"apiVersion\": \"v1\",\n    \"items\": [",
+            TextKind::Objects,
+            Some(Form::Json),
+        ),
+        (
+            "{\"apiVersion\":\"v1\",\"items\":[]}",
+            TextKind::Objects,
+            Some(Form::Json),
+        ),
+        (
+            "[\n    {\n        \"virtualHosts\": [",
+            TextKind::Objects,
+            Some(Form::Json),
+        ),
+        (
+            "[\n\t{\n\t\t\"code\": \"IST0101\",",
+            TextKind::Analyze,
+            Some(Form::Json),
+        ),
+        (
+            "# saved\n---\napiVersion: v1\nkind: Pod\n",
+            TextKind::Objects,
+            Some(Form::Yaml),
+        ),
+        (
+            "- circuitBreakers:\n    thresholds:\n  connectTimeout: 10s\n",
+            TextKind::Objects,
+            Some(Form::Yaml),
+        ),
+        (
+            "{\n \"certificates\": [\n  {\n   \"ca_cert\": [\n",
+            TextKind::Certs,
+            None,
+        ),
+    ];
+    for (head, kind, form) in documents {
+        let text = recognise(head.as_bytes());
+        assert_eq!((text.kind, text.form), (kind, form), "{head}");
+    }
+    let logs = [
+        "{\"start_time\":\"2026-11-22T16:44:20.796Z\",\"metadata\":1}\n{\"start_time\":\"2026\"}\n",
+        "[\n[2026-11-22T16:44:20.796Z] \"GET / HTTP/1.1\" 200 -\n",
+        "{\n{\"start_time\":\"2026-11-22T16:44:20.796Z\"}\n",
+        "kind: of a warning\n",
+        "- a remark\n  and more: of it\n",
+    ];
+    for head in logs {
+        let text = recognise(head.as_bytes());
+        assert_eq!((text.kind, text.form), (TextKind::Log, None), "{head}");
+    }
+}
