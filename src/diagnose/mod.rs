@@ -8,6 +8,7 @@
 
 pub mod answer;
 mod changes;
+mod configuration;
 pub mod consequences;
 pub mod finding;
 pub mod findings;
@@ -44,5 +45,6 @@ pub fn diagnose(incident: &Incident<'_>, catalog: &Catalog) -> Result<Diagnosis,
     network::suspect(&mut suspects, &facts);
     let mut findings = findings::write(&suspects, &facts);
     saved::add(&mut findings, &facts);
+    configuration::add(&mut findings, &facts);
     Ok(verdict::conclude(findings, &suspects, &facts))
 }

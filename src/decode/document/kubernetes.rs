@@ -9,6 +9,7 @@ use super::facts::{
 };
 use super::tree::{Node, Value};
 use super::words::{certificates, duration_ms, name};
+use crate::decode::output::Fact;
 use std::collections::BTreeMap;
 
 type Labels = BTreeMap<String, String>;
@@ -40,6 +41,16 @@ pub(super) fn read(node: &Node, out: &mut Vec<Said>) {
         }
         _ => None,
     };
+    if let (Some(Spec::Pod { trouble, .. }), Some(text)) = (&found, named.text()) {
+        let fact = Fact::Pod {
+            name: name(text),
+            trouble: trouble.clone(),
+        };
+        out.push(Said {
+            line: named.line,
+            statement: Statement::Fact(fact),
+        });
+    }
     if let (Some(spec), Some(text)) = (found, named.text()) {
         let object = Object {
             kind: name(kind),
