@@ -43,8 +43,10 @@ pub fn diagnose(incident: &Incident<'_>, catalog: &Catalog) -> Result<Diagnosis,
     consequences::follow_first_faults(&mut suspects, &facts);
     latency::suspect(&mut suspects, &facts);
     network::suspect(&mut suspects, &facts);
+    configuration::suspect(&mut suspects, &facts);
     let mut findings = findings::write(&suspects, &facts);
     saved::add(&mut findings, &facts);
     configuration::add(&mut findings, &facts);
+    findings::rank(&mut findings);
     Ok(verdict::conclude(findings, &suspects, &facts))
 }

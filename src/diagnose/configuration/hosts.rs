@@ -67,7 +67,7 @@ fn scaled_to_zero(saved: &Saved<'_>, says: &mut Says) {
     }
     if !stopped.is_empty() {
         let titles: Vec<&String> = stopped.iter().map(|(title, _)| title).collect();
-        let text = format!("{} is to have 0 replicas", some(&titles, NAMED));
+        let text = format!("0 replicas are asked for by {}", some(&titles, NAMED));
         let strength = if selector.is_some() { 0.95 } else { LIKELY };
         says.holds(text, strength, stopped.iter().map(|(_, place)| *place));
     }

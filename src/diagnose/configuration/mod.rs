@@ -7,11 +7,15 @@ mod access;
 mod encryption;
 mod hosts;
 mod limits;
+mod remarks;
 mod routes;
+
+pub(super) use remarks::suspect;
 
 use super::answer::EvidenceKind;
 use super::finding::{Evidence, Finding};
 use super::measure::Facts;
+use super::rules::Factors;
 use crate::aggregate::address::{port, service_namespace, short_service, workload};
 use crate::aggregate::configuration::{Configuration, ObjectKey, ProxyKey};
 use crate::catalog::{Placeholders, fill_command};
@@ -74,11 +78,26 @@ pub(super) fn add(findings: &mut [Finding], facts: &Facts<'_>) {
             "config-rejected" => limits::rejected(&saved, finding, &mut says),
             _ => {}
         }
+        finding.confidence = weighed(finding.confidence, &says.evidence, &facts.rules.confidence);
         finding.evidence.append(&mut says.evidence);
         for (number, check) in says.checks.into_iter().enumerate() {
             finding.checks.insert(number.min(finding.checks.len()), check);
         }
     }
+}
+
+/// How sure a finding is with what was saved about it: surer where something says just the same, less sure where something
+/// speaks against it and nothing for it.
+fn weighed(confidence: f64, evidence: &[Evidence], factors: &Factors) -> f64 {
+    let for_it = evidence.iter().any(|piece| piece.strength >= EXACT);
+    let against = evidence.iter().any(|piece| piece.strength <= AGAINST);
+    let some_for_it = evidence.iter().any(|piece| piece.strength > AGAINST);
+    let weighed = match (for_it, against) {
+        (true, false) => 1.0 - (1.0 - confidence) * factors.doubt_left_by_configuration,
+        (false, true) if !some_for_it => confidence * factors.against_configuration,
+        _ => confidence,
+    };
+    (weighed * 100.0).round() / 100.0
 }
 
 /// What is said of a finding.
@@ -92,6 +111,15 @@ impl Says {
     /// Something that bears the finding out.
     fn holds(&mut self, text: String, strength: f64, places: impl IntoIterator<Item = Place>) {
         let mut places: Vec<Place> = places.into_iter().collect();
+        // An object may have been saved more than once.
+        if let Some(known) = self.evidence.iter_mut().find(|known| known.text == text) {
+            known.count += 1;
+            known.places.append(&mut places);
+            known.places.sort_unstable();
+            known.places.dedup();
+            known.places.truncate(REFS);
+            return;
+        }
         places.sort_unstable();
         places.dedup();
         let count = places.len() as u64;

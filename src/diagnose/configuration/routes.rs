@@ -3,7 +3,7 @@
 use super::{At, EXACT, LIKELY, NAMED, Saved, Says, cluster_host, is_caller, spot_of};
 use crate::aggregate::configuration::ProxyKey;
 use crate::correlate::names::proxy_name;
-use crate::decode::document::facts::{Condition, PathForm, PathMatch, Route, Spec, VirtualHost};
+use crate::decode::document::facts::{Condition, PathForm, PathMatch, Route, Spec, Target, VirtualHost};
 use crate::diagnose::finding::Finding;
 use crate::diagnose::measure::some;
 use crate::diagnose::suspects::median_ms;
@@ -196,22 +196,28 @@ fn compare(tried: &Tried<'_>, paths: &BTreeSet<(&str, &str)>, says: &mut Says) {
         let text = format!("{title} has a route without conditions, which takes every path");
         return says.against(&text, [spot_of(place, route.line)]);
     }
-    let Some((near, path, condition)) = best else {
+    let Some((best, _, condition)) = best else {
         return;
     };
+    let alike: BTreeSet<&str> = paths
+        .iter()
+        .map(|(_, path)| *path)
+        .filter(|path| near(condition, path) == best)
+        .collect();
+    let path = some(&alike.into_iter().collect::<Vec<_>>(), NAMED);
     let form = condition.path.as_ref().map_or(String::new(), described);
     let at = [spot_of(place, condition.line)];
-    match near {
+    match best {
         Near::Fits => says.against(&format!("{title} has a route for {form}, which takes {path}"), at),
         Near::Case => says.holds(
             format!(
-                "{title} routes {form} and is not told to ignore letter case ({ignore}): {path} was asked for"
+                "{title} routes {form} and is not told to ignore letter case ({ignore}): what was asked for is {path}"
             ),
             EXACT,
             at,
         ),
         Near::Slash => says.holds(
-            format!("{title} routes {form}, and {path} was asked for: they differ in the slash at the end"),
+            format!("{title} routes {form}, and what was asked for is {path}: they differ in the slash at the end"),
             EXACT,
             at,
         ),
@@ -402,57 +408,119 @@ fn missing_clusters(saved: &Saved<'_>, finding: &Finding, says: &mut Says) {
 
 fn missing_subsets(saved: &Saved<'_>, says: &mut Says) {
     for at in virtual_services(saved) {
-        let Spec::VirtualService { routes, streams, .. } = &at.object.spec else {
-            continue;
-        };
-        for target in routes.iter().flat_map(|route| &route.targets).chain(streams) {
-            let Some(subset) = &target.subset else { continue };
-            let mut rules = saved
-                .objects("DestinationRule")
-                .filter(|rule| match &rule.object.spec {
-                    Spec::DestinationRule { host, .. } => names_same(&target.host, &at, host, rule),
-                    _ => false,
-                })
-                .peekable();
-            let some_rule = rules.peek().copied();
-            let defined = rules.any(|rule| match &rule.object.spec {
-                Spec::DestinationRule { subsets, .. } => subsets.iter().any(|known| known.name == *subset),
-                _ => false,
-            });
-            if defined || !saved.has_all("DestinationRule") {
-                continue;
-            }
+        for nowhere in nowhere(saved, &at) {
             says.look_at(at.key);
-            let lacks = match some_rule {
-                Some(rule) => {
-                    says.look_at(rule.key);
-                    format!("{} defines none of this name", rule.title())
-                }
-                None => "no saved DestinationRule is for this host".to_owned(),
-            };
-            let text = format!(
-                "{} sends to the subset {subset} of {}, and {lacks}",
-                at.title(),
-                target.host
-            );
-            let places = [at.line(target.line)]
-                .into_iter()
-                .chain(some_rule.map(|rule| *rule.place));
-            says.holds(text, EXACT, places);
+            if let Some(rule) = nowhere.rule {
+                says.look_at(rule.key);
+            }
+            says.holds(nowhere.text, EXACT, nowhere.places);
         }
     }
 }
 
-/// Whether two objects mean the same host.
-fn names_same(a: &str, of_a: &At<'_>, b: &str, of_b: &At<'_>) -> bool {
-    let full = |host: &str, at: &At<'_>| {
-        if host.contains('.') {
-            host.to_ascii_lowercase()
-        } else {
-            format!("{host}.{}.svc.cluster.local", at.key.namespace)
-        }
+/// A target that leads nowhere, as far as everything was saved.
+pub(super) struct Nowhere<'t> {
+    pub(super) text: String,
+    pub(super) host: String,
+    pub(super) port: Option<u64>,
+    pub(super) rule: Option<At<'t>>,
+    pub(super) places: Vec<Place>,
+}
+
+/// Targets of a `VirtualService` whose service or subset is not there.
+pub(super) fn nowhere<'t>(saved: &Saved<'t>, at: &At<'t>) -> Vec<Nowhere<'t>> {
+    let Spec::VirtualService { routes, streams, .. } = &at.object.spec else {
+        return Vec::new();
     };
-    full(a, of_a) == full(b, of_b)
+    let mut found: Vec<Nowhere<'t>> = Vec::new();
+    for target in routes.iter().flat_map(|route| &route.targets).chain(streams) {
+        let (lacks, rule) = match (no_service(saved, at, target), undefined(saved, at, target)) {
+            (Some(text), _) => (text, None),
+            (None, Some(undefined)) => undefined,
+            (None, None) => continue,
+        };
+        let to = match &target.subset {
+            Some(subset) => format!("the subset {subset} of {}", target.host),
+            None => target.host.clone(),
+        };
+        let text = format!("{} sends to {to}, and {lacks}", at.title());
+        if found.len() < NAMED && found.iter().all(|known| known.text != text) {
+            found.push(Nowhere {
+                text,
+                host: full_host(&target.host, at),
+                port: target.port,
+                rule,
+                places: [at.line(target.line)]
+                    .into_iter()
+                    .chain(rule.map(|rule| *rule.place))
+                    .collect(),
+            });
+        }
+    }
+    found
+}
+
+/// Services of the target's namespace were saved, and it is not among them.
+fn no_service(saved: &Saved<'_>, at: &At<'_>, target: &Target) -> Option<String> {
+    let host = full_host(&target.host, at);
+    let mut labels = host.split('.');
+    let (name, namespace, svc) = (labels.next()?, labels.next()?, labels.next()?);
+    if svc != "svc" || name == "*" || saved.configuration.objects.is_truncated() {
+        return None;
+    }
+    let mut services = saved
+        .objects("Service")
+        .filter(|service| service.key.namespace == namespace)
+        .peekable();
+    services.peek()?;
+    let in_entry = saved
+        .objects("ServiceEntry")
+        .any(|entry| match &entry.object.spec {
+            Spec::ServiceEntry { hosts, .. } => hosts.iter().any(|known| full_host(known, &entry) == host),
+            _ => false,
+        });
+    (!in_entry && services.all(|service| service.key.name != name))
+        .then(|| "no saved Service or ServiceEntry has this name".to_owned())
+}
+
+/// Rules were saved, and none defines the target's subset.
+fn undefined<'t>(saved: &Saved<'t>, at: &At<'_>, target: &Target) -> Option<(String, Option<At<'t>>)> {
+    let subset = target.subset.as_ref()?;
+    if !saved.has_all("DestinationRule") {
+        return None;
+    }
+    let host = full_host(&target.host, at);
+    let mut of_host = None;
+    for rule in saved.objects("DestinationRule") {
+        if let Spec::DestinationRule {
+            host: known, subsets, ..
+        } = &rule.object.spec
+            && full_host(known, &rule) == host
+        {
+            if subsets.iter().any(|known| known.name == *subset) {
+                return None;
+            }
+            of_host.get_or_insert(rule);
+        }
+    }
+    let lacks = match of_host {
+        Some(rule) => format!("{} defines none of this name", rule.title()),
+        None => "no saved DestinationRule is for this host".to_owned(),
+    };
+    Some((lacks, of_host))
+}
+
+/// The whole name of a host as an object writes it: short names are of its namespace.
+fn full_host(host: &str, at: &At<'_>) -> String {
+    if host.contains('.') || host == "*" {
+        host.to_ascii_lowercase()
+    } else {
+        format!(
+            "{}.{}.svc.cluster.local",
+            host.to_ascii_lowercase(),
+            at.key.namespace
+        )
+    }
 }
 
 /// Not one cluster of the caller is for the host, and perhaps a `Sidecar` is why.
