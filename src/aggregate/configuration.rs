@@ -185,3 +185,96 @@ impl Configuration {
         None
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decode::document::Spot;
+    use crate::decode::document::facts::Spec;
+    use crate::units::InputId;
+    use proptest::prelude::*;
+
+    fn object(name: u16, host: u8) -> Said {
+        Said {
+            line: Spot::default(),
+            statement: Statement::Object(Object {
+                kind: "ServiceEntry".to_owned(),
+                namespace: "shop".to_owned(),
+                name: name.to_string(),
+                labels: BTreeMap::new(),
+                spec: Spec::ServiceEntry {
+                    hosts: vec![host.to_string()],
+                    resolution: "DNS".to_owned(),
+                    endpoints: 0,
+                },
+            }),
+        }
+    }
+
+    fn place(input: u32) -> Place {
+        Place {
+            input: InputId(input),
+            offset_bytes: 0,
+            block: 0,
+            line_in_block: 0,
+        }
+    }
+
+    fn of(objects: &[(u32, u16, u8)]) -> Configuration {
+        let mut sum = Configuration::default();
+        for (input, name, host) in objects {
+            sum.add("web", object(*name, *host), place(*input), b"");
+        }
+        sum
+    }
+
+    fn kept(sum: &Configuration) -> Vec<(ObjectKey, Kept<Object>)> {
+        let kept = sum.objects.iter();
+        kept.map(|(key, kept)| (key.clone(), kept.clone())).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn any_order_and_split_gives_the_same(
+            mut objects in prop::collection::btree_map((0..9_u32, 0..20_u16), any::<u8>(), 0..60),
+            at in any::<prop::sample::Index>(),
+            seed in any::<u64>(),
+        ) {
+            let list: Vec<(u32, u16, u8)> = std::mem::take(&mut objects)
+                .into_iter()
+                .map(|((input, name), host)| (input, name, host))
+                .collect();
+            let whole = kept(&of(&list));
+            let mut shuffled = list.clone();
+            shuffled.sort_by_key(|(input, name, _)| stable_hash_with(seed, format!("{input} {name}").as_bytes()));
+            let (first, second) = shuffled.split_at(if list.is_empty() { 0 } else { at.index(list.len()) });
+            let mut sum = of(second);
+            sum.absorb(of(first));
+            prop_assert_eq!(kept(&sum), whole);
+        }
+    }
+
+    #[test]
+    fn the_bound_keeps_the_same_whatever_the_order() {
+        let all: Vec<(u32, u16, u8)> = (0..6000).map(|name| (0, name, 0)).collect();
+        let (first, second) = all.split_at(1234);
+        let mut forth = of(first);
+        forth.absorb(of(second));
+        let mut back = of(second);
+        back.absorb(of(first));
+        assert!(forth.objects.is_truncated() && forth.objects.len() <= MAX_OBJECTS);
+        assert_eq!(kept(&forth), kept(&back));
+        assert_eq!(kept(&forth), kept(&of(&all)));
+    }
+
+    #[test]
+    fn all_of_one_host_are_kept_or_none() {
+        for name in [
+            "outbound|80|v1|web.shop.svc.cluster.local",
+            "outbound|81||web.shop.svc.cluster.local",
+            "80/web.shop.svc.cluster.local:80",
+        ] {
+            assert_eq!(host_of(name), "web.shop.svc.cluster.local", "{name}");
+        }
+    }
+}

@@ -447,6 +447,123 @@ fn durations() {
     }
 }
 
+/// Self-signed, made for this test; ends at 2026-11-27T14:30:08Z.
+const PEM: &str = "-----BEGIN CERTIFICATE-----\nMIIBhjCCASugAwIBAgIURo3DBkzLkgigl7NHTVi598QIRkswCgYIKoZIzj0EAwIw\nGDEWMBQGA1UECgwNY2x1c3Rlci5sb2NhbDAeFw0yNjExMjYxNDMwMDhaFw0yNjEx\nMjcxNDMwMDhaMBgxFjAUBgNVBAoMDWNsdXN0ZXIubG9jYWwwWTATBgcqhkjOPQIB\nBggqhkjOPQMBBwNCAAQxrmP8i1hYW4dzR6+LMnioK7UqUs8Wy2IfOI/qlEYcmscg\n9e3O/mt3gdPHhHyqGrTCffhGaWwUaUFSRUOjeuxio1MwUTAdBgNVHQ4EFgQUeM2O\nj3snNMWKGS9OY939T9eHshgwHwYDVR0jBBgwFoAUeM2Oj3snNMWKGS9OY939T9eH\nshgwDwYDVR0TAQH/BAUwAwEB/zAKBggqhkjOPQQDAgNJADBGAiEA3pS9tnm5pZWN\nw1qQKLt9Zdq66A9dT6HQjcF0vWqK2i4CIQDClpeSwUphL/affFnK/v96urRM1Ulh\nARpjOPhG1gBb7g==\n-----END CERTIFICATE-----\n";
+
+#[test]
+fn certificates_are_read_where_objects_hold_them_and_nothing_else_is() {
+    let base64 = data_encoding::BASE64.encode(PEM.as_bytes());
+    let secrets = format!(
+        r#"{{"configs": [{{"@type": "x.SecretsConfigDump", "dynamic_active_secrets": [
+          {{"name": "default", "last_updated": "2026-11-26T14:30:08Z", "secret": {{"name": "default", "tls_certificate": {{
+             "certificate_chain": {{"inline_bytes": "{base64}"}}, "private_key": {{"inline_bytes": "W3JlZGFjdGVkXQ=="}}}}}}}},
+          {{"name": "ROOTCA", "secret": {{"validation_context": {{"trusted_ca": {{"inline_bytes": "{base64}"}}}}}}}}
+        ]}}]}}"#
+    );
+    let indented = PEM.replace('\n', "\n    ");
+    let objects = format!(
+        "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: istio-ca-root-cert\n  namespace: shop\ndata:\n  root-cert.pem: |\n    \
+         {indented}\n---\napiVersion: v1\nkind: Secret\nmetadata:\n  name: gateway\n  namespace: edge\ndata:\n  tls.crt: {base64}\n  \
+         tls.key: {base64}\n---\napiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: other\ndata:\n  ca.crt: |\n    {indented}\n"
+    );
+    let of = |text: &str, form| -> Vec<(String, Timestamp)> {
+        said(text, form)
+            .into_iter()
+            .map(|said| match said.statement {
+                Statement::Fact(Fact::Certificate { name, not_after, .. }) => (name, not_after),
+                other => panic!("{other:?}"),
+            })
+            .collect()
+    };
+    let end = Timestamp::from_civil(2026, 11, 27, 14, 30, 8, 0).unwrap();
+    assert_eq!(
+        of(&secrets, Form::Json),
+        [("default".to_owned(), end), ("ROOTCA".to_owned(), end)]
+    );
+    let names = [
+        ("shop/istio-ca-root-cert".to_owned(), end),
+        ("edge/gateway".to_owned(), end),
+    ];
+    assert_eq!(of(&objects, Form::Yaml), names);
+    // A key is none, and neither is what is no certificate.
+    let broken = objects.replace(&base64, "bm90aGluZw==").replace("MII", "mII");
+    assert_eq!(of(&broken, Form::Yaml), []);
+}
+
+#[test]
+fn what_the_listener_of_inbound_traffic_takes() {
+    let chain = |port: u16, transport: &str, socket: &str| {
+        format!(
+            r#"{{"filter_chain_match": {{"destination_port": {port}, "transport_protocol": "{transport}"}}{socket}}}"#
+        )
+    };
+    let tls = r#", "transport_socket": {"name": "envoy.transport_sockets.tls"}"#;
+    let chains = [
+        chain(9080, "tls", tls),
+        chain(9081, "tls", tls),
+        chain(9081, "raw_buffer", ""),
+        chain(15006, "raw_buffer", ""),
+    ];
+    let text = format!(
+        r#"{{"configs": [{{"@type": "x.ListenersConfigDump", "dynamic_listeners": [{{"name": "virtualInbound",
+          "active_state": {{"listener": {{"name": "virtualInbound", "filter_chains": [{}]}}}}}}]}}]}}"#,
+        chains.join(",")
+    );
+    let found = said(&text, Form::Json);
+    let Statement::Inbound(inbound) = &found[0].statement else {
+        panic!()
+    };
+    let ports: Vec<(u64, (bool, bool))> = inbound.ports.clone().into_iter().collect();
+    assert_eq!(ports, [(9080, (true, false)), (9081, (true, true))]);
+}
+
+#[test]
+fn what_pods_and_workloads_say() {
+    let text = "apiVersion: v1\nkind: Pod\nmetadata:\n  name: web-1\nspec:\n  serviceAccountName: front\n  initContainers:\n  - name: \
+                istio-proxy\n    restartPolicy: Always\n  - name: once\n  containers:\n  - name: app\n    ports:\n    - name: http\n      \
+                containerPort: 8080\nstatus:\n  phase: Running\n  podIP: 10.0.0.1\n  containerStatuses:\n  - name: app\n    state:\n      \
+                waiting:\n        reason: CrashLoopBackOff\n---\napiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: web\nspec:\n  \
+                replicas: 0\n";
+    let found = said(text, Form::Yaml);
+    let trouble = Fact::Pod {
+        name: "web-1".to_owned(),
+        trouble: "CrashLoopBackOff".to_owned(),
+    };
+    assert_eq!(found[0].statement, Statement::Fact(trouble));
+    let Statement::Object(object) = &found[1].statement else {
+        panic!()
+    };
+    let Spec::Pod {
+        account,
+        ip,
+        containers,
+        ..
+    } = &object.spec
+    else {
+        panic!()
+    };
+    assert_eq!((account.as_str(), ip.as_str()), ("front", "10.0.0.1"));
+    let names: Vec<&str> = containers
+        .iter()
+        .map(|container| container.name.as_str())
+        .collect();
+    assert_eq!(names, ["app", "istio-proxy"]);
+    assert_eq!(containers[0].ports.get("http"), Some(&8080));
+    let Statement::Object(object) = &found[2].statement else {
+        panic!()
+    };
+    let Spec::Workload {
+        replicas,
+        replicas_line,
+        ..
+    } = &object.spec
+    else {
+        panic!()
+    };
+    assert_eq!(*replicas, Some(0));
+    assert_eq!(cited(text, *replicas_line), "replicas: 0");
+}
+
 proptest! {
     #[test]
     fn no_bytes_break_it(data in prop::collection::vec(any::<u8>(), 0..300)) {

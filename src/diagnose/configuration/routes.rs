@@ -623,6 +623,7 @@ fn is_near(shown_ms: u64, timeout_ms: u64) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use PathForm::{Exact, Prefix, Regex, Segments};
 
     #[test]
     fn how_near_a_route_comes() {
@@ -635,7 +636,6 @@ mod tests {
             others: others.iter().map(|other| (*other).to_owned()).collect(),
             ..Condition::default()
         };
-        use PathForm::{Exact, Prefix, Regex, Segments};
         let cases = [
             (condition(Prefix, "/ratings", false, &[]), "/ratings", Near::Fits),
             (
