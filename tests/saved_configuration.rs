@@ -663,3 +663,50 @@ fn order_and_threads_change_nothing_and_cited_lines_are_shown() {
     let shown = String::from_utf8(shown.stdout).unwrap();
     assert!(shown.contains("mode: STRICT"), "{shown}");
 }
+
+#[test]
+fn tables_say_what_they_carry() {
+    let endpoints = "NAME      ENDPOINTS   AGE\nratings   <none>      3d\ndetails   10.0.0.1:9080   3d\n";
+    let deployments = "NAMESPACE   NAME         READY   UP-TO-DATE   AVAILABLE   AGE\n\
+                       default     ratings-v1   0/0     0            0           3d\n\
+                       shop        ratings-v1   0/0     0            0           3d\n";
+    let scratch = no_host().with_saved(&[("endpoints.txt", endpoints), ("deployments.txt", deployments)]);
+    let found = said(&scratch, "no-endpoints");
+    let texts: Vec<&str> = found.iter().map(|(text, _)| text.as_str()).collect();
+    assert_eq!(
+        texts,
+        [
+            "0 replicas are asked for by Deployment default/ratings-v1",
+            "the saved endpoints of ratings have no address that is ready"
+        ]
+    );
+    assert_eq!(found[1].1, ["ratings   <none>      3d"]);
+    let routes = "NAME     VHOST NAME                                 DOMAINS              MATCH         VIRTUAL SERVICE\n\
+                  9080     ratings.default.svc.cluster.local:9080     ratings, 10.0.0.1     /ratings*     ratings.default\n";
+    let scratch = no_route("/Ratings/1").with_saved(&[("routes.txt", routes)]);
+    let found = said(&scratch, "route-case-mismatch");
+    assert!(
+        found[0]
+            .0
+            .contains("routes the prefix /ratings and is not told to ignore letter case"),
+        "{found:?}"
+    );
+    // Of a host with routes on other lines, nothing is said of what has none.
+    let scratch = no_route("/books/1").with_saved(&[("routes.txt", routes)]);
+    assert_eq!(said(&scratch, "route-not-found"), []);
+}
+
+#[test]
+fn what_is_absent_says_nothing_where_not_all_was_saved() {
+    let clusters = "SERVICE FQDN                        PORT     SUBSET     DIRECTION     TYPE     DESTINATION RULE\n\
+                    web.default.svc.cluster.local     80     -     outbound     EDS     \n";
+    let scratch = no_cluster().with_saved(&[("productpage-v1.clusters.txt", clusters)]);
+    assert_eq!(said(&scratch, "unknown-service"), []);
+    let whole = dump(
+        &json!({"name": "outbound|80||web.default.svc.cluster.local"}),
+        &json!({}),
+    );
+    let cut = whole.trim_end().trim_end_matches('}');
+    let scratch = no_cluster().with_saved(&[("dump.json", cut)]);
+    assert_eq!(said(&scratch, "unknown-service"), []);
+}

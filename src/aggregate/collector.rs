@@ -476,6 +476,7 @@ impl<'run> Collector<'run> {
             block,
             line_in_block: spot.line,
         };
+        let is_undamaged = read.damage.is_empty();
         for damage in read.damage {
             self.stats.damage(place(damage.line), damage.what);
         }
@@ -484,7 +485,11 @@ impl<'run> Collector<'run> {
             Statement::Proxy(pod) => Some(pod.clone()),
             _ => None,
         });
+        let is_whole = proxy.is_some() && is_undamaged;
         let proxy = proxy.unwrap_or_else(|| self.origin.proxy.clone());
+        if is_whole {
+            self.partial.configuration.add_whole(&proxy);
+        }
         *self.stats.others.entry(kind).or_default() += read.said.len() as u64;
         self.stats.skipped += (lines as u64).saturating_sub(read.said.len() as u64);
         for said in read.said {
@@ -529,6 +534,25 @@ impl<'run> Collector<'run> {
             Some(source) => self.options.matcher.other(source, None, at.text, &mut hits),
             None if text.kind == TextKind::Pods => self.options.matcher.text(at.text, &mut hits),
             None => {}
+        }
+        let place = self.place(at);
+        let spot = document::Spot {
+            line: place.line_in_block,
+            offset_bytes: place.offset_bytes,
+        };
+        if let Some(statement) = text.statement(at.text, spot) {
+            let said = document::Said {
+                line: spot,
+                statement,
+            };
+            *self.stats.others.entry(text.kind).or_default() += 1;
+            let none = self
+                .partial
+                .configuration
+                .add(&self.origin.proxy, said, place, at.text);
+            debug_assert!(none.is_none(), "tables of facts are read as such");
+            self.hit_buffer = hits;
+            return;
         }
         let Some(fact) = text.fact(at.text) else {
             // Headers, manifests and figures are not facts, and not unknown either.

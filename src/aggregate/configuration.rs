@@ -31,8 +31,18 @@ const PLACES: usize = 2;
 pub struct ProxyKey {
     /// The proxy: its pod, or `input:<path>`.
     pub proxy: String,
-    /// Name of the cluster, the virtual host and its table, ...
+    /// Name of the cluster, of the table and its virtual host; of what a proxy has once, the proxy's.
     pub name: String,
+}
+
+impl ProxyKey {
+    /// A proxy itself.
+    fn of(proxy: &str) -> Self {
+        Self {
+            proxy: proxy.to_owned(),
+            name: proxy.to_owned(),
+        }
+    }
 }
 
 impl Key for ProxyKey {
@@ -114,6 +124,8 @@ pub struct Configuration {
     pub rejected: Bounded<ProxyKey, Kept<Rejected>>,
     /// Objects.
     pub objects: Bounded<ObjectKey, Kept<Object>>,
+    /// Proxies whose whole configuration was saved: what is not in it was not there.
+    pub whole: Bounded<ProxyKey, u64>,
 }
 
 impl Default for Configuration {
@@ -124,6 +136,7 @@ impl Default for Configuration {
             inbound: Bounded::new(MAX_PROXIES),
             rejected: Bounded::new(MAX_PROXIES),
             objects: Bounded::new(MAX_OBJECTS),
+            whole: Bounded::new(MAX_PROXIES),
         }
     }
 }
@@ -136,6 +149,7 @@ impl Configuration {
         self.inbound.absorb(other.inbound);
         self.rejected.absorb(other.rejected);
         self.objects.absorb(other.objects);
+        self.whole.absorb(other.whole);
     }
 
     /// True if nothing was kept.
@@ -146,6 +160,18 @@ impl Configuration {
             + self.rejected.len()
             + self.objects.len()
             == 0
+    }
+
+    /// Notes that the whole configuration of a proxy was saved.
+    pub fn add_whole(&mut self, proxy: &str) {
+        let key = ProxyKey::of(proxy);
+        self.whole.add(key, 1);
+    }
+
+    /// Whether the whole configuration of a proxy was saved, and all of it that `table` is about was kept.
+    pub fn is_whole<V: Merge>(&self, proxy: &str, table: &Bounded<ProxyKey, V>) -> bool {
+        let key = ProxyKey::of(proxy);
+        !table.is_truncated() && self.whole.get(&key).is_some()
     }
 
     /// Adds a statement about `proxy`; what lines of other output say too is given back.
@@ -164,7 +190,7 @@ impl Configuration {
                 let key = key(format!("{}/{}", host.table, host.name));
                 self.virtual_hosts.add(key, Kept::one(place, host));
             }
-            Statement::Inbound(inbound) => self.inbound.add(key(String::new()), Kept::one(place, inbound)),
+            Statement::Inbound(inbound) => self.inbound.add(ProxyKey::of(proxy), Kept::one(place, inbound)),
             Statement::Rejected(rejected) => {
                 let key = key(rejected.name.clone());
                 self.rejected.add(key, Kept::one(place, rejected));

@@ -111,7 +111,7 @@ fn cluster(node: &Node, updated: Option<crate::units::Timestamp>) -> Option<Said
         discovery: name(node.text_of("type").unwrap_or_default()),
         tls: Some(tls(node)),
         bounds,
-        ejects: node.get("outlier_detection").is_some(),
+        ejects: Some(node.get("outlier_detection").is_some()),
         connect_timeout_ms: node.text_of("connect_timeout").and_then(duration_ms),
         rule: rule(node),
         updated,

@@ -56,8 +56,8 @@ pub struct Cluster {
     pub tls: Option<Tls>,
     /// Its circuit breaker; `None` if not told.
     pub bounds: Option<Bounds>,
-    /// True if hosts are put out for errors.
-    pub ejects: bool,
+    /// Whether hosts are put out for errors; `None` if not told.
+    pub ejects: Option<bool>,
     /// Connect timeout.
     pub connect_timeout_ms: Option<u64>,
     /// The `DestinationRule` behind it: `namespace/name`.
@@ -362,7 +362,7 @@ pub enum Spec {
 /// What is said.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Statement {
-    /// Pod of the proxy whose configuration the document is.
+    /// Pod of the proxy whose whole configuration the document is.
     Proxy(String),
     /// A cluster.
     Cluster(Cluster),

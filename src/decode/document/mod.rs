@@ -7,6 +7,7 @@ mod envoy;
 pub mod facts;
 mod kubernetes;
 mod parse;
+pub(crate) mod table;
 mod tree;
 mod words;
 

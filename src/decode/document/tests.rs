@@ -587,3 +587,101 @@ proptest! {
         prop_assert_eq!(&whole[..before.len()], &before[..]);
     }
 }
+
+#[test]
+fn tables_of_configuration_and_of_objects() {
+    use crate::decode::output::recognise;
+    let of = |text: &str| -> Vec<Statement> {
+        let recognised = recognise(text.as_bytes());
+        let lines = (0_u32..).zip(text.lines());
+        lines
+            .filter_map(|(line, row)| {
+                let at = Spot {
+                    line,
+                    offset_bytes: 0,
+                };
+                recognised.statement(row.as_bytes(), at)
+            })
+            .collect()
+    };
+    let clusters = of(
+        "SERVICE FQDN                            PORT     SUBSET     DIRECTION     TYPE             DESTINATION RULE\n\
+         BlackHoleCluster                        -        -          -             STATIC           \n\
+         ratings.default.svc.cluster.local       9080     v1         outbound      EDS              ratings.default\n",
+    );
+    let found: Vec<(&str, Option<&str>)> = clusters
+        .iter()
+        .map(|statement| match statement {
+            Statement::Cluster(cluster) => (cluster.name.as_str(), cluster.rule.as_deref()),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    let ratings = (
+        "outbound|9080|v1|ratings.default.svc.cluster.local",
+        Some("default/ratings"),
+    );
+    assert_eq!(found, [("BlackHoleCluster", None), ratings]);
+    let routes = of(
+        "NAME     VHOST NAME                                  DOMAINS                                  MATCH          VIRTUAL SERVICE\n\
+         9080     ratings.default.svc.cluster.local:9080     ratings, ratings.default + 1 more...     /ratings/*     ratings.default\n\
+         9080     details.default.svc.cluster.local:9080     details, details.default + 1 more...     /*             \n",
+    );
+    let Statement::VirtualHost(host) = &routes[0] else {
+        panic!()
+    };
+    assert_eq!(
+        (host.table.as_str(), host.domains.len(), host.cut),
+        ("9080", 2, true)
+    );
+    let path = host.routes[0].conditions[0].path.as_ref().unwrap();
+    assert_eq!((path.form, path.path.as_str()), (PathForm::Prefix, "/ratings/"));
+    assert_eq!(host.routes[0].line.line, 1);
+    assert_eq!(routes.len(), 2);
+    let objects = |text: &str| -> Vec<(String, String, Spec)> {
+        let objects = of(text).into_iter().map(|statement| match statement {
+            Statement::Object(object) => (object.namespace, object.name, object.spec),
+            other => panic!("{other:?}"),
+        });
+        objects.collect()
+    };
+    let endpoints = objects(
+        "NAMESPACE   NAME      ENDPOINTS                                            AGE\n\
+         default     ratings   <none>                                               3d\n\
+         default     web       10.0.0.1:80,10.0.0.2:80,10.0.0.3:80 + 4 more...      3d\n",
+    );
+    let ready: Vec<(&str, u64)> = endpoints
+        .iter()
+        .map(|(_, name, spec)| match spec {
+            Spec::Endpoints { ready, .. } => (name.as_str(), *ready),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(ready, [("ratings", 0), ("web", 7)]);
+    assert_eq!(endpoints[0].0, "default");
+    let services = objects(
+        "NAME      TYPE        CLUSTER-IP    EXTERNAL-IP   PORT(S)    AGE   SELECTOR\n\
+         ratings   ClusterIP   10.96.14.30   <none>        9080/TCP   3d    app=ratings\n",
+    );
+    assert!(
+        matches!(&services[0].2, Spec::Service { selector, ports } if selector.len() == 1 && ports.is_empty())
+    );
+    let deployments = objects(
+        "NAME         READY   UP-TO-DATE   AVAILABLE   AGE\nratings-v1   0/0     0            0           3d\n",
+    );
+    assert!(matches!(
+        deployments[0].2,
+        Spec::Workload {
+            replicas: Some(0),
+            ..
+        }
+    ));
+    let rules = objects(
+        "NAME      GATEWAYS   HOSTS                   AGE\nratings              [\"ratings\",\"books\"]   3d\n",
+    );
+    assert!(matches!(&rules[0].2, Spec::VirtualService { hosts, .. } if hosts == &["ratings", "books"]));
+    // Which of their addresses are ready, slices do not say here.
+    assert_eq!(
+        of("NAME   ADDRESSTYPE   PORTS   ENDPOINTS   AGE\nx-1    IPv4          80      10.0.0.1    3d\n"),
+        []
+    );
+}

@@ -8,7 +8,7 @@
 
 mod lines;
 
-use super::document::Form;
+use super::document::{Form, Spot, Statement, table as rows};
 use crate::units::Timestamp;
 use lines::{analyze_line, cells, certs_line, clusters_line, column, without_colours};
 
@@ -317,6 +317,7 @@ fn table(line: &[u8]) -> Option<TextKind> {
         return None;
     }
     let kind = match columns.as_slice() {
+        _ if rows::is_table(has) => TextKind::Objects,
         _ if has("NAME") && has("VERSION") && (has("CDS") || has("SUBSCRIBED TYPES")) => {
             TextKind::ProxyStatus
         }
@@ -440,6 +441,18 @@ impl Text {
             | TextKind::Events => self.row(line),
             _ => None,
         }
+    }
+
+    /// What a row of a table of configuration or objects says, that stands at `at`.
+    pub fn statement(&self, line: &[u8], at: Spot) -> Option<Statement> {
+        if self.kind != TextKind::Objects || self.columns.is_empty() {
+            return None;
+        }
+        let line = without_colours(line.trim_ascii());
+        if table(&line).is_some() {
+            return None;
+        }
+        rows::row(&self.columns, &cells(&line), at)
     }
 
     fn row(&self, line: &[u8]) -> Option<Fact> {

@@ -8,7 +8,7 @@ use crate::decode::output::HostState;
 use crate::diagnose::finding::Finding;
 use crate::diagnose::measure::some;
 use crate::units::Place;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// No host to send to: what service, endpoints, workloads and subsets say.
 pub(super) fn none(saved: &Saved<'_>, finding: &Finding, says: &mut Says) {
@@ -32,7 +32,7 @@ fn no_pods(saved: &Saved<'_>, says: &mut Says) {
             service.title(),
             written(selector)
         );
-        says.holds(text, EXACT, [*service.place]);
+        says.holds(text, LIKELY, [*service.place]);
     }
 }
 
@@ -40,10 +40,10 @@ fn no_pods(saved: &Saved<'_>, says: &mut Says) {
 fn scaled_to_zero(saved: &Saved<'_>, says: &mut Says) {
     let selector = saved.selector();
     let name = &saved.called.name;
-    let of_called = |at: &At<'_>, labels| match selector {
-        Some(selector) => selects(selector, labels),
-        // Without the service, the custom of naming workloads after it.
-        None => at
+    let of_called = |at: &At<'_>, labels: &BTreeMap<String, String>| match selector {
+        Some(selector) if !labels.is_empty() => selects(selector, labels),
+        // Without the service, or the labels, the custom of naming workloads after it.
+        _ => at
             .key
             .name
             .strip_prefix(name.as_str())
@@ -141,7 +141,7 @@ fn subset(saved: &Saved<'_>, finding: &Finding, says: &mut Says) {
                 pods.len(),
                 saved.called.name
             );
-            says.holds(text, EXACT, [at.line(subset.line)]);
+            says.holds(text, LIKELY, [at.line(subset.line)]);
         }
     }
 }

@@ -81,14 +81,14 @@ pub(super) fn ejection(saved: &Saved<'_>, finding: &Finding, says: &mut Says) {
         }
     }
     let clusters = saved.clusters(finding);
-    if let Some(at) = clusters.iter().find(|at| at.cluster.ejects) {
+    if let Some(at) = clusters.iter().find(|at| at.cluster.ejects == Some(true)) {
         let text = format!(
             "{} puts hosts of {} out for errors (outlier_detection)",
             proxy_name(&at.key.proxy),
             at.cluster.name
         );
         says.holds(text, EXACT, [*at.place]);
-    } else if let Some(at) = clusters.first() {
+    } else if let Some(at) = clusters.iter().find(|at| at.cluster.ejects == Some(false)) {
         let text = format!(
             "{} puts no hosts of {} out (no outlier_detection)",
             proxy_name(&at.key.proxy),

@@ -202,7 +202,7 @@ impl Called {
         name == Some(self.name.as_str())
             && own.is_some()
             && match (of, svc) {
-                (None, _) => own == Some(namespace),
+                (None, _) => namespace.is_empty() || own == Some(namespace),
                 (Some(_), None | Some("svc")) => own == of && labels.next().is_none(),
                 _ => false,
             }
@@ -279,13 +279,18 @@ impl<'t> Saved<'t> {
     /// Objects of a kind in the called service's namespace.
     fn beside(&self, kind: &'t str) -> impl Iterator<Item = At<'t>> + use<'t> {
         let namespace = self.called.namespace.clone();
+        // A table of one namespace does not name it.
         self.objects(kind)
-            .filter(move |at| Some(&at.key.namespace) == namespace.as_ref())
+            .filter(move |at| at.key.namespace.is_empty() || Some(&at.key.namespace) == namespace.as_ref())
     }
 
-    /// True if objects of a kind were saved and all of them are kept: what is not among them was not there.
+    /// True if objects of a kind were saved, and all of these were read and kept. Whether all that there were had been
+    /// saved nobody knows, so that what is not among them is only likely not to have been there.
     fn has_all(&self, kind: &'t str) -> bool {
-        !self.configuration.objects.is_truncated() && self.objects(kind).next().is_some()
+        let inputs = &self.facts.incident.totals.inputs;
+        !self.configuration.objects.is_truncated()
+            && inputs.values().all(|input| input.damage.is_empty())
+            && self.objects(kind).next().is_some()
     }
 
     /// Clusters of the called host and port; of the caller's proxy alone, where one of that was saved.

@@ -314,12 +314,12 @@ fn virtual_services<'t>(saved: &Saved<'t>) -> Vec<At<'t>> {
 /// The caller's routes for the port were saved, and none is for the host.
 fn no_virtual_host(saved: &Saved<'_>, finding: &Finding, paths: &BTreeSet<(&str, &str)>, says: &mut Says) {
     let hosts = &saved.configuration.virtual_hosts;
-    if hosts.is_truncated() || saved.called.host.is_empty() {
+    if saved.called.host.is_empty() {
         return;
     }
     let own: Vec<(&ProxyKey, &Place, &VirtualHost)> = hosts
         .iter()
-        .filter(|(key, _)| is_caller(finding, &key.proxy))
+        .filter(|(key, _)| is_caller(finding, &key.proxy) && saved.configuration.is_whole(&key.proxy, hosts))
         .filter_map(|(key, kept)| {
             let (place, host) = kept.0.first_key_value()?;
             Some((key, place, host))
@@ -380,12 +380,8 @@ pub(super) fn unknown(saved: &Saved<'_>, finding: &Finding, says: &mut Says) {
 
 fn missing_clusters(saved: &Saved<'_>, finding: &Finding, says: &mut Says) {
     let clusters = &saved.configuration.clusters;
-    if clusters.is_truncated() {
-        return;
-    }
     for (key, place, host) in virtual_hosts(saved, finding) {
-        // Another file may have its clusters.
-        if !clusters.iter().any(|(cluster, _)| cluster.proxy == key.proxy) {
+        if !saved.configuration.is_whole(&key.proxy, clusters) {
             continue;
         }
         for target in host.routes.iter().flat_map(|route| &route.targets) {
@@ -413,7 +409,9 @@ fn missing_subsets(saved: &Saved<'_>, says: &mut Says) {
             if let Some(rule) = nowhere.rule {
                 says.look_at(rule.key);
             }
-            says.holds(nowhere.text, EXACT, nowhere.places);
+            // A rule for the host that lacks the subset says more than rules that were not saved.
+            let strength = if nowhere.rule.is_some() { EXACT } else { LIKELY };
+            says.holds(nowhere.text, strength, nowhere.places);
         }
     }
 }
@@ -465,7 +463,7 @@ fn no_service(saved: &Saved<'_>, at: &At<'_>, target: &Target) -> Option<String>
     let host = full_host(&target.host, at);
     let mut labels = host.split('.');
     let (name, namespace, svc) = (labels.next()?, labels.next()?, labels.next()?);
-    if svc != "svc" || name == "*" || saved.configuration.objects.is_truncated() {
+    if svc != "svc" || name == "*" || !saved.has_all("Service") {
         return None;
     }
     let mut services = saved
@@ -528,13 +526,15 @@ fn not_told(saved: &Saved<'_>, finding: &Finding, says: &mut Says) {
     let clusters = &saved.configuration.clusters;
     let mut own = clusters
         .iter()
-        .filter(|(key, _)| is_caller(finding, &key.proxy))
+        .filter(|(key, _)| {
+            is_caller(finding, &key.proxy) && saved.configuration.is_whole(&key.proxy, clusters)
+        })
         .peekable();
     let first = own
         .peek()
         .and_then(|(key, kept)| Some((*key, *kept.0.first_key_value()?.0)));
     let count = own.count();
-    if let Some((key, place)) = first.filter(|_| !clusters.is_truncated() && !saved.called.host.is_empty()) {
+    if let Some((key, place)) = first.filter(|_| !saved.called.host.is_empty()) {
         let text = format!(
             "none of the {count} saved clusters of {} is for {}",
             proxy_name(&key.proxy),
