@@ -420,7 +420,7 @@ fn small_texts_cannot_stand_for_large_ones() {
     assert!(!read(deep.as_bytes(), Form::Yaml, 0).damage.is_empty());
     // What is too deep is left out, and the rest is read.
     let deep = format!(
-        "kind: Service\nx: {}1{}\nmetadata:\n  name: a\nspec: {{}}\n",
+        "kind: Service\nstatus: {}1{}\nmetadata:\n  name: a\nspec: {{}}\n",
         "[".repeat(120),
         "]".repeat(120)
     );

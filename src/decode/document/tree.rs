@@ -26,6 +26,24 @@ const LEFT_OUT: &[&str] = &[
     "kubectl.kubernetes.io/last-applied-configuration",
 ];
 
+/// Members of a document that are read: of its envelope, and of an object that stands alone. Others, as ztunnel's dump has
+/// them, may be large and say nothing here.
+const OF_A_DOCUMENT: &[&str] = &[
+    "addressType",
+    "apiVersion",
+    "cluster_statuses",
+    "configs",
+    "data",
+    "endpoints",
+    "items",
+    "kind",
+    "metadata",
+    "ports",
+    "spec",
+    "status",
+    "subsets",
+];
+
 /// A value with its line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Node {
@@ -326,7 +344,8 @@ impl<'s> Builder<'s> {
         }
         let Some(open) = self.open.last_mut() else { return };
         if open.is_map && open.name.is_none() {
-            if LEFT_OUT.iter().any(|name| is_named(text, name)) {
+            let is_asked_for = open.role != Role::Root || OF_A_DOCUMENT.contains(&text);
+            if !is_asked_for || LEFT_OUT.iter().any(|name| is_named(text, name)) {
                 self.skip_next = true;
             } else {
                 open.name = Some((bounded(text), line));

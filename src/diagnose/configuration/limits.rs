@@ -1,6 +1,6 @@
 //! Bounds that clusters have, hosts that they may put out, clusters that nobody needs, and configuration that was refused.
 
-use super::{EXACT, NAMED, Saved, Says};
+use super::{EXACT, NAMED, Saved, Says, since};
 use crate::correlate::names::proxy_name;
 use crate::decode::document::facts::{Bounds, Spec};
 use crate::diagnose::finding::Finding;
@@ -39,9 +39,10 @@ pub(super) fn overflow(saved: &Saved<'_>, finding: &Finding, says: &mut Says) {
         .filter_map(|at| Some((at, described(at.cluster.bounds.as_ref()?)?)));
     if let Some((at, set)) = bounded.next() {
         let text = format!(
-            "the circuit breaker of {} in {} allows {set}",
+            "the circuit breaker of {} in {}{} allows {set}",
             at.cluster.name,
-            proxy_name(&at.key.proxy)
+            proxy_name(&at.key.proxy),
+            since(at.cluster.updated)
         );
         says.holds(text, EXACT, [*at.place]);
     } else if let Some(at) = clusters.iter().find(|at| at.cluster.bounds.is_some()) {

@@ -22,7 +22,7 @@ use crate::catalog::{Placeholders, fill_command};
 use crate::correlate::names::proxy_name;
 use crate::decode::document::Spot;
 use crate::decode::document::facts::{Cluster, Object, Spec};
-use crate::units::Place;
+use crate::units::{Place, Timestamp};
 use std::collections::BTreeMap;
 
 /// Places that one piece of evidence cites.
@@ -406,6 +406,11 @@ fn cluster_host(cluster: &str) -> Option<(u64, &str)> {
     let port = parts.next()?.parse().ok()?;
     let _subset = parts.next()?;
     Some((port, parts.next()?))
+}
+
+/// Since when a proxy has what is said, where its dump tells.
+fn since(updated: Option<Timestamp>) -> String {
+    updated.map_or_else(String::new, |updated| format!(" (since {updated})"))
 }
 
 /// Labels as kubectl writes them.

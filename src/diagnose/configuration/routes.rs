@@ -1,6 +1,6 @@
 //! Routes: which one a request nearly fitted, which lead nowhere, and how long they wait.
 
-use super::{At, EXACT, LIKELY, NAMED, Saved, Says, cluster_host, is_caller, spot_of};
+use super::{At, EXACT, LIKELY, NAMED, Saved, Says, cluster_host, is_caller, since, spot_of};
 use crate::aggregate::configuration::ProxyKey;
 use crate::correlate::names::proxy_name;
 use crate::decode::document::facts::{Condition, PathForm, PathMatch, Route, Spec, Target, VirtualHost};
@@ -138,7 +138,12 @@ pub(super) fn unrouted(saved: &Saved<'_>, finding: &Finding, says: &mut Says) {
     let mut tried: Vec<Tried<'_>> = hosts
         .iter()
         .map(|(key, place, host)| Tried {
-            title: format!("the virtual host {} of {}", host.name, proxy_name(&key.proxy)),
+            title: format!(
+                "the virtual host {} of {}{}",
+                host.name,
+                proxy_name(&key.proxy),
+                since(host.updated)
+            ),
             place,
             routes: &host.routes,
             cut: host.cut,

@@ -204,6 +204,24 @@ fn limits(incident: &Incident<'_>) -> Vec<Limit> {
             |_| 0,
         ),
         of_table(
+            "proxies of saved configuration",
+            "proxies; nothing is concluded from what is absent",
+            &totals.configuration.whole,
+            |_| 0,
+        ),
+        of_table(
+            "listeners of saved configuration",
+            "proxies whose listener of inbound traffic is not looked at",
+            &totals.configuration.inbound,
+            |_| 0,
+        ),
+        of_table(
+            "refusals of saved configuration",
+            "proxies whose refusals are not told",
+            &totals.configuration.rejected,
+            |_| 0,
+        ),
+        of_table(
             "objects of saved configuration",
             "objects; nothing is concluded from what is absent",
             &totals.configuration.objects,
