@@ -13,6 +13,7 @@ use crate::aggregate::collector::{Collector, CollectorOptions, Origin, Partial};
 use crate::aggregate::{CaptureTotals, Totals, address};
 use crate::catalog::Catalog;
 use crate::correlate::{Incident, names};
+use crate::decode::document::DOCUMENT_BYTES_MAX;
 use crate::decode::log::{Content, LogDecoder, may_cut};
 use crate::decode::output::{self, Text, TextKind};
 use crate::decode::packet::PacketBlock;
@@ -327,10 +328,15 @@ impl<'r> Reading<'r> {
             defer(&mut slot, source);
             return None;
         }
-        let block = if reader.kind() == SourceKind::Text {
-            reader.next_block(buffer)
-        } else {
-            None
+        let is_document = self
+            .texts
+            .get(index)
+            .and_then(OnceLock::get)
+            .is_some_and(|text| text.form.is_some());
+        let block = match reader.kind() {
+            SourceKind::Text if is_document => reader.whole(buffer, DOCUMENT_BYTES_MAX),
+            SourceKind::Text => reader.next_block(buffer),
+            _ => None,
         };
         let stored = match block {
             Some(_) => reader.stored_bytes_read(),
@@ -460,6 +466,11 @@ impl Worker<'_, '_> {
         };
         collector.begin_block(origin, block.seq, block.offset_bytes);
         match text {
+            Some(Text {
+                kind,
+                form: Some(form),
+                ..
+            }) => collector.document(*kind, *form, &block.data),
             Some(text) if !text.kind.is_log() => collector.output(text, &block.data),
             _ => {
                 collector.set_text(text.map_or(TextKind::Log, |text| text.kind));

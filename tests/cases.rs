@@ -41,14 +41,18 @@ cases! {
     made_sidecar_startup_race: "made-sidecar-startup-race",
     made_waypoint_misrouted: "made-waypoint-misrouted",
     made_ztunnel_unreachable: "made-ztunnel-unreachable",
+    no_endpoints_saved: "no-endpoints-saved",
     no_endpoints_scaled_to_zero: "no-endpoints-scaled-to-zero",
     packet_loss: "packet-loss",
     rbac_denied: "rbac-denied",
+    rbac_denied_saved: "rbac-denied-saved",
     refused_app_port_mismatch: "refused-app-port-mismatch",
+    refused_port_saved: "refused-port-saved",
     reject_network_policy_icmp_captured: "reject-network-policy-icmp-captured",
     rejected_icmp_port: "rejected-icmp-port",
     rejected_tcp_reset: "rejected-tcp-reset",
     route_case_mismatch: "route-case-mismatch",
+    route_case_saved: "route-case-saved",
     slow_deep_chain: "slow-deep-chain",
     slow_upstream_app_captured: "slow-upstream-app-captured",
     slow_upstream_app_joined: "slow-upstream-app-joined",
@@ -89,6 +93,9 @@ fn check(folder: &str) {
     case.check_references();
     if let Some(cited) = expected.get("cited") {
         case.check_cited(cited.as_array().unwrap());
+    }
+    if let Some(config) = expected.get("config") {
+        case.check_config(config.as_array().unwrap());
     }
     assert!(
         case.wrong.is_empty(),
@@ -290,6 +297,34 @@ impl Case<'_> {
             of_captures.is_empty() || of_captures.into_iter().any(cites_frame),
             || format!("none of the first packets is cited by the first finding, but {frames:?}"),
         );
+    }
+
+    /// The first finding holds what saved configuration says, and cites the line that says it.
+    fn check_config(&mut self, expected: &[toml::Value]) {
+        let report = self.report.clone();
+        let evidence: Vec<&Value> = match report.pointer("/findings/0") {
+            Some(first) => list(first, "/evidence")
+                .iter()
+                .filter(|piece| text(piece, "/kind") == "config")
+                .collect(),
+            None => Vec::new(),
+        };
+        for wanted in expected {
+            let (says, file, holds) = (&wanted["says"], &wanted["file"], &wanted["holds"]);
+            let [says, file, holds] = [says, file, holds].map(|value| value.as_str().unwrap());
+            let found = evidence
+                .iter()
+                .filter(|piece| text(piece, "/text").contains(says))
+                .flat_map(|piece| list(piece, "/refs"))
+                .any(|reference| {
+                    input_path(&report, reference).as_deref() == Some(file)
+                        && self.line_at(reference).is_some_and(|line| line.contains(holds))
+                });
+            self.expect(found, || {
+                let texts: Vec<&str> = evidence.iter().map(|piece| text(piece, "/text")).collect();
+                format!("nothing says {says:?} and cites {holds:?} in {file}, but {texts:?}")
+            });
+        }
     }
 
     /// The line to which a reference points, if number and offset agree on it.

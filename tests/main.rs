@@ -42,6 +42,8 @@ mod percentiles;
 mod rows;
 /// Runs the built program in a scratch folder.
 mod running;
+/// Saved configuration beside small incidents.
+mod saved_configuration;
 /// Logs of the control plane and saved output of commands beside recorded logs.
 mod saved_output;
 /// Connections of captures that others made, against what tshark says of them.

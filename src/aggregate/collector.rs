@@ -2,6 +2,7 @@
 
 use super::cells::{Cell, Cells, HotCell, MAX_SAMPLE_BYTES, Sums};
 use super::class::{Reporter, RowClass};
+use super::configuration::Configuration;
 use super::fingerprint::{Fingerprint, Hasher, mixed, short_hash};
 use super::flags::Outcome;
 use super::followed::{self, Followed};
@@ -16,6 +17,7 @@ use super::slowest::{Slow, Slowest};
 use super::totals::{FigureKey, Figures, HopKey, HopMoment};
 use super::{Merge, stable_hash_with, text};
 use crate::catalog::{Catalog, SignatureSource};
+use crate::decode::document::{self, Form, Statement};
 use crate::decode::log::{
     AccessRow, ComponentLine, Content, Level, Line, LineAt, Reject, Wrapping, application_line,
 };
@@ -134,6 +136,8 @@ pub struct Partial {
     pub hits: BTreeMap<HitKey, Hits>,
     /// What saved output says.
     pub outputs: BTreeMap<FactKey, FactSum>,
+    /// What saved configuration says.
+    pub configuration: Configuration,
 }
 
 impl Default for Partial {
@@ -151,6 +155,7 @@ impl Default for Partial {
             inputs: BTreeMap::new(),
             hits: BTreeMap::new(),
             outputs: BTreeMap::new(),
+            configuration: Configuration::default(),
         }
     }
 }
@@ -532,6 +537,69 @@ impl<'run> Collector<'run> {
         }
     }
 
+    /// Adds a whole document, which has no times of its own.
+    pub fn document(&mut self, kind: TextKind, form: Form, data: &[u8]) {
+        let lines = memchr::memchr_iter(b'\n', data).count() + usize::from(!data.ends_with(b"\n"));
+        self.summary.lines = u32::try_from(lines).unwrap_or(u32::MAX);
+        let read = document::read(data, form, self.block_offset);
+        let (input, block) = (self.origin.input, self.block);
+        let place = |spot: document::Spot| Place {
+            input,
+            offset_bytes: spot.offset_bytes,
+            block,
+            line_in_block: spot.line,
+        };
+        let is_undamaged = read.damage.is_empty();
+        for damage in read.damage {
+            self.stats.damage(place(damage.line), damage.what);
+        }
+        // Whose configuration it is stands in it; of a part of it only the path tells.
+        let proxy = read.said.iter().find_map(|said| match &said.statement {
+            Statement::Proxy(pod) => Some(pod.clone()),
+            _ => None,
+        });
+        let is_whole = proxy.is_some() && is_undamaged;
+        let proxy = proxy.unwrap_or_else(|| self.origin.proxy.clone());
+        if is_whole {
+            self.partial.configuration.add_whole(&proxy);
+        }
+        *self.stats.others.entry(kind).or_default() += read.said.len() as u64;
+        self.stats.skipped += (lines as u64).saturating_sub(read.said.len() as u64);
+        for said in read.said {
+            let place = place(said.line);
+            let from = place.offset_bytes.saturating_sub(self.block_offset);
+            let line = usize::try_from(from).ok().and_then(|from| data.get(from..));
+            let line = line
+                .and_then(|rest| rest.split(|byte| *byte == b'\n').next())
+                .unwrap_or_default();
+            if let Statement::Message(_, message) = &said.statement {
+                self.message(place, message.as_bytes());
+            }
+            let fact = self
+                .partial
+                .configuration
+                .add(&proxy, said, place, line.trim_ascii());
+            if let Some((key, sum)) = fact {
+                self.partial.outputs.entry(key).or_default().merge(sum);
+            }
+        }
+    }
+
+    /// Searches a message of the analyzer for signatures.
+    fn message(&mut self, place: Place, message: &[u8]) {
+        let mut hits = std::mem::take(&mut self.hit_buffer);
+        hits.clear();
+        let source = SignatureSource::IstioctlAnalyze;
+        self.options.matcher.other(source, None, message, &mut hits);
+        let at = LineAt {
+            offset: usize::try_from(place.offset_bytes.saturating_sub(self.block_offset)).unwrap_or(0),
+            line: place.line_in_block,
+            text: message,
+        };
+        self.count_hits(&at, None, None, &hits);
+        self.hit_buffer = hits;
+    }
+
     fn output_line(&mut self, text: &Text, at: &LineAt<'_>) {
         let mut hits = std::mem::take(&mut self.hit_buffer);
         hits.clear();
@@ -539,6 +607,25 @@ impl<'run> Collector<'run> {
             Some(source) => self.options.matcher.other(source, None, at.text, &mut hits),
             None if text.kind == TextKind::Pods => self.options.matcher.text(at.text, &mut hits),
             None => {}
+        }
+        let place = self.place(at);
+        let spot = document::Spot {
+            line: place.line_in_block,
+            offset_bytes: place.offset_bytes,
+        };
+        if let Some(statement) = text.statement(at.text, spot) {
+            let said = document::Said {
+                line: spot,
+                statement,
+            };
+            *self.stats.others.entry(text.kind).or_default() += 1;
+            let none = self
+                .partial
+                .configuration
+                .add(&self.origin.proxy, said, place, at.text);
+            debug_assert!(none.is_none(), "tables of facts are read as such");
+            self.hit_buffer = hits;
+            return;
         }
         let Some(fact) = text.fact(at.text) else {
             // Headers, manifests and figures are not facts, and not unknown either.

@@ -150,6 +150,8 @@ pub struct InputStats {
     pub undated: u64,
     /// Records by the time at which they were written.
     pub written: Series<u64>,
+    /// Where documents could not be read any further.
+    pub damage: BTreeMap<Place, String>,
 }
 
 impl InputStats {
@@ -188,6 +190,12 @@ impl InputStats {
             self.samples.insert(place, (reject, example_text(line)));
             self.trim();
         }
+    }
+
+    /// Notes where a document could not be read any further.
+    pub fn damage(&mut self, place: Place, what: String) {
+        self.damage.insert(place, what);
+        self.trim();
     }
 
     /// Widens the span of record times.
@@ -229,6 +237,9 @@ impl InputStats {
         while self.samples.len() > SAMPLES {
             self.samples.pop_last();
         }
+        while self.damage.len() > SAMPLES {
+            self.damage.pop_last();
+        }
         while self.pods.len() > PODS {
             self.pods.pop_last();
         }
@@ -251,6 +262,7 @@ impl Merge for InputStats {
         }
         add_each(&mut self.rejects, &other.rejects);
         self.samples.extend(other.samples);
+        self.damage.extend(other.damage);
         self.skipped += other.skipped;
         self.deselected += other.deselected;
         self.bytes += other.bytes;

@@ -16,6 +16,7 @@ pub mod captures;
 pub mod cells;
 pub mod class;
 pub mod collector;
+pub mod configuration;
 pub mod fingerprint;
 pub mod flags;
 pub mod followed;

@@ -5,6 +5,7 @@ use super::captures::CaptureTotals;
 use super::cells::{Cell, Moment};
 use super::class::{GroupKey, Reporter, RowClass};
 use super::collector::{ConnectionRow, MAX_ATTEMPTS, MAX_CONNECTION_ROWS, Partial, SecondLatency};
+use super::configuration::Configuration;
 use super::flags::Outcome;
 use super::followed::Followed;
 use super::inputs::InputStats;
@@ -305,6 +306,8 @@ pub struct Totals {
     pub hits: Bounded<HitKey, Hits>,
     /// What saved output of commands says.
     pub outputs: Bounded<FactKey, FactSum>,
+    /// What saved configuration says.
+    pub configuration: Configuration,
     /// Which proxy has an ip.
     pub addresses: Bounded<String, Votes>,
     /// What a destination's other names stand for.
@@ -345,6 +348,7 @@ impl Default for Totals {
             inputs: BTreeMap::new(),
             hits: Bounded::new(signatures::LIMIT),
             outputs: Bounded::new(outputs::LIMIT),
+            configuration: Configuration::default(),
             addresses: Bounded::new(MAX_ALIASES),
             aliases: Bounded::new(MAX_ALIASES),
             captures: CaptureTotals::default(),
@@ -390,6 +394,7 @@ impl Totals {
         for (key, fact) in partial.outputs {
             self.outputs.add(key, fact);
         }
+        self.configuration.absorb(partial.configuration);
     }
 
     /// Figures by name; those of a route are of its destination as well.

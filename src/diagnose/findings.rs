@@ -35,8 +35,13 @@ pub fn write(suspects: &Suspects<'_>, facts: &Facts<'_>) -> Vec<Finding> {
         .collect();
     drop_orphans(&mut findings);
     super::changes::note(&mut findings, facts);
-    findings.sort_by(|a, b| order(b).total_cmp(&order(a)).then_with(|| a.id.cmp(&b.id)));
+    rank(&mut findings);
     findings
+}
+
+/// Puts them in order, best first.
+pub fn rank(findings: &mut [Finding]) {
+    findings.sort_by(|a, b| order(b).total_cmp(&order(a)).then_with(|| a.id.cmp(&b.id)));
 }
 
 /// A finding that follows from one that was too small to be written stands for itself.

@@ -9,6 +9,7 @@
 pub mod answer;
 mod application;
 mod changes;
+mod configuration;
 pub mod consequences;
 mod events;
 pub mod finding;
@@ -46,8 +47,11 @@ pub fn diagnose(incident: &Incident<'_>, catalog: &Catalog) -> Result<Diagnosis,
     consequences::follow_first_faults(&mut suspects, &facts);
     latency::suspect(&mut suspects, &facts);
     network::suspect(&mut suspects, &facts);
+    configuration::suspect(&mut suspects, &facts);
     let mut findings = findings::write(&suspects, &facts);
     saved::add(&mut findings, &facts);
+    configuration::add(&mut findings, &facts);
+    findings::rank(&mut findings);
     application::add(&mut findings, &facts);
     let (events, events_left_out) = events::tell(&findings, &facts);
     Ok(Diagnosis {

@@ -134,6 +134,8 @@ pub struct Factors {
     pub captures_alone: f64,
     pub hidden: f64,
     pub no_effect: f64,
+    pub doubt_left_by_configuration: f64,
+    pub against_configuration: f64,
 }
 
 /// Rows that show a cause.

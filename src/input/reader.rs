@@ -162,6 +162,36 @@ impl BlockReader {
         }
     }
 
+    /// All of the input as one block, in `buffer`; `None` if it is empty or was read already. Of one that is longer than
+    /// `limit_bytes` only the beginning is read, and a [`Problem`](crate::error::Problem) says so.
+    pub fn whole(&mut self, mut buffer: Vec<u8>, limit_bytes: usize) -> Option<Block> {
+        if self.kind != SourceKind::Text || self.seq > 0 {
+            return None;
+        }
+        self.shrink(&mut buffer);
+        let mut filled = 0;
+        let mut target = self.options.block_bytes.min(limit_bytes);
+        loop {
+            filled = self.fill(&mut buffer, filled, target);
+            if filled < target {
+                break;
+            }
+            if target == limit_bytes {
+                if self.read(&mut [0]) > 0 {
+                    let what = format!(
+                        "a document of more than {limit_bytes} bytes: only so much of it is read; save its parts one \
+                         by one"
+                    );
+                    self.problems.add(self.offset_bytes + limit_bytes as u64, what);
+                }
+                break;
+            }
+            target = target.saturating_mul(2).min(limit_bytes);
+        }
+        buffer.truncate(filled);
+        (filled > 0).then(|| self.block(buffer, filled as u64))
+    }
+
     /// What became of the input so far; called when there are no more blocks.
     pub fn finish(mut self) -> ReadSummary {
         self.add_stream_problems();

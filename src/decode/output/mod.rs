@@ -13,6 +13,7 @@ mod ztunnel;
 pub use subject::subject;
 pub use ztunnel::{Connection, connection};
 
+use super::document::{Form, Spot, Statement, table as rows};
 use crate::units::Timestamp;
 use lines::{analyze_line, cells, certs_line, clusters_line, column, without_colours};
 
@@ -47,6 +48,8 @@ pub enum TextKind {
     Stats,
     /// Envoy's `/config_dump`.
     ConfigDump,
+    /// Objects of Kubernetes or Istio, and other configuration, as JSON or YAML.
+    Objects,
     /// Other output that is recognised and says nothing here: manifests, other tables.
     Other,
 }
@@ -69,6 +72,7 @@ impl TextKind {
             | Self::Certs
             | Self::Pods
             | Self::Events
+            | Self::Objects
             | Self::Other => Some("command-output"),
         }
     }
@@ -87,6 +91,8 @@ impl TextKind {
 pub struct Text {
     /// What it is.
     pub kind: TextKind,
+    /// How it is written, where it is a document that is read as a whole and not line by line.
+    pub form: Option<Form>,
     /// Names of the columns of a table, as its header has them.
     columns: Vec<Vec<u8>>,
 }
@@ -197,21 +203,19 @@ pub fn recognise(head: &[u8]) -> Text {
     if let Some((kind, line)) = header {
         return Text {
             kind,
+            form: None,
             columns: cells(line).into_iter().map(<[u8]>::to_vec).collect(),
         };
     }
     let all = || lines().map(trimmed);
     let first = all().next().unwrap_or_default();
-    let kind = if all().any(|line| analyze_line(line).is_some()) || all().any(is_clean_analysis) {
+    let document = document(head);
+    let kind = if let Some((kind, _)) = document {
+        kind
+    } else if all().any(|line| analyze_line(line).is_some()) || all().any(is_clean_analysis) {
         TextKind::Analyze
-    } else if first.starts_with(b"apiVersion:")
-        || first.starts_with(b"kind:")
-        || first.starts_with(b"CLI version: ")
-        || first.starts_with(b"--- Istiod ")
-    {
+    } else if first.starts_with(b"CLI version: ") || first.starts_with(b"--- Istiod ") {
         TextKind::Other
-    } else if first == b"{" || first == b"[" {
-        json_document(head)
     } else if all().take(8).filter(|line| clusters_line(line).is_some()).count() >= 2 {
         TextKind::EnvoyClusters
     } else if all().take(8).filter(|line| is_stat(line)).count() >= 2 {
@@ -221,6 +225,7 @@ pub fn recognise(head: &[u8]) -> Text {
     };
     Text {
         kind,
+        form: document.and_then(|(_, form)| form),
         columns: Vec::new(),
     }
 }
@@ -233,15 +238,73 @@ fn is_clean_analysis(line: &[u8]) -> bool {
     memchr::memmem::find(line, b"No validation issues found when analyzing").is_some()
 }
 
-/// A document over several lines that begins with a brace of its own, which no log does.
-fn json_document(head: &[u8]) -> TextKind {
+/// What only objects of Envoy's configuration have, as istioctl prints lists of them.
+const OF_ENVOY: &[&str] = &[
+    "virtualHosts",
+    "filterChains",
+    "connectTimeout",
+    "hostStatuses",
+    "edsClusterConfig",
+];
+
+/// A document, and how it is written if it is read as a whole.
+fn document(head: &[u8]) -> Option<(TextKind, Option<Form>)> {
+    let mut lines = head
+        .split(|byte| *byte == b'\n')
+        .map(<[u8]>::trim_ascii_end)
+        .filter(|line| !line.is_empty());
+    let begins = lines.clone().find(|line| !line.starts_with(b"#"))?;
+    match begins.trim_ascii_start().first()? {
+        b'{' | b'[' => {
+            let first = lines.next()?;
+            // An object a line is a log.
+            let is_log =
+                first.starts_with(b"{\"") && lines.clone().next().is_some_and(|next| next.starts_with(b"{"));
+            let second = lines.next().map(<[u8]>::trim_ascii_start).unwrap_or_default();
+            // A log may begin with a cut line, be it of a brace only.
+            let over_lines = match first.trim_ascii() {
+                b"{" => second.starts_with(b"\""),
+                b"[" => matches!(second, b"{" | b"{}" | b"{}," | b"]"),
+                _ => false,
+            };
+            (!is_log).then(|| json_document(over_lines, head))?
+        }
+        _ => {
+            let mut own = lines.filter(|line| !line.starts_with(b"#") && *line != b"---");
+            let first = own.next()?;
+            let begins = ["apiVersion:", "kind:", "items:", "metadata:"];
+            let is_object = begins.iter().any(|begin| first.starts_with(begin.as_bytes()))
+                && memchr::memmem::find(head, b"apiVersion:").is_some();
+            let mut of_envoy = || {
+                first.starts_with(b"- ")
+                    && own.next().is_some_and(|next| next.starts_with(b"  "))
+                    && OF_ENVOY
+                        .iter()
+                        .any(|member| memchr::memmem::find(head, member.as_bytes()).is_some())
+            };
+            (is_object || of_envoy()).then_some((TextKind::Objects, Some(Form::Yaml)))
+        }
+    }
+}
+
+/// A document that begins with a brace: over several lines, which no log is, or with names that no log has.
+fn json_document(over_lines: bool, head: &[u8]) -> Option<(TextKind, Option<Form>)> {
     let holds = |key: &[u8]| memchr::memmem::find(head, key).is_some();
-    if holds(b"\"configs\":") && holds(b"ConfigDump") {
-        TextKind::ConfigDump
-    } else if holds(b"\"certificates\":") && holds(b"cert") {
-        TextKind::Certs
+    let names = |key: &str| holds(format!("\"{key}\":").as_bytes());
+    if names("configs") && holds(b"ConfigDump") {
+        Some((TextKind::ConfigDump, Some(Form::Json)))
+    } else if names("certificates") && (names("ca_cert") || names("cert_chain")) {
+        Some((TextKind::Certs, None))
+    } else if names("code") && holds(b"\"IST0") {
+        Some((TextKind::Analyze, Some(Form::Json)))
+    } else if over_lines
+        || (names("apiVersion") && (names("metadata") || names("items")))
+        || OF_ENVOY.iter().any(|member| names(member))
+        || names("cluster_statuses")
+    {
+        Some((TextKind::Objects, Some(Form::Json)))
     } else {
-        TextKind::Other
+        None
     }
 }
 
@@ -270,6 +333,7 @@ fn table(line: &[u8]) -> Option<TextKind> {
         return None;
     }
     let kind = match columns.as_slice() {
+        _ if rows::is_table(has) => TextKind::Objects,
         _ if has("NAME") && has("VERSION") && (has("CDS") || has("SUBSCRIBED TYPES")) => {
             TextKind::ProxyStatus
         }
@@ -373,6 +437,7 @@ impl Text {
     pub fn log() -> Self {
         Self {
             kind: TextKind::Log,
+            form: None,
             columns: Vec::new(),
         }
     }
@@ -392,6 +457,18 @@ impl Text {
             | TextKind::Events => self.row(line),
             _ => None,
         }
+    }
+
+    /// What a row of a table of configuration or objects says, that stands at `at`.
+    pub fn statement(&self, line: &[u8], at: Spot) -> Option<Statement> {
+        if self.kind != TextKind::Objects || self.columns.is_empty() {
+            return None;
+        }
+        let line = without_colours(line.trim_ascii());
+        if table(&line).is_some() {
+            return None;
+        }
+        rows::row(&self.columns, &cells(&line), at)
     }
 
     fn row(&self, line: &[u8]) -> Option<Fact> {

@@ -201,7 +201,7 @@ fn whose_log_it_is() {
         (format!("{{\"start_time\":\"{t}\",\"upstream_host\":\"[::1]:80\",\"a\":\"::x::y\"}}\n").repeat(3), TextKind::Log),
         ("an application says: hello\n".repeat(9), TextKind::Log),
         ("NAME AND ADDRESS\n".to_owned(), TextKind::Log),
-        ("apiVersion: v1\nitems:\n- kind: Pod\n".to_owned(), TextKind::Other),
+        ("apiVersion: v1\nitems:\n- kind: Pod\n".to_owned(), TextKind::Objects),
         ("NAME   CPU(cores)   MEMORY(bytes)\nweb   1m   2Mi\n".to_owned(), TextKind::Other),
         ("# TYPE pilot_xds gauge\npilot_xds 5\n# TYPE b counter\n".to_owned(), TextKind::Stats),
         ("cluster.xds-grpc.upstream_cx_total: 5\nserver.live: 1\n".to_owned(), TextKind::Stats),
@@ -269,5 +269,71 @@ proptest! {
             "NAMESPACE  NAME  READY  STATUS  RESTARTS  AGE",
         ];
         let _ = recognise(headers[kind].as_bytes()).fact(cells.join("  ").as_bytes());
+    }
+}
+
+#[test]
+fn documents_are_told_from_logs_that_begin_with_a_brace() {
+    let documents = [
+        (
+            "{\n  \"configs\": [\n  {\"@type\": \"x.ClustersConfigDump\"}",
+            TextKind::ConfigDump,
+            Some(Form::Json),
+        ),
+        (
+            "{\"configs\":[{\"@type\":\"x.BootstrapConfigDump\"",
+            TextKind::ConfigDump,
+            Some(Form::Json),
+        ),
+        (
+            "{\n    \"apiVersion\": \"v1\",\n    \"items\": [",
+            TextKind::Objects,
+            Some(Form::Json),
+        ),
+        (
+            "{\"apiVersion\":\"v1\",\"items\":[]}",
+            TextKind::Objects,
+            Some(Form::Json),
+        ),
+        (
+            "[\n    {\n        \"virtualHosts\": [",
+            TextKind::Objects,
+            Some(Form::Json),
+        ),
+        (
+            "[\n\t{\n\t\t\"code\": \"IST0101\",",
+            TextKind::Analyze,
+            Some(Form::Json),
+        ),
+        (
+            "# saved\n---\napiVersion: v1\nkind: Pod\n",
+            TextKind::Objects,
+            Some(Form::Yaml),
+        ),
+        (
+            "- circuitBreakers:\n    thresholds:\n  connectTimeout: 10s\n",
+            TextKind::Objects,
+            Some(Form::Yaml),
+        ),
+        (
+            "{\n \"certificates\": [\n  {\n   \"ca_cert\": [\n",
+            TextKind::Certs,
+            None,
+        ),
+    ];
+    for (head, kind, form) in documents {
+        let text = recognise(head.as_bytes());
+        assert_eq!((text.kind, text.form), (kind, form), "{head}");
+    }
+    let logs = [
+        "{\"start_time\":\"2026-11-22T16:44:20.796Z\",\"metadata\":1}\n{\"start_time\":\"2026\"}\n",
+        "[\n[2026-11-22T16:44:20.796Z] \"GET / HTTP/1.1\" 200 -\n",
+        "{\n{\"start_time\":\"2026-11-22T16:44:20.796Z\"}\n",
+        "kind: of a warning\n",
+        "- a remark\n  and more: of it\n",
+    ];
+    for head in logs {
+        let text = recognise(head.as_bytes());
+        assert_eq!((text.kind, text.form), (TextKind::Log, None), "{head}");
     }
 }

@@ -292,6 +292,12 @@ fn problems(read: &InputRead, stats: &InputStats) -> Vec<InputProblem> {
             .iter()
             .flat_map(|capture| captures::input::problems(&capture.summary)),
     );
+    list.extend(stats.damage.iter().map(|(place, what)| InputProblem {
+        offset_bytes: place.offset_bytes,
+        line: Some(u64::from(place.line_in_block) + 1),
+        frame: None,
+        what: format!("{what}: what stands before is used"),
+    }));
     if stats.undated > 0 {
         let what = format!(
             "{} access rows have no usable start time; they are counted, but in no time line",

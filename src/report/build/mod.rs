@@ -193,6 +193,42 @@ fn limits(incident: &Incident<'_>, diagnosis: &Diagnosis) -> Vec<Limit> {
             |fact| fact.count,
         ),
         of_table(
+            "clusters of saved configuration",
+            "clusters of proxies; nothing is concluded from what is absent",
+            &totals.configuration.clusters,
+            |_| 0,
+        ),
+        of_table(
+            "virtual hosts of saved configuration",
+            "virtual hosts of proxies; nothing is concluded from what is absent",
+            &totals.configuration.virtual_hosts,
+            |_| 0,
+        ),
+        of_table(
+            "proxies of saved configuration",
+            "proxies; nothing is concluded from what is absent",
+            &totals.configuration.whole,
+            |_| 0,
+        ),
+        of_table(
+            "listeners of saved configuration",
+            "proxies whose listener of inbound traffic is not looked at",
+            &totals.configuration.inbound,
+            |_| 0,
+        ),
+        of_table(
+            "refusals of saved configuration",
+            "proxies whose refusals are not told",
+            &totals.configuration.rejected,
+            |_| 0,
+        ),
+        of_table(
+            "objects of saved configuration",
+            "objects; nothing is concluded from what is absent",
+            &totals.configuration.objects,
+            |_| 0,
+        ),
+        of_table(
             "paths",
             "paths beyond the limit; a sample by hash is kept",
             totals.paths.table(),

@@ -1,0 +1,687 @@
+use super::facts::{Condition, PathForm, Spec, Tls};
+use super::*;
+use crate::decode::output::HostState;
+use crate::units::Timestamp;
+use proptest::prelude::*;
+use std::fmt::Write as _;
+
+/// In the form of Envoy's `/config_dump?include_eds`.
+const DUMP: &str = r#"{
+ "configs": [
+  {
+   "@type": "type.googleapis.com/envoy.admin.v3.BootstrapConfigDump",
+   "bootstrap": {
+    "node": {
+     "id": "sidecar~10.244.1.11~web-7f9c4d6b8d-9zv2l.shop~shop.svc.cluster.local",
+     "cluster": "web.shop"
+    }
+   },
+   "last_updated": "2026-11-22T16:40:00.000Z"
+  },
+  {
+   "@type": "type.googleapis.com/envoy.admin.v3.ClustersConfigDump",
+   "version_info": "2026-11-22T16:45:48Z/14",
+   "dynamic_active_clusters": [
+    {
+     "version_info": "2026-11-22T16:45:48Z/14",
+     "cluster": {
+      "@type": "type.googleapis.com/envoy.config.cluster.v3.Cluster",
+      "name": "outbound|80||cart.shop.svc.cluster.local",
+      "type": "EDS",
+      "connect_timeout": "10s",
+      "circuit_breakers": {
+       "thresholds": [
+        {
+         "max_connections": 1,
+         "max_pending_requests": 4294967295,
+         "max_requests": 4294967295,
+         "max_retries": 4294967295
+        }
+       ]
+      },
+      "transport_socket_matches": [
+       {
+        "name": "tlsMode-istio"
+       }
+      ],
+      "metadata": {
+       "filter_metadata": {
+        "istio": {
+         "config": "/apis/networking.istio.io/v1/namespaces/shop/destination-rule/cart-pool"
+        }
+       }
+      }
+     },
+     "last_updated": "2026-11-22T16:45:48.120Z"
+    },
+    {
+     "cluster": {
+      "name": "PassthroughCluster",
+      "type": "ORIGINAL_DST"
+     },
+     "error_state": {
+      "failed_configuration": {
+       "name": "outbound|80||broken.shop.svc.cluster.local"
+      },
+      "last_update_attempt": "2026-11-22T16:46:00Z",
+      "details": "a cluster without hosts"
+     }
+    }
+   ]
+  },
+  {
+   "@type": "type.googleapis.com/envoy.admin.v3.EndpointsConfigDump",
+   "dynamic_endpoint_configs": [
+    {
+     "endpoint_config": {
+      "cluster_name": "outbound|80||cart.shop.svc.cluster.local",
+      "endpoints": [
+       {
+        "lb_endpoints": [
+         {
+          "endpoint": {
+           "address": {
+            "socket_address": {
+             "address": "10.244.2.7",
+             "port_value": 8080
+            }
+           }
+          },
+          "health_status": "UNHEALTHY"
+         }
+        ]
+       }
+      ]
+     }
+    }
+   ]
+  },
+  {
+   "@type": "type.googleapis.com/envoy.admin.v3.RoutesConfigDump",
+   "dynamic_route_configs": [
+    {
+     "route_config": {
+      "name": "80",
+      "virtual_hosts": [
+       {
+        "name": "cart.shop.svc.cluster.local:80",
+        "domains": [
+         "cart.shop.svc.cluster.local",
+         "cart"
+        ],
+        "routes": [
+         {
+          "match": {
+           "path_separated_prefix": "/cart",
+           "case_sensitive": true
+          },
+          "route": {
+           "cluster": "outbound|80||cart.shop.svc.cluster.local",
+           "timeout": "0.500s",
+           "retry_policy": {
+            "num_retries": 2
+           }
+          },
+          "name": "cart-http"
+         }
+        ]
+       }
+      ]
+     },
+     "last_updated": "2026-11-22T16:45:48.130Z"
+    }
+   ]
+  }
+ ]
+}
+"#;
+
+/// As `kubectl get -o yaml` prints a list.
+const LIST: &str = r#"apiVersion: v1
+items:
+- apiVersion: networking.istio.io/v1
+  kind: VirtualService
+  metadata:
+    annotations:
+      kubectl.kubernetes.io/last-applied-configuration: |
+        {"apiVersion":"networking.istio.io/v1","kind":"VirtualService"}
+    name: cart
+    namespace: shop
+  spec:
+    hosts:
+    - cart
+    http:
+    - match:
+      - uri:
+          prefix: /cart
+        ignoreUriCase: true
+      - headers:
+          x-user:
+            exact: tester
+      route:
+      - destination:
+          host: cart
+          subset: v2
+          port:
+            number: 80
+        weight: 100
+      timeout: 500ms
+- apiVersion: security.istio.io/v1
+  kind: AuthorizationPolicy
+  metadata:
+    name: cart-only
+    namespace: shop
+  spec:
+    selector:
+      matchLabels:
+        app: cart
+    rules:
+    - from:
+      - source:
+          principals: ["cluster.local/ns/shop/sa/web"]
+      to:
+      - operation:
+          methods:
+          - GET
+- apiVersion: v1
+  kind: Service
+  metadata:
+    name: cart
+    namespace: shop
+  spec:
+    ports:
+    - name: http
+      port: 80
+      targetPort: 8080
+    selector:
+      app: cart
+- apiVersion: v1
+  kind: Secret
+  metadata:
+    name: token
+    namespace: shop
+  data:
+    password: c2VjcmV0
+kind: List
+metadata:
+  resourceVersion: ""
+"#;
+
+fn said(text: &str, form: Form) -> Vec<Said> {
+    let read = read(text.as_bytes(), form, 0);
+    assert_eq!(read.damage, [], "{text}");
+    read.said
+}
+
+/// The line that a statement cites, by number and by offset.
+fn cited(text: &str, spot: Spot) -> &str {
+    let by_number = text.lines().nth(usize::try_from(spot.line).unwrap()).unwrap();
+    let by_offset = text.get(usize::try_from(spot.offset_bytes).unwrap()..).unwrap();
+    assert_eq!(by_offset.lines().next(), Some(by_number));
+    by_number.trim()
+}
+
+#[test]
+fn a_dump_is_read_object_by_object_with_the_lines_that_name_them() {
+    let said = said(DUMP, Form::Json);
+    let lines: Vec<&str> = said.iter().map(|said| cited(DUMP, said.line)).collect();
+    assert_eq!(
+        lines,
+        [
+            r#""id": "sidecar~10.244.1.11~web-7f9c4d6b8d-9zv2l.shop~shop.svc.cluster.local","#,
+            r#""name": "outbound|80||cart.shop.svc.cluster.local","#,
+            r#""details": "a cluster without hosts""#,
+            r#""name": "PassthroughCluster","#,
+            r#""cluster_name": "outbound|80||cart.shop.svc.cluster.local","#,
+            r#""address": "10.244.2.7","#,
+            r#""name": "cart.shop.svc.cluster.local:80","#,
+        ]
+    );
+    assert_eq!(
+        said[0].statement,
+        Statement::Proxy("web-7f9c4d6b8d-9zv2l".to_owned())
+    );
+    let Statement::Cluster(cluster) = &said[1].statement else {
+        panic!()
+    };
+    let bounds = cluster.bounds.unwrap();
+    assert_eq!((bounds.connections, bounds.pending), (Some(1), None));
+    assert_eq!(
+        (cluster.tls, cluster.connect_timeout_ms),
+        (Some(Tls::Auto), Some(10_000))
+    );
+    assert_eq!(cluster.rule.as_deref(), Some("shop/cart-pool"));
+    assert_eq!(
+        cluster.updated,
+        Timestamp::from_civil(2026, 11, 22, 16, 45, 48, 120_000_000)
+    );
+    let Statement::Rejected(rejected) = &said[2].statement else {
+        panic!()
+    };
+    assert_eq!(
+        (rejected.name.as_str(), rejected.details.as_str()),
+        ("PassthroughCluster", "a cluster without hosts")
+    );
+    let Statement::Fact(Fact::Host { state, .. }) = &said[5].statement else {
+        panic!()
+    };
+    assert_eq!(*state, HostState::Unhealthy);
+    let Statement::VirtualHost(host) = &said[6].statement else {
+        panic!()
+    };
+    let route = &host.routes[0];
+    assert_eq!((host.table.as_str(), route.name.as_str()), ("80", "cart-http"));
+    assert_eq!((route.timeout_ms, route.retries), (Some(500), Some(2)));
+    let path = route.conditions[0].path.as_ref().unwrap();
+    assert_eq!(
+        (path.form, path.path.as_str(), path.ignores_case),
+        (PathForm::Segments, "/cart", false)
+    );
+    assert_eq!(
+        cited(DUMP, route.conditions[0].line),
+        r#""path_separated_prefix": "/cart","#
+    );
+}
+
+#[test]
+fn istioctl_writes_the_same_names_in_another_way() {
+    let clusters = r#"[
+    {
+        "transportSocketMatches": [{"name": "tlsMode-istio"}],
+        "name": "outbound|80||cart.shop.svc.cluster.local",
+        "type": "EDS",
+        "connectTimeout": "10s",
+        "circuitBreakers": {"thresholds": [{"maxConnections": 7, "maxRequests": 4294967295}]}
+    }
+]"#;
+    let found = said(clusters, Form::Json);
+    let Statement::Cluster(cluster) = &found[0].statement else {
+        panic!()
+    };
+    assert_eq!(cluster.bounds.unwrap().connections, Some(7));
+    assert_eq!(cluster.tls, Some(Tls::Auto));
+    let routes = "- name: \"80\"\n  virtualHosts:\n  - name: cart.shop.svc.cluster.local:80\n    domains:\n    - cart\n    routes:\n    - \
+                  match:\n        prefix: /\n      route:\n        cluster: outbound|80||cart.shop.svc.cluster.local\n";
+    let found = said(routes, Form::Yaml);
+    let Statement::VirtualHost(host) = &found[0].statement else {
+        panic!()
+    };
+    assert_eq!((host.table.as_str(), host.domains.len()), ("80", 1));
+    assert_eq!(
+        host.routes[0].targets[0].host,
+        "outbound|80||cart.shop.svc.cluster.local"
+    );
+    let hosts = r#"[{"name": "outbound|80||cart.shop.svc.cluster.local", "addedViaApi": true, "hostStatuses": [
+        {"address": {"socketAddress": {"address": "10.0.0.7", "portValue": 80}},
+         "healthStatus": {"failedOutlierCheck": true, "edsHealthStatus": "HEALTHY"}}]}]"#;
+    let found = said(hosts, Form::Json);
+    let Statement::Fact(Fact::Host { state, .. }) = &found[1].statement else {
+        panic!()
+    };
+    assert_eq!(*state, HostState::Ejected);
+}
+
+#[test]
+fn a_list_of_kubectl_is_read_and_secrets_are_not_kept() {
+    let said = said(LIST, Form::Yaml);
+    let objects: Vec<(&str, &str)> = said
+        .iter()
+        .map(|said| {
+            let Statement::Object(object) = &said.statement else {
+                panic!()
+            };
+            (object.kind.as_str(), object.name.as_str())
+        })
+        .collect();
+    assert_eq!(
+        objects,
+        [
+            ("VirtualService", "cart"),
+            ("AuthorizationPolicy", "cart-only"),
+            ("Service", "cart")
+        ]
+    );
+    assert_eq!(cited(LIST, said[0].line), "name: cart");
+    assert!(!format!("{said:?}").contains("c2VjcmV0"));
+    let Statement::Object(object) = &said[0].statement else {
+        panic!()
+    };
+    let Spec::VirtualService { hosts, routes, .. } = &object.spec else {
+        panic!()
+    };
+    assert_eq!(hosts, &["cart"]);
+    let [first, second]: [Condition; 2] = routes[0].conditions.clone().try_into().unwrap();
+    assert!(first.path.unwrap().ignores_case);
+    assert_eq!(cited(LIST, first.line), "prefix: /cart");
+    assert_eq!(
+        (second.path, second.others),
+        (None, vec!["headers x-user".to_owned()])
+    );
+    let target = &routes[0].targets[0];
+    assert_eq!((target.subset.as_deref(), target.port), (Some("v2"), Some(80)));
+    assert_eq!(cited(LIST, target.line), "subset: v2");
+    assert_eq!(routes[0].timeout_ms, Some(500));
+    let Statement::Object(object) = &said[1].statement else {
+        panic!()
+    };
+    let Spec::AuthorizationPolicy { action, rules, .. } = &object.spec else {
+        panic!()
+    };
+    assert_eq!((action.as_str(), rules.len()), ("ALLOW", 1));
+    assert_eq!(rules[0].from[0][0].values, ["cluster.local/ns/shop/sa/web"]);
+    assert_eq!(rules[0].to[0][0].what, "methods");
+    let Statement::Object(object) = &said[2].statement else {
+        panic!()
+    };
+    let Spec::Service { ports, .. } = &object.spec else {
+        panic!()
+    };
+    assert_eq!((ports[0].port, ports[0].target.as_str()), (80, "8080"));
+}
+
+#[test]
+fn several_documents_and_single_objects() {
+    let several = "---\n# one\nkind: Service\nmetadata: {name: a, namespace: x}\nspec: {ports: [{port: 80}]}\n---\nkind: Service\n\
+                   metadata:\n  name: b\nspec: {}\n";
+    assert_eq!(said(several, Form::Yaml).len(), 2);
+    let one = r#"{"kind": "Service", "metadata": {"name": "a"}, "spec": {"ports": [{"port": 80, "targetPort": "http"}]}}"#;
+    assert_eq!(said(&format!("{one}\n{one}"), Form::Json).len(), 2);
+    let crlf = LIST.replace('\n', "\r\n");
+    assert_eq!(said(&crlf, Form::Yaml).len(), 3);
+}
+
+#[test]
+fn what_stands_before_the_damage_counts_and_the_damage_has_its_line() {
+    let (cut, _) = DUMP.split_once("EndpointsConfigDump").unwrap();
+    let found = read(cut.as_bytes(), Form::Json, 0);
+    assert_eq!(found.said.len(), 4);
+    assert_eq!(found.damage.len(), 1);
+    assert_eq!(
+        usize::try_from(found.damage[0].line.line).unwrap() + 1,
+        cut.lines().count()
+    );
+    let broken = LIST.replace("  kind: Service", "  kind: : [");
+    let found = read(broken.as_bytes(), Form::Yaml, 0);
+    assert_eq!((found.said.len(), found.damage.len()), (2, 1));
+    assert!(cited(&broken, found.damage[0].line).contains("kind: : ["));
+}
+
+#[test]
+fn small_texts_cannot_stand_for_large_ones() {
+    let mut bomb = "a: &a [x, x]\n".to_owned();
+    for (from, to) in ('a'..'y').zip('b'..'z') {
+        writeln!(bomb, "{to}: &{to} [*{from}, *{from}, *{from}, *{from}]").unwrap();
+    }
+    assert_eq!(read(bomb.as_bytes(), Form::Yaml, 0).said, []);
+    let deep = "[".repeat(100_000);
+    assert!(!read(deep.as_bytes(), Form::Json, 0).damage.is_empty());
+    assert!(!read(deep.as_bytes(), Form::Yaml, 0).damage.is_empty());
+    let deep = "- ".repeat(20_000);
+    assert!(!read(deep.as_bytes(), Form::Yaml, 0).damage.is_empty());
+    // What is too deep is left out, and the rest is read.
+    let deep = format!(
+        "kind: Service\nstatus: {}1{}\nmetadata:\n  name: a\nspec: {{}}\n",
+        "[".repeat(120),
+        "]".repeat(120)
+    );
+    let found = read(deep.as_bytes(), Form::Yaml, 0);
+    assert_eq!((found.said.len(), found.damage.len()), (1, 1));
+}
+
+#[test]
+fn durations() {
+    let cases = [
+        ("10s", Some(10_000)),
+        ("0.250s", Some(250)),
+        ("1h5m", Some(3_900_000)),
+        ("250ms", Some(250)),
+        ("0s", Some(0)),
+        ("", None),
+        ("s", None),
+        ("5", None),
+        ("1.5.5s", None),
+        ("99999999999999999999s", None),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(words::duration_ms(text), expected, "{text}");
+    }
+}
+
+/// Self-signed, made for this test; ends at 2026-11-27T14:30:08Z.
+const PEM: &str = "-----BEGIN CERTIFICATE-----\nMIIBhjCCASugAwIBAgIURo3DBkzLkgigl7NHTVi598QIRkswCgYIKoZIzj0EAwIw\nGDEWMBQGA1UECgwNY2x1c3Rlci5sb2NhbDAeFw0yNjExMjYxNDMwMDhaFw0yNjEx\nMjcxNDMwMDhaMBgxFjAUBgNVBAoMDWNsdXN0ZXIubG9jYWwwWTATBgcqhkjOPQIB\nBggqhkjOPQMBBwNCAAQxrmP8i1hYW4dzR6+LMnioK7UqUs8Wy2IfOI/qlEYcmscg\n9e3O/mt3gdPHhHyqGrTCffhGaWwUaUFSRUOjeuxio1MwUTAdBgNVHQ4EFgQUeM2O\nj3snNMWKGS9OY939T9eHshgwHwYDVR0jBBgwFoAUeM2Oj3snNMWKGS9OY939T9eH\nshgwDwYDVR0TAQH/BAUwAwEB/zAKBggqhkjOPQQDAgNJADBGAiEA3pS9tnm5pZWN\nw1qQKLt9Zdq66A9dT6HQjcF0vWqK2i4CIQDClpeSwUphL/affFnK/v96urRM1Ulh\nARpjOPhG1gBb7g==\n-----END CERTIFICATE-----\n";
+
+#[test]
+fn certificates_are_read_where_objects_hold_them_and_nothing_else_is() {
+    let base64 = data_encoding::BASE64.encode(PEM.as_bytes());
+    let secrets = format!(
+        r#"{{"configs": [{{"@type": "x.SecretsConfigDump", "dynamic_active_secrets": [
+          {{"name": "default", "last_updated": "2026-11-26T14:30:08Z", "secret": {{"name": "default", "tls_certificate": {{
+             "certificate_chain": {{"inline_bytes": "{base64}"}}, "private_key": {{"inline_bytes": "W3JlZGFjdGVkXQ=="}}}}}}}},
+          {{"name": "ROOTCA", "secret": {{"validation_context": {{"trusted_ca": {{"inline_bytes": "{base64}"}}}}}}}}
+        ]}}]}}"#
+    );
+    let indented = PEM.replace('\n', "\n    ");
+    let objects = format!(
+        "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: istio-ca-root-cert\n  namespace: shop\ndata:\n  root-cert.pem: |\n    \
+         {indented}\n---\napiVersion: v1\nkind: Secret\nmetadata:\n  name: gateway\n  namespace: edge\ndata:\n  tls.crt: {base64}\n  \
+         tls.key: {base64}\n---\napiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: other\ndata:\n  ca.crt: |\n    {indented}\n"
+    );
+    let of = |text: &str, form| -> Vec<(String, Timestamp)> {
+        said(text, form)
+            .into_iter()
+            .map(|said| match said.statement {
+                Statement::Fact(Fact::Certificate { name, not_after, .. }) => (name, not_after),
+                other => panic!("{other:?}"),
+            })
+            .collect()
+    };
+    let end = Timestamp::from_civil(2026, 11, 27, 14, 30, 8, 0).unwrap();
+    assert_eq!(
+        of(&secrets, Form::Json),
+        [("default".to_owned(), end), ("ROOTCA".to_owned(), end)]
+    );
+    let names = [
+        ("shop/istio-ca-root-cert".to_owned(), end),
+        ("edge/gateway".to_owned(), end),
+    ];
+    assert_eq!(of(&objects, Form::Yaml), names);
+    // A key is none, and neither is what is no certificate.
+    let broken = objects.replace(&base64, "bm90aGluZw==").replace("MII", "mII");
+    assert_eq!(of(&broken, Form::Yaml), []);
+}
+
+#[test]
+fn what_the_listener_of_inbound_traffic_takes() {
+    let chain = |port: u16, transport: &str, socket: &str| {
+        format!(
+            r#"{{"filter_chain_match": {{"destination_port": {port}, "transport_protocol": "{transport}"}}{socket}}}"#
+        )
+    };
+    let tls = r#", "transport_socket": {"name": "envoy.transport_sockets.tls"}"#;
+    let chains = [
+        chain(9080, "tls", tls),
+        chain(9081, "tls", tls),
+        chain(9081, "raw_buffer", ""),
+        chain(15006, "raw_buffer", ""),
+    ];
+    let text = format!(
+        r#"{{"configs": [{{"@type": "x.ListenersConfigDump", "dynamic_listeners": [{{"name": "virtualInbound",
+          "active_state": {{"listener": {{"name": "virtualInbound", "filter_chains": [{}]}}}}}}]}}]}}"#,
+        chains.join(",")
+    );
+    let found = said(&text, Form::Json);
+    let Statement::Inbound(inbound) = &found[0].statement else {
+        panic!()
+    };
+    let ports: Vec<(u64, (bool, bool))> = inbound.ports.clone().into_iter().collect();
+    assert_eq!(ports, [(9080, (true, false)), (9081, (true, true))]);
+}
+
+#[test]
+fn what_pods_and_workloads_say() {
+    let text = "apiVersion: v1\nkind: Pod\nmetadata:\n  name: web-1\nspec:\n  serviceAccountName: front\n  initContainers:\n  - name: \
+                istio-proxy\n    restartPolicy: Always\n  - name: once\n  containers:\n  - name: app\n    ports:\n    - name: http\n      \
+                containerPort: 8080\nstatus:\n  phase: Running\n  podIP: 10.0.0.1\n  containerStatuses:\n  - name: app\n    state:\n      \
+                waiting:\n        reason: CrashLoopBackOff\n---\napiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: web\nspec:\n  \
+                replicas: 0\n";
+    let found = said(text, Form::Yaml);
+    let trouble = Fact::Pod {
+        name: "web-1".to_owned(),
+        trouble: "CrashLoopBackOff".to_owned(),
+    };
+    assert_eq!(found[0].statement, Statement::Fact(trouble));
+    let Statement::Object(object) = &found[1].statement else {
+        panic!()
+    };
+    let Spec::Pod {
+        account,
+        ip,
+        containers,
+        ..
+    } = &object.spec
+    else {
+        panic!()
+    };
+    assert_eq!((account.as_str(), ip.as_str()), ("front", "10.0.0.1"));
+    let names: Vec<&str> = containers
+        .iter()
+        .map(|container| container.name.as_str())
+        .collect();
+    assert_eq!(names, ["app", "istio-proxy"]);
+    assert_eq!(containers[0].ports.get("http"), Some(&8080));
+    let Statement::Object(object) = &found[2].statement else {
+        panic!()
+    };
+    let Spec::Workload {
+        replicas,
+        replicas_line,
+        ..
+    } = &object.spec
+    else {
+        panic!()
+    };
+    assert_eq!(*replicas, Some(0));
+    assert_eq!(cited(text, *replicas_line), "replicas: 0");
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_break_it(data in prop::collection::vec(any::<u8>(), 0..300)) {
+        read(&data, Form::Json, 0);
+        read(&data, Form::Yaml, 0);
+    }
+
+    #[test]
+    fn no_damage_breaks_it(at in 0..LIST.len(), byte in any::<u8>(), cut in 0..DUMP.len()) {
+        let mut list = LIST.as_bytes().to_vec();
+        list[at] = byte;
+        for said in read(&list, Form::Yaml, 0).said {
+            let from = usize::try_from(said.line.offset_bytes).unwrap();
+            prop_assert!(from == 0 || list.get(from - 1) == Some(&b'\n'));
+        }
+        let mut dump = DUMP.as_bytes().to_vec();
+        dump[cut] = byte;
+        read(&dump, Form::Json, 0);
+        let whole = read(DUMP.as_bytes(), Form::Json, 0).said;
+        let before = read(&DUMP.as_bytes()[..cut], Form::Json, 0).said;
+        prop_assert_eq!(&whole[..before.len()], &before[..]);
+    }
+}
+
+#[test]
+fn tables_of_configuration_and_of_objects() {
+    use crate::decode::output::recognise;
+    let of = |text: &str| -> Vec<Statement> {
+        let recognised = recognise(text.as_bytes());
+        let lines = (0_u32..).zip(text.lines());
+        lines
+            .filter_map(|(line, row)| {
+                let at = Spot {
+                    line,
+                    offset_bytes: 0,
+                };
+                recognised.statement(row.as_bytes(), at)
+            })
+            .collect()
+    };
+    let clusters = of(
+        "SERVICE FQDN                            PORT     SUBSET     DIRECTION     TYPE             DESTINATION RULE\n\
+         BlackHoleCluster                        -        -          -             STATIC           \n\
+         ratings.default.svc.cluster.local       9080     v1         outbound      EDS              ratings.default\n",
+    );
+    let found: Vec<(&str, Option<&str>)> = clusters
+        .iter()
+        .map(|statement| match statement {
+            Statement::Cluster(cluster) => (cluster.name.as_str(), cluster.rule.as_deref()),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    let ratings = (
+        "outbound|9080|v1|ratings.default.svc.cluster.local",
+        Some("default/ratings"),
+    );
+    assert_eq!(found, [("BlackHoleCluster", None), ratings]);
+    let routes = of(
+        "NAME     VHOST NAME                                  DOMAINS                                  MATCH          VIRTUAL SERVICE\n\
+         9080     ratings.default.svc.cluster.local:9080     ratings, ratings.default + 1 more...     /ratings/*     ratings.default\n\
+         9080     details.default.svc.cluster.local:9080     details, details.default + 1 more...     /*             \n",
+    );
+    let Statement::VirtualHost(host) = &routes[0] else {
+        panic!()
+    };
+    assert_eq!(
+        (host.table.as_str(), host.domains.len(), host.cut),
+        ("9080", 2, true)
+    );
+    let path = host.routes[0].conditions[0].path.as_ref().unwrap();
+    assert_eq!((path.form, path.path.as_str()), (PathForm::Prefix, "/ratings/"));
+    assert_eq!(host.routes[0].line.line, 1);
+    assert_eq!(routes.len(), 2);
+    let objects = |text: &str| -> Vec<(String, String, Spec)> {
+        let objects = of(text).into_iter().map(|statement| match statement {
+            Statement::Object(object) => (object.namespace, object.name, object.spec),
+            other => panic!("{other:?}"),
+        });
+        objects.collect()
+    };
+    let endpoints = objects(
+        "NAMESPACE   NAME      ENDPOINTS                                            AGE\n\
+         default     ratings   <none>                                               3d\n\
+         default     web       10.0.0.1:80,10.0.0.2:80,10.0.0.3:80 + 4 more...      3d\n",
+    );
+    let ready: Vec<(&str, u64)> = endpoints
+        .iter()
+        .map(|(_, name, spec)| match spec {
+            Spec::Endpoints { ready, .. } => (name.as_str(), *ready),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(ready, [("ratings", 0), ("web", 7)]);
+    assert_eq!(endpoints[0].0, "default");
+    let services = objects(
+        "NAME      TYPE        CLUSTER-IP    EXTERNAL-IP   PORT(S)    AGE   SELECTOR\n\
+         ratings   ClusterIP   10.96.14.30   <none>        9080/TCP   3d    app=ratings\n",
+    );
+    assert!(
+        matches!(&services[0].2, Spec::Service { selector, ports } if selector.len() == 1 && ports.is_empty())
+    );
+    let deployments = objects(
+        "NAME         READY   UP-TO-DATE   AVAILABLE   AGE\nratings-v1   0/0     0            0           3d\n",
+    );
+    assert!(matches!(
+        deployments[0].2,
+        Spec::Workload {
+            replicas: Some(0),
+            ..
+        }
+    ));
+    let rules = objects(
+        "NAME      GATEWAYS   HOSTS                   AGE\nratings              [\"ratings\",\"books\"]   3d\n",
+    );
+    assert!(matches!(&rules[0].2, Spec::VirtualService { hosts, .. } if hosts == &["ratings", "books"]));
+    // Which of their addresses are ready, slices do not say here.
+    assert_eq!(
+        of("NAME   ADDRESSTYPE   PORTS   ENDPOINTS   AGE\nx-1    IPv4          80      10.0.0.1    3d\n"),
+        []
+    );
+}
