@@ -324,6 +324,48 @@ def healthy(mesh):
         near.add(second, ztunnel_line(second, "web", "cart", 900, "outbound", "connection closed due to connection drain"))
 
 
+def refused(address):
+    return f"upstream_reset_before_response_started{{remote_connection_failure|delayed_connect_error:_Connection_refused|remote_address:{address}:8080}}"
+
+
+def memory_killed(mesh):
+    killed, ready = 150.0, 174.0
+    mesh.traffic(0, 300, (("web", "catalog"),))
+    mesh.traffic(0, killed, (("web", "cart"),))
+    details = "upstream_reset_before_response_started{connection_termination}"
+    for number in range(4):
+        mesh.call(killed + number / 10, "web", "cart", status="503", flags="UC", details=details, ms=2, called=False)
+    mesh.traffic(killed + 1, ready, (("web", "cart"),), every=1.0, status="503", flags="UF", details=refused(PODS["cart"][1]), ms=0, called=False)
+    mesh.traffic(ready + 1, 300, (("web", "cart"),))
+    agent = mesh.proxy("cart")
+    # istio/istio pkg/envoy/agent.go, pkg/envoy/proxy.go, pilot/cmd/pilot-agent/status.
+    agent.go(killed + 0.2, "error", "", "Envoy exited with error: signal: killed")
+    agent.go(killed + 0.201, "error", "", "Envoy may have been out of memory killed. Check memory usage and limits.")
+    agent.go(ready, "info", "", "Envoy proxy is ready")
+
+
+def conntrack_full(mesh):
+    details = "upstream_reset_before_response_started{connection_timeout}"
+    mesh.traffic(0, 300)
+    second = 120.0
+    while second < 290:
+        target = mesh.random.choice(("cart", "catalog"))
+        mesh.call(second, "web", target, status="503", flags="UF", details=details, ms=10001, called=False)
+        second += 2.5
+    # Linux net/netfilter/nf_conntrack_core.c. A kernel's clock begins with it, and the log does not say when that was.
+    kernel = mesh.log("node-1.dmesg")
+    for number in range(40):
+        kernel.add(120 + number * 4, f"[{882733 + number * 4.07:.6f}] nf_conntrack: nf_conntrack: table full, dropping packet")
+
+
+def redirect_missing(mesh):
+    mesh.traffic(0, 300, (("web", "catalog"),))
+    # istio/istio tools/istio-iptables/pkg/validation/validator.go.
+    check = mesh.log(f"shop/{PODS['cart'][0]}/istio-validation.log")
+    check.go(30.0, "info", "", "Starting iptables validation. This check verifies that iptables rules are properly established for the network.")
+    check.go(35.0, "error", "", "Validation failed: connection to 127.0.0.6:15002 refused")
+
+
 # Name, what happens, what makes it; then of the verdict: cause, scope, look-alikes ruled out, and a line that must be cited.
 CASES = [
     ("made-config-invalid", "a VirtualService delegates to one that does not exist", config_invalid, "config-invalid",
@@ -332,11 +374,17 @@ CASES = [
      ["web"], ["listener-bind-failure"], ("discovery.log", "ACK ERROR web-")),
     ("made-cert-rotation-failure", "istiod refuses to sign for one workload, whose certificate then runs out", cert_rotation_failure,
      "cert-rotation-failure", ["cart"], ["control-plane-unreachable"], ("istio-proxy.log", "code = Unauthenticated")),
+    ("made-conntrack-full", "the connection table of a node is full, and a part of all connects goes unanswered", conntrack_full,
+     "conntrack-exhaustion", ["*"], [], ("node-1.dmesg", "table full")),
     ("made-control-plane-overload", "istiod turns proxies away for minutes and runs out of memory", control_plane_overload,
      "control-plane-overload", ["istiod"], ["control-plane-unreachable"], ("discovery.log", "exceeded rate limit")),
     ("made-control-plane-push-delay", "three large pushes, and all that one proxy calls is slow after each", control_plane_push_delay,
      "control-plane-push-delay", ["*"], ["slow-upstream-app"], ("discovery.log", "PUSH for node:web-")),
     ("made-healthy-control-plane", "nothing is wrong: a start, reconnects, pushes, a ztunnel that is replaced", healthy, None, [], [], None),
+    ("made-redirect-missing", "the rules that lead a pod's traffic to its proxy are missing", redirect_missing,
+     "sidecar-injection-conflict", ["cart"], [], ("istio-validation.log", "Validation failed")),
+    ("made-sidecar-memory-exhaustion", "the Envoy of one pod is killed for want of memory and started again", memory_killed,
+     "sidecar-memory-exhaustion", ["cart"], [], ("istio-proxy.log", "out of memory killed")),
     ("made-sidecar-startup-race", "an application starts ten seconds before its proxy", sidecar_startup_race, "sidecar-startup-race",
      ["web"], ["upstream-connection-refused"], ("web.log", "connection refused")),
     ("made-waypoint-misrouted", "the waypoint of one service is not known to ztunnel", waypoint_misrouted, "waypoint-misrouted",

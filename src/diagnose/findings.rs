@@ -219,10 +219,17 @@ fn window(
         return (first, last);
     }
     let from_lines = suspect.own_calls().next().is_none();
+    // What lines explain lasts as long as the rows that follow from them.
+    let carried = suspect.carried_calls(facts).filter_map(|c| c.group.last).max();
+    let last = carried
+        .filter(|_| from_lines)
+        .map_or(last, |carried| last.max(carried));
     let last_good = facts
         .last_good(&suspect.destination)
         .or_else(|| last_good_connection(suspect, facts));
-    let recovered = !from_lines && suspect.destination != "*" && last_good.is_some_and(|good| good > last);
+    let recovered = (!from_lines || carried.is_some())
+        && suspect.destination != "*"
+        && last_good.is_some_and(|good| good > last);
     let goes_on = if suspect.destination == "*" {
         any_recovered(suspect, facts)
     } else {
@@ -235,7 +242,7 @@ fn window(
         .requests_between(&suspect.destination, first.secs(), last.secs())
         .good
         .count;
-    if good_between < count || count < 2 {
+    if from_lines || good_between < count || count < 2 {
         return (first, last);
     }
     let gap_ns = last.0.saturating_sub(first.0) / i64::try_from(count - 1).unwrap_or(i64::MAX).max(1);
@@ -667,9 +674,10 @@ fn look_alikes(
     };
     let (mut out, mut open) = (Vec::new(), Vec::new());
     for look_alike in list {
-        let present = suspects
-            .list
-            .contains_key(&(look_alike.cause.clone(), suspect.destination.clone()));
+        let present = suspects.list.keys().any(|(cause, destination)| {
+            let everywhere = destination == "*" || suspect.destination == "*";
+            *cause == look_alike.cause && (everywhere || *destination == suspect.destination)
+        });
         let disproved = suspect
             .disproved
             .iter()

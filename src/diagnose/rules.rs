@@ -260,9 +260,11 @@ pub struct LineRule {
     /// True where the fault lies with the proxy that the line is about, else with the control plane (`caller`).
     #[serde(default)]
     pub of_proxy: bool,
-    /// Who the proxy that wrote the line is to the rows that follow: `called`, `caller`, `node` (whose ztunnel it is about), or
-    /// `named` where the line names what they called.
+    /// Who the proxy that wrote the line is to the rows that follow: `called`, `caller`, `node` (whose ztunnel it is about),
+    /// `machine` (whatever runs there), or `named` where the line names what they called.
     pub at: String,
+    /// How long after the last line rows that follow may begin, in seconds; any time if it is absent.
+    pub within_s: Option<u64>,
     /// What the lines say.
     pub says: String,
     /// What is said when there is none.

@@ -4,6 +4,8 @@ use super::answer::EvidenceKind;
 use super::measure::{Facts, Measured, some};
 use super::suspects::{LineEvidence, Suspect, Suspects};
 use crate::aggregate::address;
+use crate::aggregate::flags::Outcome;
+use crate::correlate::Call;
 use crate::units::{Place, Timestamp};
 use std::collections::BTreeSet;
 
@@ -93,13 +95,17 @@ pub(super) fn disproves(measured: &Measured) -> Option<(String, String)> {
     })
 }
 
-/// For rows of callers: the proxies of all pods that they called became ready when the failures ended.
+/// For rows of callers: the proxies of all pods that they called became ready when the failures ended, and nobody had got
+/// an answer there before: a proxy that had served is one that was started again.
 pub(super) fn ends_when_ready(facts: &Facts<'_>, calls: &[usize]) -> Option<Measured> {
     let mut pods = BTreeSet::new();
     let mut found = None;
     for call in facts.calls(calls) {
         let pod = call.destination_pod.as_deref()?;
         let (first, last) = (call.group.first?, call.group.last?);
+        if had_answered(facts, &call.key.host, first) {
+            return None;
+        }
         let ready = ready_after(facts, pod, first, last)?;
         pods.insert(pod.to_owned());
         found = Some(became_ready(facts, pod, ready));
@@ -112,4 +118,10 @@ pub(super) fn ends_when_ready(facts: &Facts<'_>, calls: &[usize]) -> Option<Meas
         ),
         ..measured
     })
+}
+
+fn had_answered(facts: &Facts<'_>, host: &str, before: Timestamp) -> bool {
+    let at = |call: &&Call<'_>| call.key.host == host && call.outcome() == Outcome::Ok;
+    let mut good = facts.incident.calls.iter().filter(at);
+    good.any(|call| call.group.first.is_some_and(|first| first < before))
 }

@@ -140,6 +140,11 @@ impl Suspect<'_> {
         Some((first, last))
     }
 
+    /// Rows elsewhere that follow from it.
+    pub fn carried_calls<'i>(&'i self, facts: &'i Facts<'_>) -> impl Iterator<Item = &'i Call<'i>> {
+        self.carried.iter().filter_map(|call| facts.call(*call))
+    }
+
     /// Adds what another suspect of the same cause and destination has.
     pub fn unite(&mut self, other: Self) {
         self.confidence = self.confidence.max(other.confidence);
@@ -240,6 +245,10 @@ impl<'f> Suspects<'f> {
             let mut suspect = Suspect::new(&rule.cause, &destination, rule.confidence);
             suspect.remark = remark;
             suspect.lines = if remark { weak } else { strong };
+            // A kernel counts from its start, and other lines have no time at all: they are of the time that was read.
+            if suspect.lines.iter().all(|line| line.hits.first.is_none()) {
+                suspect.window = facts.incident.start.zip(facts.incident.end);
+            }
             suspect.pods = suspect.lines.iter().map(|line| line.proxy.clone()).collect();
             self.add_lines(suspect);
         }
@@ -368,6 +377,7 @@ fn line_destinations(
             return named;
         }
         "node" => return vec!["ztunnel".to_owned()],
+        "machine" => return vec!["*".to_owned()],
         "caller" if !rule.of_proxy => return vec!["istiod".to_owned()],
         _ => {}
     }

@@ -405,6 +405,10 @@ fn voice(head: &[u8]) -> TextKind {
         if line.starts_with(b"[") {
             proxy = proxy.saturating_add(1);
         }
+        // The init container that tries the redirect out before a pod starts (tools/istio-iptables/pkg/validation).
+        if memchr::memmem::find(line, b"\tStarting iptables validation").is_some() {
+            cni = cni.saturating_add(1);
+        }
         let Some(scope) = lines::scope(line) else { continue };
         let first = scope.split(|byte| *byte == b':').next().unwrap_or(scope);
         let is = |names: &[&str], scope: &[u8]| names.iter().any(|name| name.as_bytes() == scope);

@@ -12,16 +12,18 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Rows that follow from a component line: of the same pod, after it.
 pub(super) fn follow(suspects: &mut Suspects<'_>, facts: &Facts<'_>, rule: &LineRule) {
     for key in keys_where(suspects, |key, s| key.0 == rule.cause && !s.lines.is_empty()) {
-        let Some((proxies, first)) = suspects.list.get(&key).and_then(|s| written_by(s, rule)) else {
+        let written = suspects.list.get(&key).and_then(|s| written_by(s, rule, facts));
+        let Some((proxies, span)) = written else {
             continue;
         };
+        let first = span.0;
         let following = keys_where(suspects, |other, s| {
             *other != key
                 && rule.explains.contains(&other.0)
                 && if rule.at == "named" {
                     other.1 == key.1 && s.span(facts).is_some_and(|(_, last)| last >= first)
                 } else {
-                    follows(facts, rule, &proxies, first, s)
+                    follows(facts, rule, &proxies, span, s)
                 }
         });
         if following.is_empty() && suspects.list.get(&key).is_none_or(|s| s.remark) {
@@ -41,6 +43,7 @@ pub(super) fn follow(suspects: &mut Suspects<'_>, facts: &Facts<'_>, rule: &Line
             for other in &following {
                 subordinate(suspects, other, &key);
             }
+            date(suspects, facts, &key);
         }
     }
 }
@@ -56,11 +59,19 @@ fn lines_of<'s, 'f>(
         .filter(|line| rule.signatures.contains(&line.signature))
 }
 
-/// The proxies that wrote the lines of a suspect, and when the first line came.
-fn written_by(suspect: &Suspect<'_>, rule: &LineRule) -> Option<(BTreeSet<String>, Timestamp)> {
+/// The proxies that wrote the lines of a suspect, and when the first and the last of them came: lines without a time may
+/// have come at any.
+fn written_by(
+    suspect: &Suspect<'_>,
+    rule: &LineRule,
+    facts: &Facts<'_>,
+) -> Option<(BTreeSet<String>, (Timestamp, Timestamp))> {
     let proxies = lines_of(suspect, rule).map(|l| l.proxy.clone()).collect();
-    let first = lines_of(suspect, rule).filter_map(|l| l.hits.first).min()?;
-    Some((proxies, first))
+    let first = lines_of(suspect, rule).filter_map(|l| l.hits.first).min();
+    let last = lines_of(suspect, rule).filter_map(|l| l.hits.last).max();
+    let (start, end) = (facts.incident.start, facts.incident.end);
+    lines_of(suspect, rule).next()?;
+    Some((proxies, (first.or(start)?, last.or(end)?)))
 }
 
 /// True if the lines of one proxy go on for as long as the rule asks for.
@@ -100,20 +111,45 @@ fn subordinate(suspects: &mut Suspects<'_>, other: &Key, key: &Key) {
     }
 }
 
-/// True if most rows of `suspect` are at one of `proxies`, after `first`.
+/// Lines without a time are as old as what follows from them.
+fn date(suspects: &mut Suspects<'_>, facts: &Facts<'_>, key: &Key) {
+    let Some(suspect) = suspects.list.get_mut(key) else {
+        return;
+    };
+    let first = suspect
+        .carried_calls(facts)
+        .filter_map(|call| call.group.first)
+        .min();
+    let last = suspect
+        .carried_calls(facts)
+        .filter_map(|call| call.group.last)
+        .max();
+    if suspect.lines.iter().all(|line| line.hits.first.is_none()) && first.is_some() {
+        suspect.window = first.zip(last);
+    }
+}
+
+/// True if most rows of `suspect` are at one of `proxies`, after the first line and not too long after the last one.
 fn follows(
     facts: &Facts<'_>,
     rule: &LineRule,
     proxies: &BTreeSet<String>,
-    first: Timestamp,
+    (first, last): (Timestamp, Timestamp),
     suspect: &Suspect<'_>,
 ) -> bool {
+    let latest = rule.within_s.map(|s| last.plus_millis(s.saturating_mul(1000)));
     let calls: Vec<usize> = suspect.own_calls().collect();
     let total: u64 = facts.calls(&calls).map(Call::count).sum();
     let at: u64 = facts
         .calls(&calls)
         .filter(|call| {
-            let begins = call.group.first.is_some_and(|t| t.plus_millis(SLACK_MS) >= first);
+            let begins = call
+                .group
+                .first
+                .is_some_and(|t| t.plus_millis(SLACK_MS) >= first && latest.is_none_or(|latest| t <= latest));
+            if rule.at == "machine" {
+                return begins;
+            }
             let pod = if rule.at == "called" {
                 call.destination_pod.as_ref()
             } else {
