@@ -11,7 +11,7 @@ const PARTS_OF_PAGES: [(&str, &str); 2] = [
     ("POSTMESH_STYLE_HASH", "style.css"),
 ];
 
-const TABLES: [&str; 5] = ["causes", "flags", "rules", "signatures", "thresholds"];
+const TABLES: [&str; 6] = ["causes", "flags", "rules", "secrets", "signatures", "thresholds"];
 
 #[expect(
     clippy::disallowed_methods,

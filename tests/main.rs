@@ -38,6 +38,8 @@ mod join;
 mod partial;
 /// Latency figures against exact ones computed from the rows.
 mod percentiles;
+/// What must not leave with a report.
+mod privacy;
 /// Writes access-log rows for the other modules.
 mod rows;
 /// Runs the built program in a scratch folder.

@@ -1,11 +1,13 @@
 //! `postmesh analyze`: everything that the inputs tell.
 
-use super::args::{AnalyzeArgs, ReportFormat};
+use super::args::{AnalyzeArgs, PrivacyArgs, ReportFormat};
 use super::exit::Status;
 use super::progress::Bar;
 use super::run_info::Stopwatch;
 use super::session::Session;
 use super::{options, quotes, warnings};
+use crate::report::privacy::secrets::Secrets;
+use crate::report::privacy::texts::Texts;
 use crate::report::{html, json, markdown, text};
 use crate::{Error, Options, Report};
 
@@ -16,13 +18,15 @@ pub(super) fn run(args: &AnalyzeArgs, session: &mut Session<'_>) -> Result<Statu
         file.check(&options.paths)?;
     }
     let watch = Stopwatch::start();
-    let mut report = engine(&options, args.quiet, session)?;
+    let mut report = engine(&options, args.quiet, &args.privacy, session)?;
     report.run = (!args.no_run_info).then(|| watch.run(options.threads, &report.inputs));
     if !args.quiet {
         warnings::warn(&report.inputs, session);
     }
     if quoting(args) {
         report.quotes = quotes::of(&report, &options.paths);
+        let masked = hide(&mut report.quotes, &args.privacy)?;
+        report.privacy.secrets_masked = report.privacy.secrets_masked.saturating_add(masked);
     }
     write(args, &report, session)?;
     let status = Status::of_report(&report);
@@ -33,12 +37,27 @@ pub(super) fn run(args: &AnalyzeArgs, session: &mut Session<'_>) -> Result<Statu
     })
 }
 
-/// Runs the engine, drawing its progress where somebody sees it.
-pub(super) fn engine(options: &Options, quiet: bool, session: &Session<'_>) -> Result<Report, Error> {
+/// Runs the engine, drawing its progress where somebody sees it, and hides what must not be shown.
+pub(super) fn engine(
+    options: &Options,
+    quiet: bool,
+    privacy: &PrivacyArgs,
+    session: &Session<'_>,
+) -> Result<Report, Error> {
     let bar = Bar::new(session.surroundings.err_is_terminal && !quiet);
     let report = (session.engine)(options, &bar);
     bar.clear();
-    report
+    let mut report = report?;
+    report.privacy.secrets_masked = hide(&mut report, privacy)?;
+    Ok(report)
+}
+
+/// Hides in a document what must not be shown: how many values that were.
+pub(super) fn hide(document: &mut impl Texts, privacy: &PrivacyArgs) -> Result<u64, Error> {
+    if privacy.show_secrets {
+        return Ok(0);
+    }
+    Ok(Secrets::built_in()?.mask_all(document))
 }
 
 /// Whether something is written that shows what it cites.

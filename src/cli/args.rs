@@ -191,6 +191,8 @@ pub(super) struct AnalyzeArgs {
     /// Leave out what differs from run to run: threads, time, memory
     #[arg(long, help_heading = "Output")]
     pub(super) no_run_info: bool,
+    #[command(flatten)]
+    pub(super) privacy: PrivacyArgs,
 }
 
 /// Arguments of `inspect`.
@@ -204,6 +206,8 @@ pub(super) struct InspectArgs {
     pub(super) tune: TuneArgs,
     #[command(flatten)]
     pub(super) show: ShowArgs,
+    #[command(flatten)]
+    pub(super) privacy: PrivacyArgs,
 }
 
 /// Arguments of `show`.
@@ -241,6 +245,8 @@ pub(super) struct ExcerptArgs {
     pub(super) format: Option<Format>,
     #[command(flatten)]
     pub(super) draw: DrawArgs,
+    #[command(flatten)]
+    pub(super) privacy: PrivacyArgs,
 }
 
 /// Arguments of `trace`.
@@ -258,6 +264,8 @@ pub(super) struct TraceArgs {
     pub(super) format: Option<Format>,
     #[command(flatten)]
     pub(super) draw: DrawArgs,
+    #[command(flatten)]
+    pub(super) privacy: PrivacyArgs,
 }
 
 /// Arguments of `collect`.
@@ -321,6 +329,8 @@ pub(super) struct DiffArgs {
     /// End with status 0 whatever changed; errors still end with 2
     #[arg(long, help_heading = "Output")]
     pub(super) exit_zero: bool,
+    #[command(flatten)]
+    pub(super) privacy: PrivacyArgs,
 }
 
 /// Arguments of `batch`.
@@ -337,6 +347,8 @@ pub(super) struct BatchArgs {
     /// End with status 0 whatever was found; errors still end with 2
     #[arg(long, help_heading = "Output")]
     pub(super) exit_zero: bool,
+    #[command(flatten)]
+    pub(super) privacy: PrivacyArgs,
 }
 
 /// Arguments of `export`.
@@ -365,6 +377,8 @@ pub(super) struct ExportArgs {
     /// Print errors and rows alone: no warnings, no progress
     #[arg(short, long, help_heading = "Output")]
     pub(super) quiet: bool,
+    #[command(flatten)]
+    pub(super) privacy: PrivacyArgs,
 }
 
 /// A table of the report.
@@ -453,6 +467,15 @@ pub(super) struct CatalogArgs {
     /// Add causes of your own, or replace built-in ones (TOML; repeatable)
     #[arg(long = "causes", value_name = "FILE")]
     pub(super) cause_files: Vec<PathBuf>,
+}
+
+/// What may be shown.
+#[derive(Clone, Debug, Default, clap::Args)]
+#[command(next_help_heading = "Privacy")]
+pub(super) struct PrivacyArgs {
+    /// Show credentials, tokens, cookies and values of queries as they stand in the inputs
+    #[arg(long, hide_short_help = true)]
+    pub(super) show_secrets: bool,
 }
 
 /// How to read.

@@ -15,7 +15,7 @@ pub(super) fn run(args: &BatchArgs, session: &mut Session<'_>) -> Result<Status,
     for path in &args.input.paths {
         let options = options::of_batch(args, path)?;
         let name = path.display().to_string();
-        match analyze::engine(&options, args.show.quiet, session) {
+        match analyze::engine(&options, args.show.quiet, &args.privacy, session) {
             Ok(report) => {
                 statuses.push(Status::of_report(&report));
                 batch.add(Incident::of(name, &report));

@@ -97,7 +97,7 @@ fn raw(
     session: &mut Session<'_>,
 ) -> Result<Figures, Error> {
     let options = options::of_diff(args, paths, span)?;
-    let report = analyze::engine(&options, args.show.quiet, session)?;
+    let report = analyze::engine(&options, args.show.quiet, &args.privacy, session)?;
     if !args.show.quiet {
         warnings::warn(&report.inputs, session);
     }

@@ -10,7 +10,7 @@ use crate::report::rows::{self, Table};
 /// Runs the command. A finding is no failure of an export: the status says only whether all could be read.
 pub(super) fn run(args: &ExportArgs, session: &mut Session<'_>) -> Result<Status, Error> {
     let options = options::of_export(args)?;
-    let report = analyze::engine(&options, args.quiet, session)?;
+    let report = analyze::engine(&options, args.quiet, &args.privacy, session)?;
     if !args.quiet {
         warnings::warn(&report.inputs, session);
     }

@@ -36,7 +36,7 @@ struct Held<'report> {
 /// Runs the command.
 pub(super) fn run(args: &InspectArgs, session: &mut Session<'_>) -> Result<Status, Error> {
     let options = options::of_inspect(args)?;
-    let report = analyze::engine(&options, args.show.quiet, session)?;
+    let report = analyze::engine(&options, args.show.quiet, &args.privacy, session)?;
     if !args.show.quiet {
         warnings::warn(&report.inputs, session);
     }

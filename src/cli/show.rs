@@ -1,5 +1,6 @@
 //! `postmesh show`: what reports cite, as it stands in the inputs.
 
+use super::analyze::hide;
 use super::args::{ExcerptArgs, Format};
 use super::exit::Status;
 use super::session::Session;
@@ -25,7 +26,8 @@ pub(super) fn run(args: &ExcerptArgs, session: &mut Session<'_>) -> Result<Statu
     }
     let sources = sources(&args.input.paths)?;
     let context = usize::try_from(args.context).unwrap_or(usize::MAX);
-    let shown = show::show(&sources, &wanted, context);
+    let mut shown = show::show(&sources, &wanted, context);
+    hide(&mut shown, &args.privacy)?;
     for missed in &shown.unresolved {
         session.complain(&format!("{}: {}", missed.reference, missed.why));
     }

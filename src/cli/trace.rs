@@ -1,5 +1,6 @@
 //! `postmesh trace`: one request or connection through every input.
 
+use super::analyze::hide;
 use super::args::{Format, TraceArgs};
 use super::exit::Status;
 use super::session::Session;
@@ -34,7 +35,8 @@ pub(super) fn run(args: &TraceArgs, session: &mut Session<'_>) -> Result<Status,
         None => ClockOffsets::new(),
     };
     let trace = trace(&sources, &target, &offsets);
-    let trace = trace.map_err(|message| Error::Option { option, message })?;
+    let mut trace = trace.map_err(|message| Error::Option { option, message })?;
+    hide(&mut trace, &args.privacy)?;
     if args.format == Some(Format::Json) {
         session.print_with(|out| json::write_document(&trace, out))?;
     } else {

@@ -5,10 +5,10 @@ use crate::report::model::{
     CaptureHonesty, CaptureHttp, CapturePoint, CaptureServer, CaptureStreams, CaptureTcp, CaptureTls,
     CaptureTrouble, Captures, CatalogInfo, Change, ChangePoint, Correlation, Counts, DestinationSpent, Event,
     Evidence, EvidenceKind, Example, Filters, Finding, Fix, Gap, HistogramBucket, Impact, Input,
-    InputProblem, JoinExample, Latency, LatencyScope, Limit, LookedAt, Missing, Next, Quantiles, Quote, Ref,
-    RejectedSample, Report, ReporterCounts, Requests, Retries, Role, RuledOut, Run, SCHEMA, Scope, Severity,
-    SignatureHits, SlowRequest, State, Step, StreamRef, TimeBucket, TimeQuality, Timeline, Times, Tool,
-    Topology, TopologyEdge, TopologyNode, Unit, ValidFor, Verdict, Window,
+    InputProblem, JoinExample, Latency, LatencyScope, Limit, LookedAt, Missing, Next, Privacy, Quantiles,
+    Quote, Ref, RejectedSample, Report, ReporterCounts, Requests, Retries, Role, RuledOut, Run, SCHEMA,
+    Scope, Severity, SignatureHits, SlowRequest, State, Step, StreamRef, TimeBucket, TimeQuality, Timeline,
+    Times, Tool, Topology, TopologyEdge, TopologyNode, Unit, ValidFor, Verdict, Window,
 };
 use crate::units::{InputId, Timestamp};
 use std::collections::BTreeMap;
@@ -68,6 +68,7 @@ pub(crate) fn empty() -> Report {
             cause: None,
         },
         steps: vec![],
+        privacy: Privacy::default(),
         findings: vec![],
         requests: Requests::default(),
         latency: vec![],

@@ -11,6 +11,7 @@ pub mod html;
 pub mod json;
 pub mod markdown;
 pub mod model;
+pub mod privacy;
 pub mod rows;
 pub mod schema;
 pub mod text;

@@ -60,10 +60,19 @@ pub struct Report {
     pub topology: Topology,
     /// Every bound that was reached.
     pub limits: Vec<Limit>,
+    /// What was changed in texts before they were written.
+    pub privacy: Privacy,
     /// Texts of places that are cited. Not part of the document, which holds places alone: filled for renderers that open
     /// what is cited.
     #[serde(skip)]
     pub quotes: Vec<Quote>,
+}
+
+/// What was changed in texts before they were written.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Privacy {
+    /// Values masked as `[secret]`, in the texts of this report.
+    pub secrets_masked: u64,
 }
 
 /// A cited line or frame as it stands in its input.

@@ -20,7 +20,7 @@ use crate::correlate::Incident;
 use crate::decode::packet::CaptureSummary;
 use crate::diagnose::Diagnosis;
 use crate::input::{Compression, ReadSummary, Source, SourceKind, Unreadable};
-use crate::report::model::State;
+use crate::report::model::{Privacy, State};
 use crate::streams::CapturePoint;
 
 /// What became of one source.
@@ -149,6 +149,7 @@ pub fn assemble(assembly: Assembly<'_>) -> Report {
         correlation: correlation::correlation(incident),
         topology: requests::topology(incident),
         limits: limits(incident, &diagnosis),
+        privacy: Privacy::default(),
         quotes: Vec::new(),
         requests,
         latency,

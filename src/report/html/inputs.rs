@@ -5,6 +5,7 @@ use super::element::{Element, el};
 use super::table::{Set, Table, closed};
 use super::{Context, rest};
 use crate::report::model::{Input, Missing, Report};
+use crate::report::text::inputs::masked_text;
 use crate::report::text::number::{bytes, counted, group, per_cent, short, span};
 use crate::report::text::place::name_of;
 
@@ -68,7 +69,7 @@ pub(super) fn inputs(context: &Context<'_>) -> Element {
             .child(el("h3").text("What would have helped"))
             .children(report.missing.iter().map(missing));
     }
-    inside.child(limits(context))
+    inside.child(limits(context)).child(masked(context))
 }
 
 fn row(context: &Context<'_>, input: &Input) -> Vec<Element> {
@@ -152,6 +153,13 @@ fn rejected(context: &Context<'_>) -> Element {
         "Lines that were not understood",
         if list.is_empty() { el("") } else { list },
     )
+}
+
+fn masked(context: &Context<'_>) -> Element {
+    match context.report.privacy.secrets_masked {
+        0 => el(""),
+        count => el("p").class("note").text(masked_text(count)),
+    }
 }
 
 fn limits(context: &Context<'_>) -> Element {

@@ -10,6 +10,7 @@ mod tests;
 use super::html::words::{kind, releases, severity, side, size};
 use super::model::{Evidence, Finding, Input, Missing, Ref, Report, State};
 use super::text::clock::Clock;
+use super::text::inputs::masked_text;
 use super::text::number::{decimal, group, share, short};
 use super::text::place;
 use super::text::verdict::{impact, totals, when, whom};
@@ -380,6 +381,10 @@ impl Page<'_> {
             ));
         }
         self.more(inputs.len(), ROWS, "inputs");
+        let masked = self.report.privacy.secrets_masked;
+        if masked > 0 {
+            self.line(prose(&masked_text(masked)));
+        }
         let limits = &self.report.limits;
         if !limits.is_empty() {
             self.heading(2, "Limits that were reached");

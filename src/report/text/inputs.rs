@@ -25,10 +25,22 @@ pub(super) fn inputs(report: &Report, page: &mut Page) {
     formats(&report.inputs, page);
     listed(&report.inputs, page);
     limits(&report.limits, page);
+    if report.privacy.secrets_masked > 0 {
+        page.blank();
+        page.wrapped(0, Role::Faint, &masked_text(report.privacy.secrets_masked));
+    }
     if let Some(run) = &report.run {
         page.blank();
         page.wrapped(0, Role::Faint, &run_text(run));
     }
+}
+
+/// That values are not shown, and how to see them.
+pub(in crate::report) fn masked_text(count: u64) -> String {
+    format!(
+        "{} shown as [secret]; --show-secrets shows them as they are",
+        counted(count, "value")
+    )
 }
 
 fn summary(inputs: &[Input]) -> String {

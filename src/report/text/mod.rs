@@ -13,7 +13,7 @@ pub(in crate::report) mod clock;
 mod evidence;
 mod excerpt;
 mod failed;
-mod inputs;
+pub(in crate::report) mod inputs;
 mod ladder;
 mod next;
 pub(in crate::report) mod number;

@@ -1,0 +1,230 @@
+//! Masks credentials and what people typed in the texts of a report: `data/secrets.toml`.
+//!
+//! Only what is shown is looked at, after it was gathered: nothing of this runs for each record.
+
+use super::texts::{Origin, Texts};
+use crate::Error;
+use aho_corasick::{AhoCorasick, MatchKind};
+use regex::Regex;
+use serde::Deserialize;
+use std::borrow::Cow;
+
+/// What stands in the place of a value.
+pub const MASK: &str = "[secret]";
+
+/// `data/secrets.toml`, as `build.rs` makes JSON of it.
+const BUILT_IN: &str = include_str!(concat!(env!("OUT_DIR"), "/secrets.json"));
+
+/// The table as it is written.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Table {
+    secret: Vec<Entry>,
+}
+
+/// A sort of secret.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Entry {
+    id: String,
+    #[expect(dead_code, reason = "for readers of the table")]
+    title: String,
+    literals: Vec<String>,
+    pattern: String,
+    #[cfg_attr(not(test), expect(dead_code, reason = "examples are tests"))]
+    masks: Vec<(String, String)>,
+    #[cfg_attr(not(test), expect(dead_code, reason = "examples are tests"))]
+    keeps: Vec<String>,
+}
+
+/// What finds secrets.
+#[derive(Debug)]
+pub struct Secrets {
+    /// Finds texts that may hold one, and of which sort.
+    literals: AhoCorasick,
+    /// The sort of each literal.
+    sorts: Vec<usize>,
+    patterns: Vec<Regex>,
+}
+
+impl Secrets {
+    /// The built-in table.
+    ///
+    /// # Errors
+    /// [`Error::BuiltIn`] if it is broken, which a test rules out.
+    pub fn built_in() -> Result<Self, Error> {
+        let broken = |why: String| Error::BuiltIn(format!("data/secrets.toml: {why}"));
+        let table: Table = serde_json::from_str(BUILT_IN).map_err(|error| broken(error.to_string()))?;
+        let (mut words, mut sorts, mut patterns) = (Vec::new(), Vec::new(), Vec::new());
+        for (sort, entry) in table.secret.into_iter().enumerate() {
+            sorts.extend(entry.literals.iter().map(|_| sort));
+            words.extend(entry.literals);
+            let pattern =
+                Regex::new(&entry.pattern).map_err(|error| broken(format!("{}: {error}", entry.id)))?;
+            if !pattern.capture_names().flatten().any(|name| name == "secret") {
+                return Err(broken(format!("{}: no group named secret", entry.id)));
+            }
+            patterns.push(pattern);
+        }
+        let literals = AhoCorasick::builder()
+            .ascii_case_insensitive(true)
+            .match_kind(MatchKind::Standard)
+            .build(words)
+            .map_err(|error| broken(error.to_string()))?;
+        Ok(Self {
+            literals,
+            sorts,
+            patterns,
+        })
+    }
+
+    /// The text with its secrets masked, and how many there were.
+    pub fn mask<'t>(&self, text: &'t str) -> (Cow<'t, str>, u64) {
+        let mut suspected = vec![false; self.patterns.len()];
+        for found in self.literals.find_overlapping_iter(text) {
+            let sort = self.sorts.get(found.pattern().as_usize());
+            if let Some(suspected) = sort.and_then(|sort| suspected.get_mut(*sort)) {
+                *suspected = true;
+            }
+        }
+        let (mut text, mut count) = (Cow::Borrowed(text), 0_u64);
+        for (pattern, _) in self.patterns.iter().zip(suspected).filter(|(_, is)| *is) {
+            if let Some((masked, found)) = masked(pattern, &text) {
+                text = Cow::Owned(masked);
+                count = count.saturating_add(found);
+            }
+        }
+        (text, count)
+    }
+
+    /// Masks the secrets in all texts of a document that come from inputs, and says how many there were.
+    pub fn mask_all(&self, document: &mut impl Texts) -> u64 {
+        let mut count = 0_u64;
+        document.texts(Origin::Input, &mut |origin, text| {
+            if origin == Origin::Catalog {
+                return;
+            }
+            let (masked, found) = self.mask(text);
+            if let Cow::Owned(masked) = masked {
+                *text = masked;
+                count = count.saturating_add(found);
+            }
+        });
+        count
+    }
+}
+
+/// The text with all that the pattern calls a secret masked; nothing if there is none.
+fn masked(pattern: &Regex, text: &str) -> Option<(String, u64)> {
+    let (mut out, mut copied, mut count) = (String::new(), 0, 0_u64);
+    for found in pattern.captures_iter(text) {
+        let Some(secret) = found.name("secret").filter(|secret| secret.as_str() != MASK) else {
+            continue;
+        };
+        out.push_str(text.get(copied..secret.start()).unwrap_or_default());
+        out.push_str(MASK);
+        copied = secret.end();
+        count = count.saturating_add(1);
+    }
+    if count == 0 {
+        return None;
+    }
+    out.push_str(text.get(copied..).unwrap_or_default());
+    Some((out, count))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::fixtures;
+    use crate::report::text::{TextStyle, render};
+    use crate::report::{html, json, markdown};
+    use proptest::prelude::*;
+
+    fn table() -> Table {
+        serde_json::from_str(BUILT_IN).unwrap()
+    }
+
+    #[test]
+    fn every_entry_masks_its_examples_and_keeps_the_others() {
+        let secrets = Secrets::built_in().unwrap();
+        for entry in table().secret {
+            assert!(!entry.masks.is_empty() && !entry.keeps.is_empty(), "{}", entry.id);
+            for (before, after) in entry.masks {
+                let (masked, count) = secrets.mask(&before);
+                assert_eq!(masked, after, "{}", entry.id);
+                assert!(count > 0);
+                assert_eq!(
+                    secrets.mask(&after),
+                    (Cow::Borrowed(after.as_str()), 0),
+                    "masked once"
+                );
+            }
+            for text in entry.keeps {
+                assert_eq!(
+                    secrets.mask(&text),
+                    (Cow::Borrowed(text.as_str()), 0),
+                    "{}",
+                    entry.id
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn no_renderer_shows_what_was_masked() {
+        let secrets = Secrets::built_in().unwrap();
+        let mut report = fixtures::with_text_everywhere("GET /pay?card=4111 password=hunter2");
+        report.texts(Origin::Input, &mut |origin, text| {
+            if origin == Origin::Catalog {
+                text.clear();
+            }
+        });
+        assert!(secrets.mask_all(&mut report) > 50);
+        let mut data = Vec::new();
+        json::render(&report, &mut data).unwrap();
+        for shown in [
+            String::from_utf8(data).unwrap(),
+            render(&report, &TextStyle::default()),
+            markdown::render(&report),
+            html::render(&report),
+        ] {
+            for value in ["hunter2", "4111"] {
+                let found = shown
+                    .find(value)
+                    .map(|at| shown.get(at.saturating_sub(200)..at + 9));
+                assert_eq!(found, None, "{value}");
+            }
+            assert!(shown.contains("secret"));
+        }
+    }
+
+    #[test]
+    fn a_capture_has_texts_too() {
+        let secrets = Secrets::built_in().unwrap();
+        let mut report = fixtures::captured_with_text("password=hunter2");
+        assert!(secrets.mask_all(&mut report) > 5);
+        let mut data = Vec::new();
+        json::render(&report, &mut data).unwrap();
+        assert!(!String::from_utf8(data).unwrap().contains("hunter2"));
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_masked_once_and_for_all(text in ".{0,200}") {
+            let secrets = Secrets::built_in().unwrap();
+            let (once, _) = secrets.mask(&text);
+            let (twice, _) = secrets.mask(&once);
+            prop_assert!(twice.len() <= once.len() + MASK.len() * 8);
+        }
+
+        #[test]
+        fn a_value_of_a_query_never_stays(name in "[a-z_]{1,12}", value in "[A-Za-z0-9%._~-]{3,40}") {
+            let secrets = Secrets::built_in().unwrap();
+            let text = format!("GET /a/b?x=1&{name}={value} HTTP/1.1");
+            let (masked, _) = secrets.mask(&text);
+            let rest = masked.replace(&name, "").replace(MASK, "").replace("GET /a/b?x=", "").replace("HTTP/1.1", "");
+            prop_assert!(!rest.contains(&value), "{masked}");
+        }
+    }
+}
