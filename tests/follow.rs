@@ -66,7 +66,7 @@ fn every_place_that_a_report_cites_is_shown_as_it_stands() {
         let analyzed = run(&["-q", "--exit-zero", "-o", report, &case]);
         assert_eq!(analyzed.status, 0, "{}", analyzed.err);
         let told: Value = serde_json::from_slice(&std::fs::read(report).unwrap()).unwrap();
-        let shown = json(&["show", &case, "--report", report, "-C", "0"]);
+        let shown = json(&["show", &case, "--report", report, "-C", "0", "--show-secrets"]);
         assert_eq!(shown["schema"], "postmesh.show/1");
         assert_eq!(shown["unresolved"].as_array().unwrap().len(), 0, "{name}");
         let mut found: Vec<(u64, u64)> = Vec::new();

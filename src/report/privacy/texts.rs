@@ -24,6 +24,8 @@ pub enum Origin {
     Input,
     /// From the catalogue, with names filled in: commands, manifests, pages.
     Catalog,
+    /// Where something stands: names of files, by which it is found again.
+    Place,
 }
 
 /// What has texts.
@@ -126,7 +128,6 @@ of_catalog! {
 parts! {
     Report { schema, tool, catalog, inputs, missing, verdict, steps, findings, requests, latency, slowest, signatures, timeline, captures, streams, correlation, topology, limits, quotes }
     Quote { text }
-    Input { path, member, kind, records_by_kind, format, wrapper, compression, pod, namespace, container, node, role, time, problems, rejected_samples, application }
     Application { examples }
     RejectedSample { why, text }
     TimeQuality { zone, source, order }
@@ -176,15 +177,64 @@ parts! {
     Limit { table, what }
 }
 
+impl Texts for Input {
+    fn texts(&mut self, origin: Origin, visit: &mut dyn FnMut(Origin, &mut String)) {
+        self.path.texts(Origin::Place, visit);
+        self.member.texts(Origin::Place, visit);
+        self.kind.texts(origin, visit);
+        self.records_by_kind.texts(origin, visit);
+        self.format.texts(origin, visit);
+        self.wrapper.texts(origin, visit);
+        self.compression.texts(origin, visit);
+        self.pod.texts(origin, visit);
+        self.namespace.texts(origin, visit);
+        self.container.texts(origin, visit);
+        self.node.texts(origin, visit);
+        self.role.texts(origin, visit);
+        self.time.texts(origin, visit);
+        self.problems.texts(origin, visit);
+        self.rejected_samples.texts(origin, visit);
+        self.application.texts(origin, visit);
+    }
+}
+
+impl Texts for Excerpt {
+    fn texts(&mut self, origin: Origin, visit: &mut dyn FnMut(Origin, &mut String)) {
+        self.path.texts(Origin::Place, visit);
+        self.says.texts(origin, visit);
+        self.lines.texts(origin, visit);
+        self.client.texts(origin, visit);
+        self.server.texts(origin, visit);
+        self.wireshark.texts(origin, visit);
+        self.frames.texts(origin, visit);
+    }
+}
+
+impl Texts for Unresolved {
+    fn texts(&mut self, origin: Origin, visit: &mut dyn FnMut(Origin, &mut String)) {
+        self.reference.texts(Origin::Place, visit);
+        self.why.texts(origin, visit);
+    }
+}
+
+impl Texts for Trace {
+    fn texts(&mut self, origin: Origin, visit: &mut dyn FnMut(Origin, &mut String)) {
+        self.request_id.texts(origin, visit);
+        self.connection.texts(origin, visit);
+        self.participants.texts(origin, visit);
+        self.connections.texts(origin, visit);
+        self.rows.texts(origin, visit);
+        self.events.texts(origin, visit);
+        self.inputs.texts(Origin::Place, visit);
+    }
+}
+
 // What `show` and `trace` print.
 parts! {
     Shown { excerpts, unresolved }
-    Unresolved { reference, why }
-    Excerpt { path, says, lines, client, server, wireshark, frames }
     ShownLine { text }
     ShownFrame { frame }
     Frame { flags, text, request_id }
-    Trace { request_id, connection, participants, connections, rows, events, inputs }
     Participant { name, address }
     trace::Connection { client, server, wireshark }
     Row { request, flags, details, cluster, request_id }
