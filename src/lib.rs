@@ -20,6 +20,7 @@ pub mod matcher;
 pub mod options;
 pub mod pipeline;
 pub mod progress;
+pub mod query;
 pub mod report;
 pub mod streams;
 pub mod units;

@@ -1,5 +1,6 @@
 //! What the library can be asked for. The command line builds this; nothing below `cli` knows flags.
 
+use crate::query::{Condition, Field};
 use std::path::PathBuf;
 
 /// Everything that decides what a run reads and reports.
@@ -25,6 +26,10 @@ pub struct Options {
     pub cause_files: Vec<PathBuf>,
     /// Examples kept per signature and per evidence.
     pub examples: usize,
+    /// Access rows that do not meet it are left out.
+    pub condition: Option<Condition>,
+    /// Fields by which rows are grouped into a table; empty for none.
+    pub top: Vec<Field>,
     /// List every TCP connection of captures in the report.
     pub streams: bool,
 }
@@ -52,6 +57,8 @@ impl Default for Options {
             signature_files: Vec::new(),
             cause_files: Vec::new(),
             examples: 5,
+            condition: None,
+            top: Vec::new(),
             streams: false,
         }
     }

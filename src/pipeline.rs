@@ -112,6 +112,8 @@ pub fn analyze_with(options: &Options, progress: &dyn Progress) -> Result<Report
         unreadable: &discovery.unreadable,
         reads: &reads,
         diagnosis,
+        condition: options.condition.as_ref(),
+        top: &options.top,
     };
     Ok(report::build::assemble(assembly))
 }
@@ -195,6 +197,8 @@ impl<'run> Collecting<'run> {
             until: self.until,
             pods: &self.options.pods,
             examples: self.options.examples,
+            condition: self.options.condition.as_ref(),
+            top: &self.options.top,
         }))
     }
 }

@@ -40,6 +40,8 @@ mod partial;
 mod percentiles;
 /// What must not leave with a report.
 mod privacy;
+/// `--where` and `top`: rows by any of their fields.
+mod query;
 /// Writes access-log rows for the other modules.
 mod rows;
 /// Runs the built program in a scratch folder.

@@ -9,11 +9,13 @@ use super::followed::{self, Followed};
 use super::inputs::{BlockSummary, InputStats};
 use super::outputs::{self, FactKey, FactSum};
 use super::paths::Paths;
+use super::record::RowRecord;
 use super::sampled::Sampled;
 use super::samples::{Bucket, Samples};
 use super::series::Series;
 use super::signatures::{HitKey, Hits, example_text};
 use super::slowest::{Slow, Slowest};
+use super::top::Top;
 use super::totals::{FigureKey, Figures, HopKey, HopMoment};
 use super::{Merge, stable_hash_with, text};
 use crate::catalog::{Catalog, SignatureSource};
@@ -23,6 +25,7 @@ use crate::decode::log::{
 };
 use crate::decode::output::{self, Text, TextKind};
 use crate::matcher::{Matcher, SignatureIndex};
+use crate::query::{Condition, Field};
 use crate::units::{InputId, Place, Timestamp};
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -54,6 +57,10 @@ pub struct CollectorOptions<'run> {
     pub pods: &'run [String],
     /// Examples per signature and places per group.
     pub examples: usize,
+    /// Rows that do not meet it are left out.
+    pub condition: Option<&'run Condition>,
+    /// Fields by which rows are grouped; empty for no such table.
+    pub top: &'run [Field],
 }
 
 /// What a block's input is.
@@ -138,6 +145,8 @@ pub struct Partial {
     pub outputs: BTreeMap<FactKey, FactSum>,
     /// What saved configuration says.
     pub configuration: Configuration,
+    /// Rows by fields that were asked for.
+    pub top: Top,
 }
 
 impl Default for Partial {
@@ -156,6 +165,7 @@ impl Default for Partial {
             hits: BTreeMap::new(),
             outputs: BTreeMap::new(),
             configuration: Configuration::default(),
+            top: Top::default(),
         }
     }
 }
@@ -388,6 +398,13 @@ impl<'run> Collector<'run> {
             self.in_deselected = true;
             return;
         }
+        if (self.options.condition.is_some() || !self.options.top.is_empty()) && !self.queried(wrapping, row)
+        {
+            self.stats.unmet += 1;
+            self.stats.skipped += 1;
+            self.in_deselected = true;
+            return;
+        }
         self.in_deselected = false;
         if let Some(count) = self.stats.formats.get_mut(row.format.index()) {
             *count += 1;
@@ -398,6 +415,23 @@ impl<'run> Collector<'run> {
             self.stats.undated += 1;
         }
         self.count_row(at, wrapping, row, completed);
+    }
+
+    /// Puts the condition to a row and, if it meets it, the row into the table that was asked for.
+    #[cold]
+    fn queried(&mut self, wrapping: &Wrapping<'_>, row: &AccessRow<'_>) -> bool {
+        let pod = wrapping.pod.map(text);
+        let proxy = pod.as_deref().unwrap_or(&self.origin.proxy);
+        let namespace = self.origin.namespace.as_deref();
+        let record = RowRecord::new(row, proxy, namespace, &self.options.catalog.flags);
+        let met = self
+            .options
+            .condition
+            .is_none_or(|condition| condition.holds(&record));
+        if met && !self.options.top.is_empty() {
+            self.partial.top.note(self.options.top, &record, row);
+        }
+        met
     }
 
     #[inline]

@@ -138,6 +138,8 @@ pub struct InputStats {
     pub skipped: u64,
     /// Records left out by the selection (part of `skipped`).
     pub deselected: u64,
+    /// Access rows left out by a condition (part of `skipped`).
+    pub unmet: u64,
     /// Bytes of lines.
     pub bytes: u64,
     /// Earliest record time.
@@ -265,6 +267,7 @@ impl Merge for InputStats {
         self.damage.extend(other.damage);
         self.skipped += other.skipped;
         self.deselected += other.deselected;
+        self.unmet += other.unmet;
         self.bytes += other.bytes;
         self.first = earliest(self.first, other.first);
         self.last = self.last.max(other.last);

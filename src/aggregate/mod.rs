@@ -23,12 +23,14 @@ pub mod followed;
 pub mod inputs;
 pub mod outputs;
 pub mod paths;
+pub mod record;
 pub mod sampled;
 pub mod samples;
 pub mod series;
 pub mod signatures;
 pub mod slowest;
 pub mod tallies;
+pub mod top;
 pub mod totals;
 
 pub use captures::CaptureTotals;

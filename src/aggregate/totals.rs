@@ -16,6 +16,7 @@ use super::samples::Samples;
 use super::series::Series;
 use super::signatures::{self, HitKey, Hits, earliest};
 use super::slowest::Slowest;
+use super::top::Top;
 use super::{Merge, stable_hash_with};
 use crate::units::{InputId, Place, Timestamp};
 use std::collections::BTreeMap;
@@ -308,6 +309,8 @@ pub struct Totals {
     pub outputs: Bounded<FactKey, FactSum>,
     /// What saved configuration says.
     pub configuration: Configuration,
+    /// Rows by fields that were asked for.
+    pub top: Top,
     /// Which proxy has an ip.
     pub addresses: Bounded<String, Votes>,
     /// What a destination's other names stand for.
@@ -349,6 +352,7 @@ impl Default for Totals {
             hits: Bounded::new(signatures::LIMIT),
             outputs: Bounded::new(outputs::LIMIT),
             configuration: Configuration::default(),
+            top: Top::default(),
             addresses: Bounded::new(MAX_ALIASES),
             aliases: Bounded::new(MAX_ALIASES),
             captures: CaptureTotals::default(),
@@ -395,6 +399,7 @@ impl Totals {
             self.outputs.add(key, fact);
         }
         self.configuration.absorb(partial.configuration);
+        self.top.absorb(partial.top);
     }
 
     /// Figures by name; those of a route are of its destination as well.

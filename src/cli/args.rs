@@ -2,8 +2,10 @@
 
 use super::output::OutputFile;
 use super::time::{TypedSpan, TypedTime, parse_span, parse_time};
+use crate::query::Field;
 use clap::builder::{PathBufValueParser, TypedValueParser};
 use clap::{Parser, Subcommand, ValueEnum};
+use std::fmt::Write as _;
 use std::path::PathBuf;
 
 const EXAMPLES: &str = "\
@@ -123,6 +125,9 @@ pub(super) enum Command {
     /// Write a table of the report as rows, for other programs
     #[command(after_help = EXPORT_EXAMPLES)]
     Export(ExportArgs),
+    /// Count access-log rows by any of their fields, with shares and percentiles
+    #[command(after_help = top_fields(false), after_long_help = top_fields(true))]
+    Top(TopArgs),
     /// List, show or test the catalogue of error texts
     Signatures(SignaturesArgs),
     /// Print the JSON Schema of a document
@@ -166,7 +171,7 @@ pub(super) struct AnalyzeArgs {
     /// List TCP connections in reports as data
     ///
     /// All of them up to 100,000 in order of their first packet, else a sample of as many. Only JSON holds them.
-    #[arg(long, help_heading = "Output")]
+    #[arg(long, help_heading = "Output", hide_short_help = true)]
     pub(super) streams: bool,
     /// Also write FILE, by its extension: .html, .md, .json or .txt (repeatable)
     #[arg(
@@ -189,7 +194,7 @@ pub(super) struct AnalyzeArgs {
     #[arg(long, help_heading = "Output")]
     pub(super) exit_zero: bool,
     /// Leave out what differs from run to run: threads, time, memory
-    #[arg(long, help_heading = "Output")]
+    #[arg(long, help_heading = "Output", hide_short_help = true)]
     pub(super) no_run_info: bool,
     #[command(flatten)]
     pub(super) privacy: PrivacyArgs,
@@ -320,6 +325,9 @@ pub(super) struct DiffArgs {
     /// Keep this pod, or the pods of this workload (may be given several times)
     #[arg(long = "pod", value_name = "NAME", help_heading = "Select")]
     pub(super) pods: Vec<String>,
+    /// Keep access-log rows that meet a condition (see `postmesh top --help`)
+    #[arg(long = "where", value_name = "CONDITION", help_heading = "Select", value_parser = crate::query::parse)]
+    pub(super) condition: Option<crate::query::Condition>,
     #[command(flatten)]
     pub(super) catalog: CatalogArgs,
     #[command(flatten)]
@@ -379,6 +387,108 @@ pub(super) struct ExportArgs {
     pub(super) quiet: bool,
     #[command(flatten)]
     pub(super) privacy: PrivacyArgs,
+}
+
+/// Arguments of `top`.
+#[derive(Debug, clap::Args)]
+pub(super) struct TopArgs {
+    /// Fields by which rows are grouped, parted by commas
+    #[arg(value_name = "FIELD[,FIELD]", value_parser = fields)]
+    pub(super) fields: Fields,
+    #[command(flatten)]
+    pub(super) input: InputArgs,
+    #[command(flatten)]
+    pub(super) select: SelectArgs,
+    #[command(flatten)]
+    pub(super) tune: TuneArgs,
+    /// Groups printed; 0 for all
+    #[arg(
+        short = 'N',
+        long,
+        value_name = "N",
+        default_value_t = 20,
+        help_heading = "Output"
+    )]
+    pub(super) limit: u64,
+    /// What the first groups have most of
+    #[arg(long, value_name = "FIGURE", default_value = "rows", help_heading = "Output")]
+    pub(super) by: TopOrder,
+    /// Format of standard output [default: text]
+    #[arg(short, long, value_name = "FORMAT", help_heading = "Output")]
+    pub(super) format: Option<TableFormat>,
+    #[command(flatten)]
+    pub(super) draw: DrawArgs,
+    /// Print errors and the table alone: no warnings, no progress
+    #[arg(short, long, help_heading = "Output")]
+    pub(super) quiet: bool,
+    #[command(flatten)]
+    pub(super) privacy: PrivacyArgs,
+}
+
+/// A figure of a group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum TopOrder {
+    /// Rows
+    Rows,
+    /// Rows that failed
+    Failed,
+    /// Share of its rows that failed
+    FailedShare,
+    /// Median duration
+    P50,
+    /// 90th percentile of durations
+    P90,
+    /// 99th percentile of durations
+    P99,
+    /// Longest duration
+    Max,
+}
+
+/// A format of a table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum TableFormat {
+    /// For people
+    Text,
+    /// For programs: one object
+    Json,
+    /// RFC 4180; texts that look like formulas are led by an apostrophe
+    Csv,
+}
+
+/// The fields of one argument; by another name, since a `Vec` means several arguments.
+type Fields = Vec<Field>;
+
+/// Fields by their names.
+fn fields(names: &str) -> Result<Fields, String> {
+    let known = || {
+        let known: Vec<&str> = Field::ALL.iter().map(|field| field.name()).collect();
+        format!("there are {}", known.join(", "))
+    };
+    let field = |name: &str| Field::named(name.trim()).ok_or_else(known);
+    names.split(',').map(field).collect()
+}
+
+/// The fields, with what they are if `all` is asked for.
+fn top_fields(all: bool) -> String {
+    let mut text = "\
+Examples:
+  postmesh top destination,flags incident/ --where 'code>=500'
+  postmesh top path incident/ --by p99 --where 'reporter=source'
+  postmesh top minute,code incident/ -f csv
+
+Rows of callers and of called proxies are never counted together: one request is a row of each.
+Fields:"
+        .to_owned();
+    for field in Field::ALL {
+        if all {
+            // Writing to a String cannot fail.
+            let _ = write!(text, "\n  {:<18} {}", field.name(), field.about());
+        } else {
+            text.push(' ');
+            text.push_str(field.name());
+        }
+    }
+    text
 }
 
 /// A table of the report.
@@ -455,6 +565,11 @@ pub(super) struct SelectArgs {
     /// Keep this pod, or the pods of this workload (may be given several times)
     #[arg(long = "pod", value_name = "NAME")]
     pub(super) pods: Vec<String>,
+    /// Keep access-log rows that meet a condition: 'code>=500 and flags has UC'
+    ///
+    /// Component lines and packets stay. `postmesh top --help` lists the fields; docs/query.md has the language.
+    #[arg(long = "where", value_name = "CONDITION", value_parser = crate::query::parse)]
+    pub(super) condition: Option<crate::query::Condition>,
 }
 
 /// Which catalogue.

@@ -27,6 +27,7 @@ mod signatures;
 #[cfg(test)]
 mod tests;
 mod time;
+mod top;
 mod trace;
 mod warnings;
 
@@ -67,6 +68,7 @@ fn dispatch(args: Args, session: &mut Session<'_>) -> Result<Status, Error> {
         Some(Command::Schema { document }) => schema::run(document, session),
         Some(Command::Batch(args)) => batch::run(&args, session),
         Some(Command::Export(args)) => export::run(&args, session),
+        Some(Command::Top(args)) => top::run(&args, session),
         Some(Command::Diff(args)) => diff::run(&args, session),
         Some(Command::Completions { shell }) => completions::run(shell, session),
         Some(Command::Man) => man::run(session),

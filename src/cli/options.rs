@@ -2,7 +2,7 @@
 
 use super::args::{
     AnalyzeArgs, BatchArgs, CatalogArgs, DiffArgs, ExportArgs, ExportTable, InputArgs, InspectArgs,
-    SelectArgs, TuneArgs,
+    SelectArgs, TopArgs, TuneArgs,
 };
 use super::time::TypedSpan;
 use crate::options::TimeBound;
@@ -40,6 +40,14 @@ pub(super) fn of_export(args: &ExportArgs) -> Result<Options, Error> {
     })
 }
 
+/// The options of a run of `top`.
+pub(super) fn of_top(args: &TopArgs) -> Result<Options, Error> {
+    Ok(Options {
+        top: args.fields.clone(),
+        ..read_and_select(&args.input, &args.select, &args.tune)?
+    })
+}
+
 /// The options of one of the runs of `batch`.
 pub(super) fn of_batch(args: &BatchArgs, path: &Path) -> Result<Options, Error> {
     let input = InputArgs {
@@ -71,6 +79,7 @@ pub(super) fn of_diff(args: &DiffArgs, paths: &[PathBuf], span: Option<TypedSpan
         until: span.and_then(|span| span.until),
         namespaces: args.namespaces.clone(),
         pods: args.pods.clone(),
+        condition: args.condition.clone(),
     };
     let CatalogArgs {
         signature_files,
@@ -96,6 +105,7 @@ fn read_and_select(input: &InputArgs, select: &SelectArgs, tune: &TuneArgs) -> R
         until,
         namespaces: select.namespaces.clone(),
         pods: select.pods.clone(),
+        condition: select.condition.clone(),
         threads: tune.threads.map_or_else(cores, size),
         block_bytes: tune.block_size.map_or(defaults.block_bytes, size),
         ..defaults

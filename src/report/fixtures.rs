@@ -7,8 +7,8 @@ use crate::report::model::{
     Evidence, EvidenceKind, Example, Filters, Finding, Fix, Gap, HistogramBucket, Impact, Input,
     InputProblem, JoinExample, Latency, LatencyScope, Limit, LookedAt, Missing, Next, Privacy, Quantiles,
     Quote, Ref, RejectedSample, Report, ReporterCounts, Requests, Retries, Role, RuledOut, Run, SCHEMA,
-    Scope, Severity, SignatureHits, SlowRequest, State, Step, StreamRef, TimeBucket, TimeQuality, Timeline,
-    Times, Tool, Topology, TopologyEdge, TopologyNode, Unit, ValidFor, Verdict, Window,
+    Scope, Selection, Severity, SignatureHits, SlowRequest, State, Step, StreamRef, TimeBucket, TimeQuality,
+    Timeline, Times, Tool, Topology, TopologyEdge, TopologyNode, Unit, ValidFor, Verdict, Window,
 };
 use crate::units::{InputId, Timestamp};
 use std::collections::BTreeMap;
@@ -69,6 +69,8 @@ pub(crate) fn empty() -> Report {
         },
         steps: vec![],
         privacy: Privacy::default(),
+        selection: Selection::default(),
+        top: None,
         findings: vec![],
         requests: Requests::default(),
         latency: vec![],

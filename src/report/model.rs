@@ -62,6 +62,11 @@ pub struct Report {
     pub limits: Vec<Limit>,
     /// What was changed in texts before they were written.
     pub privacy: Privacy,
+    /// Which rows were looked at.
+    pub selection: Selection,
+    /// Rows by fields that were asked for; only what `postmesh top` writes has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub top: Option<Top>,
     /// Texts of places that are cited. Not part of the document, which holds places alone: filled for renderers that open
     /// what is cited.
     #[serde(skip)]
@@ -73,6 +78,69 @@ pub struct Report {
 pub struct Privacy {
     /// Values masked as `[secret]`, in the texts of this report.
     pub secrets_masked: u64,
+}
+
+/// Which access rows were looked at.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Selection {
+    /// What rows had to meet, as it was typed; null for all.
+    #[serde(rename = "where")]
+    pub condition: Option<String>,
+    /// Access rows that did not.
+    pub rows_left_out: u64,
+}
+
+/// Rows grouped by fields.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, JsonSchema)]
+pub struct Top {
+    /// The fields.
+    pub fields: Vec<String>,
+    /// All rows.
+    pub rows: u64,
+    /// The groups, the largest first.
+    pub groups: Vec<TopGroup>,
+    /// Rows whose groups were too many to keep.
+    pub rows_in_no_group: u64,
+}
+
+/// Rows with the same values.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, JsonSchema)]
+pub struct TopGroup {
+    /// The values, in the order of the fields; `-` where rows have none.
+    pub values: Vec<String>,
+    /// Whose rows: source or destination.
+    pub reporter: String,
+    /// Rows.
+    pub rows: u64,
+    /// Their share of all rows of this reporter.
+    pub share: f64,
+    /// Rows that failed.
+    pub failed: u64,
+    /// Their share of the group.
+    pub failed_share: f64,
+    /// Rows denied by a proxy.
+    pub denied: u64,
+    /// Rows canceled by the caller.
+    pub canceled: u64,
+    /// Durations of all of them, failed ones too.
+    pub duration_ms: Spread,
+}
+
+/// How durations spread.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct Spread {
+    /// Samples.
+    pub count: u64,
+    /// Least.
+    pub min: u64,
+    /// Median.
+    pub p50: u64,
+    /// 90th percentile.
+    pub p90: u64,
+    /// 99th percentile.
+    pub p99: u64,
+    /// Greatest.
+    pub max: u64,
 }
 
 /// A cited line or frame as it stands in its input.

@@ -4,7 +4,8 @@
 //! "this is text"; numbers are written as they are.
 
 use super::escape::{Charset, escape};
-use super::model::Report;
+use super::model::{Report, Selection, Tool, Top, Window};
+use serde::Serialize;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::io::{self, Write};
@@ -198,6 +199,67 @@ pub fn csv(report: &Report, table: Table, writer: &mut dyn Write) -> io::Result<
         let cells: Vec<String> = columns.iter().map(|column| cell(at(&row, column))).collect();
         write!(writer, "{}\r\n", cells.join(","))
     })
+}
+
+/// What `postmesh top` writes as data.
+#[derive(Debug, Serialize)]
+pub struct TopDocument<'r> {
+    /// Always `postmesh.top/1`.
+    pub schema: &'static str,
+    /// What made it.
+    pub tool: &'r Tool,
+    /// Span of all timed records.
+    pub window: &'r Window,
+    /// Which rows were looked at.
+    pub selection: &'r Selection,
+    /// The table.
+    pub top: &'r Option<Top>,
+}
+
+impl<'r> TopDocument<'r> {
+    /// That of a report.
+    pub fn of(report: &'r Report) -> Self {
+        Self {
+            schema: "postmesh.top/1",
+            tool: &report.tool,
+            window: &report.window,
+            selection: &report.selection,
+            top: &report.top,
+        }
+    }
+}
+
+/// The table of `postmesh top`: a line of names, then a group a line.
+///
+/// # Errors
+/// What `writer` reports.
+pub fn top_csv(report: &Report, writer: &mut dyn Write) -> io::Result<()> {
+    let Some(top) = &report.top else {
+        return Ok(());
+    };
+    let figures = "reporter,rows,share,failed,failed_share,denied,canceled,p50_ms,p90_ms,p99_ms,max_ms";
+    write!(writer, "{},{figures}\r\n", top.fields.join(","))?;
+    for group in &top.groups {
+        let values: Vec<String> = group.values.iter().map(|value| quoted(value)).collect();
+        let spread = group.duration_ms;
+        write!(
+            writer,
+            "{},{},{},{},{},{},{},{},{},{},{},{}\r\n",
+            values.join(","),
+            group.reporter,
+            group.rows,
+            group.share,
+            group.failed,
+            group.failed_share,
+            group.denied,
+            group.canceled,
+            spread.p50,
+            spread.p90,
+            spread.p99,
+            spread.max
+        )?;
+    }
+    Ok(())
 }
 
 /// The value at a path, where there is one.

@@ -9,6 +9,7 @@ mod inputs;
 mod requests;
 mod steps;
 mod timeline;
+mod top;
 
 use super::model::{CatalogInfo, Limit, Missing, Report, SCHEMA, Tool, Verdict, Window};
 use crate::aggregate::Merge;
@@ -20,7 +21,8 @@ use crate::correlate::Incident;
 use crate::decode::packet::CaptureSummary;
 use crate::diagnose::Diagnosis;
 use crate::input::{Compression, ReadSummary, Source, SourceKind, Unreadable};
-use crate::report::model::{Privacy, State};
+use crate::query::{Condition, Field};
+use crate::report::model::{Privacy, Selection, State};
 use crate::streams::CapturePoint;
 
 /// What became of one source.
@@ -95,6 +97,10 @@ pub struct Assembly<'a> {
     pub reads: &'a [InputRead],
     /// The findings.
     pub diagnosis: Diagnosis,
+    /// What rows had to meet.
+    pub condition: Option<&'a Condition>,
+    /// Fields of the table that was asked for.
+    pub top: &'a [Field],
 }
 
 /// Makes the report.
@@ -106,6 +112,8 @@ pub fn assemble(assembly: Assembly<'_>) -> Report {
         unreadable,
         reads,
         diagnosis,
+        condition,
+        top,
     } = assembly;
     let inputs = inputs::inputs(incident, sources, unreadable, reads);
     let mut missing = diagnosis.missing.clone();
@@ -150,10 +158,19 @@ pub fn assemble(assembly: Assembly<'_>) -> Report {
         topology: requests::topology(incident),
         limits: limits(incident, &diagnosis),
         privacy: Privacy::default(),
+        selection: selection(incident, condition),
+        top: (!top.is_empty()).then(|| top::top(incident, top)),
         quotes: Vec::new(),
         requests,
         latency,
         findings,
+    }
+}
+
+fn selection(incident: &Incident<'_>, condition: Option<&Condition>) -> Selection {
+    Selection {
+        condition: condition.map(|condition| condition.text().to_owned()),
+        rows_left_out: incident.totals.inputs.values().map(|input| input.unmet).sum(),
     }
 }
 

@@ -23,6 +23,7 @@ pub(in crate::report) mod words;
 
 use super::model::Report;
 use super::text::clock::Clock;
+use super::text::verdict::only;
 use cite::Quotes;
 use element::{Element, el};
 
@@ -162,6 +163,9 @@ fn header(context: &Context<'_>) -> Element {
         about = about
             .text(" ")
             .child(el("span").text(context.clock.window(start, end)));
+    }
+    if let Some(only) = only(report) {
+        about = about.text(" ").child(el("span").text(only));
     }
     el("header").child(about).child(
         el("div")

@@ -13,7 +13,7 @@ use super::text::clock::Clock;
 use super::text::inputs::masked_text;
 use super::text::number::{decimal, group, share, short};
 use super::text::place;
-use super::text::verdict::{impact, totals, when, whom};
+use super::text::verdict::{impact, only, totals, when, whom};
 use escape::{cell, code, code_cell, fenced, prose};
 use std::fmt::Write as _;
 
@@ -73,6 +73,7 @@ impl Page<'_> {
         if let (Some(start), Some(end)) = (report.window.start, report.window.end) {
             about.push(self.clock.window(start, end));
         }
+        about.extend(only(report));
         self.line(format!("{}\n", prose(&about.join(", "))));
         let lead = match report.verdict.state {
             State::CauseFound | State::SymptomsOnly => report.findings.first(),

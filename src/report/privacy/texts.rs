@@ -11,9 +11,9 @@ use crate::report::model::{
     CaptureHttp, CaptureServer, CaptureTcp, CaptureTls, CaptureTrouble, Captures, CatalogInfo, Change,
     ChangePoint, Correlation, DestinationSpent, Event, Evidence, Example, Filters, Finding, Fix, Input,
     InputProblem, JoinExample, Latency, LatencyScope, Limit, LookedAt, Missing, Next, Quantiles, Quote,
-    RejectedSample, Report, ReporterCounts, Requests, RuledOut, Scope, SignatureHits, SlowRequest, Step,
-    Stream, StreamAlert, StreamClose, StreamHttp, StreamRef, StreamTls, TimeBucket, TimeQuality, Timeline,
-    Tool, Topology, TopologyEdge, TopologyNode, ValidFor, Verdict,
+    RejectedSample, Report, ReporterCounts, Requests, RuledOut, Scope, Selection, SignatureHits, SlowRequest,
+    Step, Stream, StreamAlert, StreamClose, StreamHttp, StreamRef, StreamTls, TimeBucket, TimeQuality,
+    Timeline, Tool, Top, TopGroup, Topology, TopologyEdge, TopologyNode, ValidFor, Verdict,
 };
 use std::collections::BTreeMap;
 
@@ -126,7 +126,7 @@ of_catalog! {
 }
 
 parts! {
-    Report { schema, tool, catalog, inputs, missing, verdict, steps, findings, requests, latency, slowest, signatures, timeline, captures, streams, correlation, topology, limits, quotes }
+    Report { selection, top, schema, tool, catalog, inputs, missing, verdict, steps, findings, requests, latency, slowest, signatures, timeline, captures, streams, correlation, topology, limits, quotes }
     Quote { text }
     Application { examples }
     RejectedSample { why, text }
@@ -171,6 +171,9 @@ parts! {
     DestinationSpent { time_spent_ms, name, reporter, from }
     JoinExample { time_spent_ms, stream, told_by, story }
     StreamRef { client, server }
+    Selection { condition }
+    Top { groups }
+    TopGroup { values }
     Topology { nodes, edges }
     TopologyNode { name, kind }
     TopologyEdge { source, destination }

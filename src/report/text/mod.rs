@@ -27,6 +27,7 @@ mod spent;
 mod table;
 #[cfg(test)]
 mod tests;
+mod top;
 pub(in crate::report) mod verdict;
 mod wrap;
 
@@ -113,6 +114,13 @@ pub fn render_trace(trace: &Trace, style: &TextStyle) -> String {
 pub fn render_batch(of: &Batch, style: &TextStyle) -> String {
     let mut page = Page::new(*style);
     batch::batch(of, &mut page);
+    page.finish()
+}
+
+/// Rows by fields, of which there are `all` groups: what `postmesh top` prints.
+pub fn render_top(report: &Report, all: usize, style: &TextStyle) -> String {
+    let mut page = Page::new(*style);
+    top::top(report, all, &mut page);
     page.finish()
 }
 

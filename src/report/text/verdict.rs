@@ -28,6 +28,18 @@ pub(super) fn title(report: &Report, page: &mut Page) {
         let window = Clock::new(&report.window).window(start, end);
         page.wrapped(width_of(&name) + 2, Role::Plain, &format!("{window} ({length})"));
     }
+    if let Some(only) = only(report) {
+        page.wrapped(width_of(&name) + 2, Role::Warning, &only);
+    }
+}
+
+/// Which rows the report is of, where it is not of all.
+pub(in crate::report) fn only(report: &Report) -> Option<String> {
+    let selection = &report.selection;
+    selection.condition.as_ref().map(|condition| {
+        let left_out = counted(selection.rows_left_out, "row");
+        format!("only rows with {condition} ({left_out} left out)")
+    })
 }
 
 /// How much was read: `14 inputs  3.1 GiB  9,812,440 lines  412,907 packets`.
