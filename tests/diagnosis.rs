@@ -724,3 +724,34 @@ fn denials_of_the_called_proxy_are_no_failures() {
     let over_time: u64 = report.timeline.buckets.iter().map(|bucket| bucket.denied).sum();
     assert_eq!(over_time, 40);
 }
+
+#[test]
+fn findings_of_names_that_look_alike_have_ids_of_their_own() {
+    let refused = |service: &str, host: &'static str| {
+        let call = Call {
+            service: service.to_owned(),
+            host,
+            code: 503,
+            flags: "UF",
+            details: "upstream_reset_before_response_started{remote_connection_failure|delayed_connect_error:_Connection_refused}",
+            connection: None,
+            ..Call::default()
+        };
+        every(500, 20..40, &call)
+    };
+    let report = Logs::default()
+        .good(0..40)
+        .at_caller(refused("pay-eu", "10.244.3.1:9080"))
+        .at_caller(refused("pay.eu", "10.244.3.2:9080"))
+        .report();
+    let ids: Vec<&str> = report
+        .findings
+        .iter()
+        .map(|finding| finding.id.as_str())
+        .collect();
+    let mut once = ids.clone();
+    once.sort_unstable();
+    once.dedup();
+    assert!(ids.len() >= 2, "{ids:?}");
+    assert_eq!(once.len(), ids.len(), "{ids:?}");
+}

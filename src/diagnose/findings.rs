@@ -59,6 +59,18 @@ fn drop_orphans(findings: &mut [Finding]) {
     }
 }
 
+/// Names of different letters may make the same id: those that come later get a number.
+pub(super) fn make_ids_unique(findings: &mut [Finding]) {
+    let mut seen: BTreeMap<String, u64> = BTreeMap::new();
+    for finding in findings {
+        let times = seen.entry(finding.id.clone()).or_default();
+        *times = times.saturating_add(1);
+        if *times > 1 {
+            finding.id = format!("{}-{times}", finding.id);
+        }
+    }
+}
+
 /// Causes before consequences, accusations before remarks, then by how sure and how large.
 fn order(finding: &Finding) -> f64 {
     let role = if finding.role == Role::Cause { 100.0 } else { 0.0 };
@@ -150,7 +162,12 @@ fn finding(suspect: &Suspect<'_>, suspects: &Suspects<'_>, facts: &Facts<'_>) ->
         requests,
         failed,
         unit,
-        added_latency_ms: suspect.added_latency_ms,
+        added_latency_ms: suspect.added_latency_ms.or_else(|| {
+            // What packets show and no request failed of made requests slow, if anything.
+            let by_packets = suspect.connections.is_some() && unit == Unit::Requests;
+            (by_packets && failed == 0)
+                .then(|| slower_than_before(facts, &suspect.destination, (start, end)))?
+        }),
         evidence: evidence(suspect, facts, &own),
         ruled_out,
         changed_before: Vec::new(),
@@ -396,6 +413,21 @@ fn impact(
         // Rows of TCP connections that ended well have no times of their own to be counted by.
         _ => (requests.max(failed), failed, Unit::Requests),
     }
+}
+
+/// By how much good requests to a destination took longer on average in a span than before it, where that can be told.
+fn slower_than_before(
+    facts: &Facts<'_>,
+    destination: &str,
+    (start, end): (Timestamp, Timestamp),
+) -> Option<f64> {
+    let mean = |from: i64, to: i64| {
+        let good = facts.requests_between(destination, from, to).good;
+        (good.count > 0).then(|| ratio(good.duration_sum_ms, good.count))
+    };
+    let before = mean(i64::MIN, start.secs().saturating_sub(1))?;
+    let during = mean(start.secs(), end.secs())?;
+    (during > before).then_some(during - before)
 }
 
 /// The confidence of its rule, less for what is thin about the evidence (`[confidence]` in `data/rules.toml`).

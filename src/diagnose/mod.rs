@@ -52,6 +52,7 @@ pub fn diagnose(incident: &Incident<'_>, catalog: &Catalog) -> Result<Diagnosis,
     saved::add(&mut findings, &facts);
     configuration::add(&mut findings, &facts);
     findings::rank(&mut findings);
+    findings::make_ids_unique(&mut findings);
     application::add(&mut findings, &facts);
     let (events, events_left_out) = events::tell(&findings, &facts);
     Ok(Diagnosis {
