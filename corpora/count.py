@@ -113,7 +113,11 @@ def unwrap(numbered):
 def read_row(line):
     """The fields of an access-log row under the names of Istio's JSON encoding, or None."""
     if line.startswith("{"):
-        row = json.loads(line)
+        try:
+            row = json.loads(line)
+        except ValueError:
+            # A line of a document, or one that was cut.
+            return None
         if row.get("scope") == "access" and row.get("message") in ("connection complete", "connection failed"):
             return {"protocol": None}
         if "response_code" not in row:

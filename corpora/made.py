@@ -11,6 +11,7 @@ of rows in expect.toml come from count.py; what must be said stands in CASES.
 import datetime
 import gzip
 import importlib.util
+import json
 import pathlib
 import random
 import sys
@@ -54,6 +55,16 @@ class Log:
 
     def text(self):
         return "".join(f"{line}\n" for _, _, line in sorted(self.timed))
+
+
+class Saved:
+    """Saved output, as it stands."""
+
+    def __init__(self, text):
+        self.saved = text
+
+    def text(self):
+        return self.saved
 
 
 class Mesh:
@@ -358,6 +369,108 @@ def conntrack_full(mesh):
         kernel.add(120 + number * 4, f"[{882733 + number * 4.07:.6f}] nf_conntrack: nf_conntrack: table full, dropping packet")
 
 
+def rfc_2822(second):
+    return (START + datetime.timedelta(seconds=second)).strftime("%a, %d %b %Y %H:%M:%S +0000")
+
+
+def described(pod, ip, killed, limit="1Gi"):
+    """kubernetes/kubectl pkg/describe/describe.go."""
+    return f"""Name:             {pod}
+Namespace:        shop
+Priority:         0
+Node:             node-1/192.0.2.11
+Start Time:       {rfc_2822(-86400)}
+Status:           Running
+IP:               {ip}
+Containers:
+  app:
+    Image:          registry.example/cart:1.4
+    Port:           8080/TCP
+    State:          Running
+      Started:      {rfc_2822(-86390)}
+    Ready:          True
+    Restart Count:  0
+  istio-proxy:
+    Image:          docker.io/istio/proxyv2:1.24.1
+    State:          Running
+      Started:      {rfc_2822(killed + 9)}
+    Last State:     Terminated
+      Reason:       OOMKilled
+      Exit Code:    137
+      Started:      {rfc_2822(-86390)}
+      Finished:     {rfc_2822(killed)}
+    Ready:          True
+    Restart Count:  1
+    Limits:
+      cpu:     2
+      memory:  {limit}
+    Requests:
+      cpu:      100m
+      memory:   128Mi
+Conditions:
+  Type              Status
+  Ready             True
+Events:
+  Type     Reason   Age   From     Message
+  ----     ------   ----  ----     -------
+  Normal   Started  2m    kubelet  Started container istio-proxy
+"""
+
+
+def killed_described(mesh):
+    killed, ready = 150.0, 165.0
+    mesh.traffic(0, 300, (("web", "catalog"),))
+    mesh.traffic(0, killed, (("web", "cart"),))
+    details = "upstream_reset_before_response_started{connection_termination}"
+    for number in range(4):
+        mesh.call(killed + number / 10, "web", "cart", status="503", flags="UC", details=details, ms=2, called=False)
+    mesh.traffic(killed + 1, ready, (("web", "cart"),), every=1.0, status="503", flags="UF", details=refused(PODS["cart"][1]), ms=0, called=False)
+    mesh.traffic(ready + 1, 300, (("web", "cart"),))
+    mesh.files["describe.txt"] = Saved(described(*PODS["cart"], killed))
+    # kubernetes/kubectl pkg/metricsutil/metrics_printer.go.
+    mesh.files["top.txt"] = Saved(
+        f"POD                      NAME          CPU(cores)   MEMORY(bytes)   \n{PODS['cart'][0]}   app           12m          141Mi           \n{PODS['cart'][0]}   istio-proxy   8m           1019Mi          \n"
+    )
+    # envoyproxy/envoy source/server/admin/stats_render.cc.
+    mesh.files[f"shop/{PODS['cart'][0]}/stats"] = Saved(
+        "cluster_manager.active_clusters: 61\ncluster_manager.cluster_added: 61\nserver.concurrency: 2\nserver.memory_allocated: 1043210240\nserver.uptime: 86500\n"
+    )
+
+
+def memory_leak(mesh):
+    """https://prometheus.io/docs/prometheus/latest/querying/api/, envoyproxy/envoy docs "Statistics": memory_allocated."""
+    mesh.traffic(0, 300)
+    hours, step = 6, 300
+    begin = START.timestamp() - hours * 3600
+    series = []
+    for name, (pod, ip) in PODS.items():
+        memory, requests, leaking = [], [], name == "cart"
+        for number in range(hours * 3600 // step):
+            at = begin + number * step
+            grown = 7_300_000 * number if leaking else 0
+            memory.append([at, str(62_000_000 + grown + mesh.random.randint(-900_000, 900_000))])
+            requests.append([at, str(100_000 + number * 150)])
+        labels = {"namespace": "shop", "pod": pod, "container": "istio-proxy", "instance": f"{ip}:15020"}
+        series.append({"metric": {"__name__": "envoy_server_memory_allocated", **labels}, "values": memory})
+        series.append({"metric": {"__name__": "istio_requests_total", **labels, "reporter": "destination"}, "values": requests})
+    answer = {"status": "success", "data": {"resultType": "matrix", "result": series}}
+    mesh.files["prometheus.json"] = Saved(json.dumps(answer, indent=1) + "\n")
+
+
+def large_control_plane(mesh):
+    mesh.traffic(0, 300)
+    mesh.files["top.txt"] = Saved(
+        "NAMESPACE      POD                       NAME        CPU(cores)   MEMORY(bytes)   \n"
+        f"istio-system   {ISTIOD}   discovery   912m         5341Mi          \n"
+    )
+    # istio/istio pilot/pkg/xds/monitoring.go, prometheus/client_golang.
+    mesh.files[f"istio-system/{ISTIOD}/metrics"] = Saved(
+        "# HELP pilot_services Total services known to pilot.\n# TYPE pilot_services gauge\npilot_services 1460\n"
+        '# HELP pilot_xds Number of endpoints connected to this pilot using XDS.\n# TYPE pilot_xds gauge\npilot_xds{version="1.24.1"} 812\n'
+        "# TYPE process_open_fds gauge\nprocess_open_fds 903\n# TYPE process_max_fds gauge\nprocess_max_fds 1.048576e+06\n"
+    )
+
+
 def redirect_missing(mesh):
     mesh.traffic(0, 300, (("web", "catalog"),))
     # istio/istio tools/istio-iptables/pkg/validation/validator.go.
@@ -381,8 +494,13 @@ CASES = [
     ("made-control-plane-push-delay", "three large pushes, and all that one proxy calls is slow after each", control_plane_push_delay,
      "control-plane-push-delay", ["*"], ["slow-upstream-app"], ("discovery.log", "PUSH for node:web-")),
     ("made-healthy-control-plane", "nothing is wrong: a start, reconnects, pushes, a ztunnel that is replaced", healthy, None, [], [], None),
+    ("made-large-control-plane", "nothing is wrong: an istiod of 1460 services uses more than 4 GiB", large_control_plane, None, [], [], None),
+    ("made-memory-leak", "the memory of one proxy grows for six hours while its traffic stays as it is", memory_leak, "memory-leak",
+     ["cart"], [], ("prometheus.json", PODS["cart"][0])),
     ("made-redirect-missing", "the rules that lead a pod's traffic to its proxy are missing", redirect_missing,
      "sidecar-injection-conflict", ["cart"], [], ("istio-validation.log", "Validation failed")),
+    ("made-sidecar-killed-described", "the Envoy of one pod is killed for want of memory, which only its description tells", killed_described,
+     "sidecar-memory-exhaustion", ["cart"], [], ("describe.txt", "OOMKilled")),
     ("made-sidecar-memory-exhaustion", "the Envoy of one pod is killed for want of memory and started again", memory_killed,
      "sidecar-memory-exhaustion", ["cart"], [], ("istio-proxy.log", "out of memory killed")),
     ("made-sidecar-startup-race", "an application starts ten seconds before its proxy", sidecar_startup_race, "sidecar-startup-race",

@@ -1,11 +1,11 @@
-//! Any bytes as a saved document, JSON and YAML: what is said of them cites lines that are there.
+//! Any bytes as a saved document, as JSON, YAML, a description and a series: what is said of them cites lines that are there.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use postmesh::decode::document::{Form, read};
 
 fuzz_target!(|data: &[u8]| {
-    for form in [Form::Json, Form::Yaml] {
+    for form in [Form::Json, Form::Yaml, Form::Describe, Form::Prometheus] {
         let found = read(data, form, 0);
         let spots = found.said.iter().map(|said| said.line);
         for spot in spots.chain(found.damage.iter().map(|damage| damage.line)) {

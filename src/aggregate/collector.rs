@@ -669,7 +669,10 @@ impl<'run> Collector<'run> {
             return;
         };
         *self.stats.others.entry(text.kind).or_default() += 1;
-        let (key, sum) = outputs::summed(fact, self.place(at), at.text);
+        let (mut key, sum) = outputs::summed(fact, self.place(at), at.text);
+        if matches!(key.topic, outputs::Topic::Figure(..)) && key.subject.is_empty() {
+            key.subject.clone_from(&self.origin.proxy);
+        }
         // `pod.namespace` of a table of proxies; whose page a page is its path says.
         let pod = matches!(key.topic, outputs::Topic::Proxy(_)).then(|| {
             key.subject

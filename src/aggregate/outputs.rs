@@ -3,7 +3,7 @@
 use super::Merge;
 use super::bounded::Key;
 use super::signatures::example_text;
-use crate::decode::output::{Fact, HostState, Sync};
+use crate::decode::output::{Fact, Figure, HostState, SeriesFact, Sync};
 use crate::units::{Place, Timestamp};
 use std::collections::BTreeMap;
 
@@ -28,6 +28,12 @@ pub enum Topic {
     Certificate(bool),
     /// Pod, with what is wrong with it.
     Pod(String),
+    /// A figure, and what it is.
+    Figure(Figure, u64),
+    /// A container that ended, and why.
+    Terminated(String, String),
+    /// How a figure went.
+    Series(SeriesFact),
     /// Warning event, by reason.
     Event(String),
     /// Event with a time, by reason; true if it is a warning.
@@ -97,6 +103,25 @@ pub fn summed(fact: Fact, place: Place, line: &[u8]) -> (FactKey, FactSum) {
             (Topic::Certificate(valid), name)
         }
         Fact::Pod { name, trouble } => (Topic::Pod(trouble), name),
+        Fact::Figure {
+            subject,
+            figure,
+            value,
+        } => (Topic::Figure(figure, value), subject),
+        Fact::Terminated {
+            pod,
+            container,
+            reason,
+            at,
+        } => {
+            time = at;
+            (Topic::Terminated(container, reason), pod)
+        }
+        Fact::Series(series) => {
+            time = Some(series.start);
+            let subject = series.subject.clone();
+            (Topic::Series(series), subject)
+        }
         Fact::Event { object, reason } => (Topic::Event(reason), object),
         Fact::Happened {
             object,

@@ -90,6 +90,19 @@ pub struct Thresholds {
     pub seen_in_clear: u64,
     pub called_side_share: f64,
     pub startup_s: i64,
+    pub leak_samples: u64,
+    pub leak_s: u64,
+    pub leak_factor: f64,
+    pub leak_bytes: u64,
+    pub leak_falling: u64,
+    pub traffic_factor: f64,
+    pub at_limit_share: f64,
+    pub proxy_bytes: f64,
+    pub bytes_per_route: f64,
+    pub bytes_per_cluster: f64,
+    pub istiod_bytes: f64,
+    pub istiod_bytes_per_1000_services: f64,
+    pub explained_factor: f64,
 }
 
 /// Lines that tell of a change: a remark where they come shortly before a finding begins.

@@ -381,17 +381,19 @@ fn line_destinations(
         "caller" if !rule.of_proxy => return vec!["istiod".to_owned()],
         _ => {}
     }
+    vec![serves(facts, proxy).unwrap_or_else(|| address::workload(proxy).to_owned())]
+}
+
+/// The service that most calls to a pod are for.
+pub fn serves(facts: &Facts<'_>, pod: &str) -> Option<String> {
     let mut served: BTreeMap<&str, u64> = BTreeMap::new();
     for call in &facts.incident.calls {
-        if call.destination_pod.as_deref() == Some(proxy) {
+        if call.destination_pod.as_deref() == Some(pod) {
             *served.entry(&call.destination).or_default() += call.count();
         }
     }
-    let best = served.iter().max_by(|a, b| a.1.cmp(b.1).then(b.0.cmp(a.0)));
-    vec![best.map_or_else(
-        || address::workload(proxy).to_owned(),
-        |(name, _)| (*name).to_owned(),
-    )]
+    let best = served.iter().max_by(|a, b| a.1.cmp(b.1).then(b.0.cmp(a.0)))?;
+    Some((*best.0).to_owned())
 }
 
 /// True if a line has the destination's name as a word of its own.

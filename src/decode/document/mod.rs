@@ -3,10 +3,12 @@
 //! In: the text of a document, bounded by [`DOCUMENT_BYTES_MAX`]. Out: [`Said`], object by object. Never: holds more than one object as a tree,
 //! follows an alias, keeps the contents of a secret.
 
+mod describe;
 mod envoy;
 pub mod facts;
 mod kubernetes;
 mod parse;
+mod series;
 pub(crate) mod table;
 mod tree;
 mod words;
@@ -32,6 +34,10 @@ pub enum Form {
     Json,
     /// YAML, one document or several.
     Yaml,
+    /// `kubectl describe pod`.
+    Describe,
+    /// An answer of Prometheus.
+    Prometheus,
 }
 
 /// Where a document cannot be read any further, or was not read whole.
@@ -57,6 +63,23 @@ pub struct Read {
 pub fn read(data: &[u8], form: Form, base_bytes: u64) -> Read {
     let starts = Starts::of(data, base_bytes);
     let mut said = Vec::new();
+    match form {
+        Form::Describe => {
+            describe::read(data, &starts, STATEMENTS_MAX, &mut said);
+            return Read {
+                said,
+                damage: Vec::new(),
+            };
+        }
+        Form::Prometheus => {
+            let damage = series::read(data, &starts, STATEMENTS_MAX, &mut said);
+            return Read {
+                said,
+                damage: damage.into_iter().collect(),
+            };
+        }
+        Form::Json | Form::Yaml => {}
+    }
     let mut beyond = None;
     let mut found = |list: &str, node: Node| {
         if said.len() < STATEMENTS_MAX {
@@ -82,6 +105,11 @@ pub fn read(data: &[u8], form: Form, base_bytes: u64) -> Read {
     damage.sort();
     said.truncate(STATEMENTS_MAX);
     Read { said, damage }
+}
+
+/// A line's number, from 0, as places have it.
+fn number_of(line: usize) -> u32 {
+    u32::try_from(line).unwrap_or(u32::MAX)
 }
 
 fn object(list: &str, node: &Node, out: &mut Vec<Said>) {

@@ -17,6 +17,8 @@ pub(super) fn parse(data: &[u8], form: Form, builder: &mut Builder<'_>) -> Optio
     match form {
         Form::Json => json(data, builder),
         Form::Yaml => yaml(data, builder),
+        // Their readers need no events.
+        Form::Describe | Form::Prometheus => None,
     }
 }
 

@@ -685,3 +685,157 @@ fn tables_of_configuration_and_of_objects() {
         []
     );
 }
+
+/// Two pods, as `kubectl describe pods` has them.
+const DESCRIBED: &str = "Name:             web-1
+Namespace:        shop
+Containers:
+  app:
+    State:          Running
+    Ready:          True
+    Limits:
+      memory:  2Gi
+  istio-proxy:
+    State:          Running
+      Started:      Sun, 22 Nov 2026 09:02:39 +0000
+    Last State:     Terminated
+      Reason:       OOMKilled
+      Exit Code:    137
+      Started:      Sat, 21 Nov 2026 09:00:10 +0000
+      Finished:     Sun, 22 Nov 2026 10:02:30 +0100
+    Limits:
+      cpu:     2
+      memory:  1Gi
+Conditions:
+  Type              Status
+
+
+Name:             cart-1
+Namespace:        shop
+Init Containers:
+  istio-init:
+    State:          Terminated
+      Reason:       Completed
+      Finished:     Sat, 21 Nov 2026 09:00:09 +0000
+Containers:
+  istio-proxy:
+    State:          Waiting
+      Reason:       CrashLoopBackOff
+";
+
+#[test]
+fn descriptions_of_pods_tell_how_containers_ended() {
+    let said = said(DESCRIBED, Form::Describe);
+    let line = |said: &Said| said.line.line + 1;
+    let ended: Vec<_> = said
+        .iter()
+        .filter_map(|said| match &said.statement {
+            Statement::Fact(Fact::Terminated {
+                pod,
+                container,
+                reason,
+                at,
+            }) => Some((
+                line(said),
+                pod.as_str(),
+                container.as_str(),
+                reason.as_str(),
+                at.unwrap().to_string(),
+            )),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(
+        ended,
+        [
+            (
+                13,
+                "web-1",
+                "istio-proxy",
+                "OOMKilled",
+                "2026-11-22T09:02:30.000000Z".to_owned()
+            ),
+            (
+                29,
+                "cart-1",
+                "istio-init",
+                "Completed",
+                "2026-11-21T09:00:09.000000Z".to_owned()
+            ),
+        ]
+    );
+    let limits: Vec<_> = said
+        .iter()
+        .filter_map(|said| match &said.statement {
+            Statement::Fact(Fact::Figure { subject, value, .. }) => {
+                Some((line(said), subject.as_str(), *value))
+            }
+            _ => None,
+        })
+        .collect();
+    assert_eq!(
+        limits,
+        [(8, "web-1/app", 2 << 30), (19, "web-1/istio-proxy", 1 << 30)]
+    );
+}
+
+#[test]
+fn answers_of_prometheus_tell_how_figures_went() {
+    let values = |of: &dyn Fn(u64) -> u64| -> String {
+        let values: Vec<String> = (0..16)
+            .map(|n| format!("[{}, \"{}\"]", 1_793_588_400 + n * 300, of(n)))
+            .collect();
+        values.join(", ")
+    };
+    let text = format!(
+        "{{\"status\": \"success\", \"data\": {{\"resultType\": \"matrix\", \"result\": [\n\
+         {{\"metric\": {{\"__name__\": \"envoy_server_memory_allocated\", \"pod\": \"web-1\", \"container\": \"istio-proxy\"}}, \"values\": [{}]}},\n\
+         {{\"metric\": {{\"__name__\": \"container_memory_rss\", \"pod\": \"web-1\", \"container\": \"app\"}}, \"values\": [{}]}},\n\
+         {{\"metric\": {{\"__name__\": \"istio_requests_total\", \"pod\": \"cart-1\"}}, \"values\": [{}]}},\n\
+         {{\"metric\": {{}}, \"values\": [[1, \"NaN\"]]}}\n]}}}}",
+        values(&|n| 100 + n),
+        values(&|n| n),
+        // Counted from nothing again in the middle.
+        values(&|n| if n < 8 { n * 10 } else { (n - 8) * 20 }),
+    );
+    assert_eq!(
+        crate::decode::output::recognise(text.as_bytes()).form,
+        Some(Form::Prometheus)
+    );
+    let said = said(&text, Form::Prometheus);
+    let series: Vec<_> = said
+        .iter()
+        .map(|said| match &said.statement {
+            Statement::Fact(Fact::Series(series)) => (said.line.line + 1, series),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    let [(2, memory), (4, requests)] = series.as_slice() else {
+        panic!("{series:?}")
+    };
+    assert_eq!(
+        (memory.subject.as_str(), memory.early, memory.late),
+        ("web-1", 101, 113)
+    );
+    assert_eq!((memory.samples, memory.falling, memory.span_s), (16, 0, 4500));
+    assert_eq!(memory.start.to_string(), "2026-11-02T03:00:00.000000Z");
+    assert_eq!((requests.early, requests.late, requests.falling), (40, 80, 1));
+    assert!(
+        !read(b"{\"data\": {\"result\": [", Form::Prometheus, 0)
+            .damage
+            .is_empty()
+    );
+}
+
+proptest! {
+    #[test]
+    fn no_damage_breaks_descriptions(at in 0..DESCRIBED.len(), byte in any::<u8>()) {
+        let mut text = DESCRIBED.as_bytes().to_vec();
+        text[at] = byte;
+        for said in read(&text, Form::Describe, 0).said {
+            let from = usize::try_from(said.line.offset_bytes).unwrap();
+            prop_assert!(from == 0 || text[from - 1] == b'\n');
+        }
+        let _ = read(&text, Form::Prometheus, 0);
+    }
+}

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 /// Longest name that is kept.
 const NAME_BYTES_MAX: usize = 253;
 
-fn text(bytes: &[u8]) -> String {
+pub(super) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes.get(..bytes.len().min(NAME_BYTES_MAX)).unwrap_or(bytes)).into_owned()
 }
 

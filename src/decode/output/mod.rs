@@ -6,10 +6,12 @@
 //! Sources: istio/istio `istioctl/pkg/writer` (proxy-status, proxy-config), `pkg/config/analysis/msg` (analyze);
 //! envoyproxy/envoy `source/server/admin/clusters_handler.cc`; kubernetes/kubernetes `pkg/printers/internalversion`.
 
+mod figures;
 mod lines;
 mod subject;
 mod ztunnel;
 
+pub use figures::{Figure, of_metric, quantity, whole};
 pub use subject::subject;
 pub use ztunnel::{Connection, connection};
 
@@ -44,8 +46,16 @@ pub enum TextKind {
     Pods,
     /// `kubectl get events`.
     Events,
-    /// Envoy's or a control plane's statistics.
+    /// Envoy's or a control plane's statistics, settings of a kernel.
     Stats,
+    /// Envoy's `/memory`.
+    Memory,
+    /// `kubectl top pods`.
+    Top,
+    /// `kubectl describe pod`.
+    Describe,
+    /// An answer of Prometheus to a range query.
+    Series,
     /// Envoy's `/config_dump`.
     ConfigDump,
     /// Objects of Kubernetes or Istio, and other configuration, as JSON or YAML.
@@ -62,7 +72,7 @@ impl TextKind {
             Self::IstiodLog => Some("istiod-log"),
             Self::ZtunnelLog => Some("ztunnel-log"),
             Self::CniLog => Some("cni-log"),
-            Self::Stats => Some("stats"),
+            Self::Stats | Self::Memory | Self::Series => Some("stats"),
             Self::ConfigDump => Some("config-dump"),
             Self::ProxyStatus
             | Self::Analyze
@@ -72,6 +82,8 @@ impl TextKind {
             | Self::Certs
             | Self::Pods
             | Self::Events
+            | Self::Top
+            | Self::Describe
             | Self::Objects
             | Self::Other => Some("command-output"),
         }
@@ -168,6 +180,28 @@ pub enum Fact {
         /// What is wrong with it: `CrashLoopBackOff`, `1/2 ready`, `5 restarts`; empty if nothing.
         trouble: String,
     },
+    /// A figure.
+    Figure {
+        /// Pod, `pod/container`, or empty for whom the page is of.
+        subject: String,
+        /// What is measured.
+        figure: Figure,
+        /// The figure.
+        value: u64,
+    },
+    /// A container that ended.
+    Terminated {
+        /// Its pod.
+        pod: String,
+        /// Its name.
+        container: String,
+        /// `OOMKilled`, `Error`, `Completed`.
+        reason: String,
+        /// When it ended.
+        at: Option<Timestamp>,
+    },
+    /// How a figure of a pod went.
+    Series(SeriesFact),
     /// A warning event.
     Event {
         /// `pod/ratings-v1-...`.
@@ -186,6 +220,27 @@ pub enum Fact {
         /// True if it is a warning.
         warning: bool,
     },
+}
+
+/// How a figure of a pod went.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SeriesFact {
+    /// The pod.
+    pub subject: String,
+    /// What is measured.
+    pub figure: Figure,
+    /// Its mean over the first quarter of the samples; of a counter by how much it grew in it.
+    pub early: u64,
+    /// The same of the last quarter.
+    pub late: u64,
+    /// Samples.
+    pub samples: u64,
+    /// Samples that are below the one before.
+    pub falling: u64,
+    /// From the first to the last.
+    pub span_s: u64,
+    /// Time of the first.
+    pub start: Timestamp,
 }
 
 /// Lines of the head that are looked at.
@@ -212,13 +267,26 @@ pub fn recognise(head: &[u8]) -> Text {
     let document = document(head);
     let kind = if let Some((kind, _)) = document {
         kind
+    } else if is_described(head) {
+        return Text {
+            kind: TextKind::Describe,
+            form: Some(Form::Describe),
+            columns: Vec::new(),
+        };
+    } else if first.starts_with(b"net.netfilter.nf_conntrack") {
+        TextKind::Stats
     } else if all().any(|line| analyze_line(line).is_some()) || all().any(is_clean_analysis) {
         TextKind::Analyze
     } else if first.starts_with(b"CLI version: ") || first.starts_with(b"--- Istiod ") {
         TextKind::Other
     } else if all().take(8).filter(|line| clusters_line(line).is_some()).count() >= 2 {
         TextKind::EnvoyClusters
-    } else if all().take(8).filter(|line| is_stat(line)).count() >= 2 {
+    } else if all()
+        .take(8)
+        .filter(|line| is_stat(line) || figures::stat_line(line).is_some())
+        .count()
+        >= 2
+    {
         TextKind::Stats
     } else {
         voice(head)
@@ -232,6 +300,15 @@ pub fn recognise(head: &[u8]) -> Text {
 
 fn trimmed(line: &[u8]) -> &[u8] {
     line.trim_ascii()
+}
+
+/// `kubectl describe pod`: its first two fields, and those of a pod.
+fn is_described(head: &[u8]) -> bool {
+    let mut lines = head.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+    let begins = |line: Option<&[u8]>, field: &[u8]| line.is_some_and(|line| line.starts_with(field));
+    begins(lines.next(), b"Name:  ")
+        && begins(lines.next(), b"Namespace:  ")
+        && memchr::memmem::find(head, b"\nContainers:").is_some()
 }
 
 fn is_clean_analysis(line: &[u8]) -> bool {
@@ -257,6 +334,9 @@ fn document(head: &[u8]) -> Option<(TextKind, Option<Form>)> {
     match begins.trim_ascii_start().first()? {
         b'{' | b'[' => {
             let first = lines.next()?;
+            if is_series(head) {
+                return Some((TextKind::Series, Some(Form::Prometheus)));
+            }
             // An object a line is a log.
             let is_log =
                 first.starts_with(b"{\"") && lines.clone().next().is_some_and(|next| next.starts_with(b"{"));
@@ -287,11 +367,24 @@ fn document(head: &[u8]) -> Option<(TextKind, Option<Form>)> {
     }
 }
 
+/// An answer of Prometheus: the members with which it begins, with or without blanks between them.
+fn is_series(head: &[u8]) -> bool {
+    let begin: Vec<u8> = head
+        .iter()
+        .take(200)
+        .filter(|byte| !byte.is_ascii_whitespace())
+        .copied()
+        .collect();
+    begin.starts_with(b"{\"status\":\"success\",\"data\":{\"resultType\":\"matrix\"")
+}
+
 /// A document that begins with a brace: over several lines, which no log is, or with names that no log has.
 fn json_document(over_lines: bool, head: &[u8]) -> Option<(TextKind, Option<Form>)> {
     let holds = |key: &[u8]| memchr::memmem::find(head, key).is_some();
     let names = |key: &str| holds(format!("\"{key}\":").as_bytes());
-    if names("configs") && holds(b"ConfigDump") {
+    if names("allocated") && names("heap_size") && over_lines {
+        Some((TextKind::Memory, None))
+    } else if names("configs") && holds(b"ConfigDump") {
         Some((TextKind::ConfigDump, Some(Form::Json)))
     } else if names("certificates") && (names("ca_cert") || names("cert_chain")) {
         Some((TextKind::Certs, None))
@@ -339,15 +432,12 @@ fn table(line: &[u8]) -> Option<TextKind> {
         }
         _ if has("ENDPOINT") && has("STATUS") && has("CLUSTER") => TextKind::Endpoints,
         _ if has("NOT AFTER") && has("VALID CERT") => TextKind::Secrets,
+        // Nodes have shares as well, and are no pods.
+        _ if top && !has("CPU%") && !has("CPU(%)") => TextKind::Top,
+        _ if top => TextKind::Other,
         _ if has("READY") && has("STATUS") && has("RESTARTS") => TextKind::Pods,
         _ if has("REASON") && has("OBJECT") && has("TYPE") => TextKind::Events,
-        _ if has("SERVICE FQDN")
-            || has("DOMAINS")
-            || has("ADDRESSES")
-            || has("AGE")
-            || has("ENDPOINTS")
-            || top =>
-        {
+        _ if has("SERVICE FQDN") || has("DOMAINS") || has("ADDRESSES") || has("AGE") || has("ENDPOINTS") => {
             TextKind::Other
         }
         _ => return None,
@@ -454,10 +544,13 @@ impl Text {
             TextKind::Analyze => analyze_line(line),
             TextKind::EnvoyClusters => clusters_line(line),
             TextKind::Certs => certs_line(line),
+            TextKind::Stats => figures::stat_line(line),
+            TextKind::Memory => figures::memory_line(line),
             TextKind::ProxyStatus
             | TextKind::Endpoints
             | TextKind::Secrets
             | TextKind::Pods
+            | TextKind::Top
             | TextKind::Events => self.row(line),
             _ => None,
         }
@@ -487,6 +580,7 @@ impl Text {
             TextKind::Secrets => lines::secret_row(cell),
             TextKind::Pods => lines::pod_row(cell),
             TextKind::Events => lines::event_row(cell),
+            TextKind::Top => figures::top_row(cell),
             _ => None,
         }
     }

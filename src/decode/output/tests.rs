@@ -202,7 +202,7 @@ fn whose_log_it_is() {
         ("an application says: hello\n".repeat(9), TextKind::Log),
         ("NAME AND ADDRESS\n".to_owned(), TextKind::Log),
         ("apiVersion: v1\nitems:\n- kind: Pod\n".to_owned(), TextKind::Objects),
-        ("NAME   CPU(cores)   MEMORY(bytes)\nweb   1m   2Mi\n".to_owned(), TextKind::Other),
+        ("NAME   CPU(cores)   MEMORY(bytes)\nweb   1m   2Mi\n".to_owned(), TextKind::Top),
         ("# TYPE pilot_xds gauge\npilot_xds 5\n# TYPE b counter\n".to_owned(), TextKind::Stats),
         ("cluster.xds-grpc.upstream_cx_total: 5\nserver.live: 1\n".to_owned(), TextKind::Stats),
         (
@@ -335,5 +335,105 @@ fn documents_are_told_from_logs_that_begin_with_a_brace() {
     for head in logs {
         let text = recognise(head.as_bytes());
         assert_eq!((text.kind, text.form), (TextKind::Log, None), "{head}");
+    }
+}
+
+#[test]
+fn figures_of_top_and_statistics() {
+    let of = |text: &str| -> (TextKind, Vec<(String, Figure, u64)>) {
+        let (kind, facts) = facts(text);
+        let figures = facts.into_iter().map(|fact| match fact {
+            Fact::Figure {
+                subject,
+                figure,
+                value,
+            } => (subject, figure, value),
+            other => panic!("{other:?}"),
+        });
+        (kind, figures.collect())
+    };
+    let figure = |subject: &str, figure: Figure, value: u64| (subject.to_owned(), figure, value);
+    // kubectl top pods --containers, with a namespace, and without containers.
+    let mib = 1 << 20;
+    assert_eq!(
+        of(
+            "POD      NAME          CPU(cores)   MEMORY(bytes)   \nweb-1    istio-proxy   8m           61Mi            \n"
+        ),
+        (
+            TextKind::Top,
+            vec![figure("web-1/istio-proxy", Figure::MemoryBytes, 61 * mib)]
+        )
+    );
+    assert_eq!(
+        of(
+            "NAMESPACE      POD        NAME        CPU(cores)   MEMORY(bytes)   \nistio-system   istiod-1   discovery   912m         5Gi             \n"
+        ),
+        (
+            TextKind::Top,
+            vec![figure("istiod-1/discovery", Figure::MemoryBytes, 5120 * mib)]
+        )
+    );
+    assert_eq!(
+        of("NAME    CPU(cores)   MEMORY(bytes)   \nweb-1   20m          202Mi           \n"),
+        (
+            TextKind::Top,
+            vec![figure("web-1/", Figure::MemoryBytes, 202 * mib)]
+        )
+    );
+    // Nodes are no pods.
+    let nodes = "NAME     CPU(cores)   CPU%   MEMORY(bytes)   MEMORY%   \nnode-1   912m         22%    9812Mi          61%       \n";
+    assert_eq!(of(nodes), (TextKind::Other, vec![]));
+    // Envoy's own form, Prometheus', and sysctl's.
+    assert_eq!(
+        of(
+            "cluster.a.upstream_cx_total: 3\nserver.memory_allocated: 52428800\nserver.memory_allocated_more: 1\n"
+        ),
+        (TextKind::Stats, vec![figure("", Figure::MemoryBytes, 52_428_800)])
+    );
+    assert_eq!(
+        of(
+            "# TYPE pilot_services gauge\npilot_services 1460\npilot_xds{version=\"1.24.1\"} 812\nprocess_max_fds 1.048576e+06\npilot_xds_pushes{type=\"cds\"} 9\nprocess_open_fds NaN\n"
+        ),
+        (
+            TextKind::Stats,
+            vec![
+                figure("", Figure::Services, 1460),
+                figure("", Figure::Proxies, 812),
+                figure("", Figure::MaxFiles, 1_048_576),
+            ]
+        )
+    );
+    assert_eq!(
+        of("net.netfilter.nf_conntrack_count = 262100\nnet.netfilter.nf_conntrack_max = 262144\n"),
+        (
+            TextKind::Stats,
+            vec![
+                figure("", Figure::Tracked, 262_100),
+                figure("", Figure::MaxTracked, 262_144),
+            ]
+        )
+    );
+    // envoyproxy/envoy api/envoy/admin/v3/memory.proto.
+    assert_eq!(
+        of(
+            "{\n \"allocated\": \"8230144\",\n \"heap_size\": \"12582912\",\n \"pageheap_unmapped\": \"0\"\n}\n"
+        ),
+        (TextKind::Memory, vec![figure("", Figure::MemoryBytes, 8_230_144)])
+    );
+}
+
+#[test]
+fn quantities_of_memory() {
+    for (text, bytes) in [
+        ("128974848", Some(128_974_848)),
+        ("123Mi", Some(123 << 20)),
+        ("1G", Some(1_000_000_000)),
+        ("2Ki", Some(2048)),
+        ("Mi", None),
+        ("-1Mi", None),
+        ("99999999999999999999Gi", None),
+        ("1.5Gi", None),
+    ] {
+        assert_eq!(quantity(text.as_bytes()), bytes, "{text}");
     }
 }

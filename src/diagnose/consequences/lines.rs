@@ -100,7 +100,7 @@ fn is_over(facts: &Facts<'_>, rule: &LineRule, proxies: &BTreeSet<String>, suspe
 }
 
 /// Makes `other` a consequence of `key`.
-fn subordinate(suspects: &mut Suspects<'_>, other: &Key, key: &Key) {
+pub(in crate::diagnose) fn subordinate(suspects: &mut Suspects<'_>, other: &Key, key: &Key) {
     let Some(suspect) = suspects.list.get_mut(other) else {
         return;
     };

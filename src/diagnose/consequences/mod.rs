@@ -5,6 +5,7 @@ mod answers;
 mod cancels;
 mod expiry;
 mod lines;
+pub(super) use lines::subordinate;
 mod retries;
 mod sides;
 
