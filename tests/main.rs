@@ -50,5 +50,7 @@ mod running;
 mod saved_configuration;
 /// Logs of the control plane and saved output of commands beside recorded logs.
 mod saved_output;
+/// `slice`: a part of an incident that gives the same verdict.
+mod slice;
 /// Connections of captures that others made, against what tshark says of them.
 mod streams_agreement;

@@ -60,6 +60,13 @@ Examples:
   postmesh export incident/ --table requests --format csv > requests.csv
   postmesh export incident/ --table streams | jq 'select(.outcome != \"good\")'";
 
+const SLICE_EXAMPLES: &str = "\
+Examples:
+  postmesh slice incident/ --finding 1 -o small/
+  postmesh analyze small/                                     gives the same verdict
+
+Secrets and names in the copies are as they stand in the inputs.";
+
 const DIFF_EXAMPLES: &str = "\
 Examples:
   postmesh diff yesterday/ today/                             two folders of inputs
@@ -128,6 +135,9 @@ pub(super) enum Command {
     /// Count access-log rows by any of their fields, with shares and percentiles
     #[command(after_help = top_fields(false), after_long_help = top_fields(true))]
     Top(TopArgs),
+    /// Cut the part of the inputs that gives a finding into a folder of its own
+    #[command(after_help = SLICE_EXAMPLES)]
+    Slice(SliceArgs),
     /// List, show or test the catalogue of error texts
     Signatures(SignaturesArgs),
     /// Print the JSON Schema of a document
@@ -191,7 +201,7 @@ pub(super) struct AnalyzeArgs {
     #[arg(short, long, help_heading = "Output")]
     pub(super) quiet: bool,
     /// End with status 0 whatever was found; errors still end with 2
-    #[arg(long, help_heading = "Output")]
+    #[arg(long, help_heading = "Output", hide_short_help = true)]
     pub(super) exit_zero: bool,
     /// Leave out what differs from run to run: threads, time, memory
     #[arg(long, help_heading = "Output", hide_short_help = true)]
@@ -383,6 +393,30 @@ pub(super) struct ExportArgs {
     )]
     pub(super) format: RowFormat,
     /// Print errors and rows alone: no warnings, no progress
+    #[arg(short, long, help_heading = "Output")]
+    pub(super) quiet: bool,
+    #[command(flatten)]
+    pub(super) privacy: PrivacyArgs,
+}
+
+/// Arguments of `slice`.
+#[derive(Debug, clap::Args)]
+pub(super) struct SliceArgs {
+    #[command(flatten)]
+    pub(super) input: InputArgs,
+    #[command(flatten)]
+    pub(super) select: SelectArgs,
+    #[command(flatten)]
+    pub(super) catalog: CatalogArgs,
+    #[command(flatten)]
+    pub(super) tune: TuneArgs,
+    /// The finding, by its rank in the report
+    #[arg(long, value_name = "N", default_value_t = 1, help_heading = "Select")]
+    pub(super) finding: u64,
+    /// Write into this folder, which is not there yet or empty
+    #[arg(short, long, value_name = "DIR", help_heading = "Output")]
+    pub(super) output: PathBuf,
+    /// Print errors and what was written alone: no warnings, no progress
     #[arg(short, long, help_heading = "Output")]
     pub(super) quiet: bool,
     #[command(flatten)]

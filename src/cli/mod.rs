@@ -24,6 +24,7 @@ mod schema;
 mod session;
 mod show;
 mod signatures;
+mod slice;
 #[cfg(test)]
 mod tests;
 mod time;
@@ -69,6 +70,7 @@ fn dispatch(args: Args, session: &mut Session<'_>) -> Result<Status, Error> {
         Some(Command::Batch(args)) => batch::run(&args, session),
         Some(Command::Export(args)) => export::run(&args, session),
         Some(Command::Top(args)) => top::run(&args, session),
+        Some(Command::Slice(args)) => slice::run(&args, session),
         Some(Command::Diff(args)) => diff::run(&args, session),
         Some(Command::Completions { shell }) => completions::run(shell, session),
         Some(Command::Man) => man::run(session),

@@ -2,7 +2,7 @@
 
 use super::args::{
     AnalyzeArgs, BatchArgs, CatalogArgs, DiffArgs, ExportArgs, ExportTable, InputArgs, InspectArgs,
-    SelectArgs, TopArgs, TuneArgs,
+    SelectArgs, SliceArgs, TopArgs, TuneArgs,
 };
 use super::time::TypedSpan;
 use crate::options::TimeBound;
@@ -36,6 +36,19 @@ pub(super) fn of_export(args: &ExportArgs) -> Result<Options, Error> {
         signature_files: signature_files.clone(),
         cause_files: cause_files.clone(),
         streams: args.table == ExportTable::Streams,
+        ..read_and_select(&args.input, &args.select, &args.tune)?
+    })
+}
+
+/// The options of a run of `slice`.
+pub(super) fn of_slice(args: &SliceArgs) -> Result<Options, Error> {
+    let CatalogArgs {
+        signature_files,
+        cause_files,
+    } = &args.catalog;
+    Ok(Options {
+        signature_files: signature_files.clone(),
+        cause_files: cause_files.clone(),
         ..read_and_select(&args.input, &args.select, &args.tune)?
     })
 }

@@ -12,6 +12,7 @@ mod packets;
 pub mod reference;
 pub mod rows;
 pub mod show;
+pub mod slice;
 pub mod trace;
 pub mod tuple;
 
