@@ -114,6 +114,7 @@ pub fn analyze_with(options: &Options, progress: &dyn Progress) -> Result<Report
         diagnosis,
         condition: options.condition.as_ref(),
         top: &options.top,
+        interrupted: progress.is_stopped(),
     };
     Ok(report::build::assemble(assembly))
 }
@@ -328,6 +329,10 @@ impl<'r> Reading<'r> {
         let Slot::Open { reader, told } = &mut *slot else {
             return None;
         };
+        if self.progress.is_stopped() {
+            stop(&mut slot, source);
+            return None;
+        }
         if reader.kind() == SourceKind::Capture {
             defer(&mut slot, source);
             return None;
@@ -358,6 +363,9 @@ impl<'r> Reading<'r> {
     fn open(&self, source: &Source) -> Slot {
         if deselected(source, self.options) {
             return Slot::Done(Box::new(InputRead::left_out()));
+        }
+        if self.progress.is_stopped() {
+            return Slot::Done(Box::new(InputRead::failed(NOT_BEGUN.to_owned())));
         }
         match BlockReader::open(source, &read_options(self.options.block_bytes)) {
             Ok(reader) => Slot::Open {
@@ -448,6 +456,33 @@ fn close(slot: &mut Slot) {
         }));
     }
 }
+
+/// Closes an input that is not read any further.
+fn stop(slot: &mut Slot, source: &Source) {
+    let told = match slot {
+        Slot::Open { told, .. } => *told,
+        _ => 0,
+    };
+    close(slot);
+    if let Slot::Done(read) = slot
+        && let Some(summary) = &mut read.summary
+    {
+        summary.problems.push(stopped_at(source.id, told));
+    }
+}
+
+/// What is said of an input that the run was stopped in.
+fn stopped_at(input: InputId, stored_bytes: u64) -> Problem {
+    Problem {
+        input,
+        offset_bytes: stored_bytes,
+        line: None,
+        what: format!("the run was interrupted: not read any further than some {stored_bytes} stored bytes"),
+    }
+}
+
+/// What is said of an input that the run was stopped before.
+const NOT_BEGUN: &str = "the run was interrupted before it was read";
 
 /// One worker's own.
 struct Worker<'run, 'c> {

@@ -13,6 +13,11 @@ pub trait Progress: Sync {
 
     /// An input was read to its end, or as far as it could be. `path` is as in the report.
     fn finished_input(&self, path: &str);
+
+    /// True from when nothing more is to be read: the run ends with what it has by then.
+    fn is_stopped(&self) -> bool {
+        false
+    }
 }
 
 /// Tells nobody.

@@ -54,3 +54,5 @@ mod saved_output;
 mod slice;
 /// Connections of captures that others made, against what tshark says of them.
 mod streams_agreement;
+/// The program on a real terminal, and interrupted.
+mod terminal;

@@ -10,6 +10,7 @@ use crate::report::privacy::secrets::Secrets;
 use crate::report::privacy::texts::Texts;
 use crate::report::{html, json, markdown, text};
 use crate::{Error, Options, Report};
+use std::sync::Arc;
 
 /// Runs the command.
 pub(super) fn run(args: &AnalyzeArgs, session: &mut Session<'_>) -> Result<Status, Error> {
@@ -29,6 +30,9 @@ pub(super) fn run(args: &AnalyzeArgs, session: &mut Session<'_>) -> Result<Statu
         report.privacy.secrets_masked = report.privacy.secrets_masked.saturating_add(masked);
     }
     write(args, &report, session)?;
+    if report.selection.interrupted {
+        return Ok(Status::Interrupted);
+    }
     let status = Status::of_report(&report);
     Ok(if args.exit_zero {
         status.unless_error()
@@ -44,7 +48,10 @@ pub(super) fn engine(
     privacy: &PrivacyArgs,
     session: &Session<'_>,
 ) -> Result<Report, Error> {
-    let bar = Bar::new(session.surroundings.err_is_terminal && !quiet);
+    let bar = Bar::new(
+        session.surroundings.err_is_terminal && !quiet,
+        Arc::clone(&session.stop),
+    );
     let report = (session.engine)(options, &bar);
     bar.clear();
     let mut report = report?;

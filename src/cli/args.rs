@@ -22,6 +22,7 @@ Exit status:
   1  a critical or warning finding
   2  usage error, or nothing could be read
   3  an input could not be opened, or the inputs do not suffice for a verdict
+  130  interrupted: what was known by then is written; a second interrupt ends at once
   Damage inside an input never changes it; --exit-zero turns 1 and 3 into 0.";
 
 const SHOW_EXAMPLES: &str = "\

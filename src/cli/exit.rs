@@ -15,6 +15,8 @@ pub(super) enum Status {
     Usage,
     /// 3: a whole input could not be opened, or the inputs do not suffice for a verdict.
     Incomplete,
+    /// 130: the run was interrupted, and what was known by then is written.
+    Interrupted,
 }
 
 impl Status {
@@ -25,6 +27,7 @@ impl Status {
             Self::Findings => 1,
             Self::Usage => 2,
             Self::Incomplete => 3,
+            Self::Interrupted => 130,
         }
     }
 
@@ -57,6 +60,7 @@ impl Status {
     pub(super) fn unless_error(self) -> Self {
         match self {
             Self::Usage => Self::Usage,
+            Self::Interrupted => Self::Interrupted,
             Self::Clean | Self::Findings | Self::Incomplete => Self::Clean,
         }
     }

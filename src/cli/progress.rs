@@ -3,7 +3,8 @@
 use crate::progress::Progress;
 use crate::report::escape::{Charset, escape};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 const KNOWN: &str =
     "{bar:24} {binary_bytes}/{binary_total_bytes}  {binary_bytes_per_sec}  ETA {eta}  {wide_msg}";
@@ -15,11 +16,13 @@ pub(super) struct Bar {
     line: ProgressBar,
     inputs: AtomicUsize,
     finished: AtomicUsize,
+    /// Set when somebody wants the run to end.
+    stop: Arc<AtomicBool>,
 }
 
 impl Bar {
     /// On standard error if `shown`, else nowhere.
-    pub(super) fn new(shown: bool) -> Self {
+    pub(super) fn new(shown: bool, stop: Arc<AtomicBool>) -> Self {
         let target = if shown {
             ProgressDrawTarget::stderr()
         } else {
@@ -29,6 +32,7 @@ impl Bar {
             line: ProgressBar::with_draw_target(None, target),
             inputs: AtomicUsize::new(0),
             finished: AtomicUsize::new(0),
+            stop,
         }
     }
 
@@ -60,6 +64,10 @@ impl Progress for Bar {
         self.line
             .set_message(format!("{finished}/{inputs}  {}", escape(path, Charset::Unicode)));
     }
+
+    fn is_stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
 }
 
 #[cfg(test)]
@@ -67,7 +75,7 @@ mod tests {
     use super::*;
     use indicatif::TermLike;
     use std::io;
-    use std::sync::{Arc, Mutex};
+    use std::sync::Mutex;
 
     /// Keeps what the bar writes.
     #[derive(Clone, Debug, Default)]
@@ -115,7 +123,7 @@ mod tests {
 
     fn drawn(run: impl FnOnce(&Bar)) -> String {
         let paper = Paper::default();
-        let bar = Bar::new(false);
+        let bar = Bar::new(false, Arc::default());
         bar.line
             .set_draw_target(ProgressDrawTarget::term_like(Box::new(paper.clone())));
         run(&bar);

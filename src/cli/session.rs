@@ -6,8 +6,15 @@ use crate::progress::Progress;
 use crate::report::escape::{Charset, escape};
 use crate::report::text::TextStyle;
 use crate::{Error, Options, Report};
+use signal_hook::consts::SIGINT;
+use signal_hook::flag;
 use std::io::{ErrorKind, IsTerminal, Write};
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+/// The status of a program that was interrupted: 128 and the number of the signal.
+pub(super) const INTERRUPTED: i32 = 130;
 
 /// The widest page that a terminal gets unless `--width` asks for more.
 const WIDEST: usize = 160;
@@ -78,17 +85,25 @@ pub(super) struct Session<'io> {
     pub(super) surroundings: Surroundings,
     /// What it runs.
     pub(super) engine: Engine,
+    /// Set when the user has had enough: the run ends with what it has.
+    pub(super) stop: Arc<AtomicBool>,
 }
 
 impl<'io> Session<'io> {
     /// On the process's own streams, with the real engine.
     pub(super) fn of_process(out: &'io mut dyn Write, err: &'io mut dyn Write) -> Self {
-        Self::new(
+        let session = Self::new(
             out,
             err,
             Surroundings::of_process(),
             crate::pipeline::analyze_with,
-        )
+        );
+        // The first one ends the reading, a second one the program. Where that cannot be arranged, the first one does.
+        let stop = &session.stop;
+        let arranged = flag::register_conditional_shutdown(SIGINT, INTERRUPTED, Arc::clone(stop))
+            .and_then(|_| flag::register(SIGINT, Arc::clone(stop)));
+        drop(arranged);
+        session
     }
 
     /// On any streams, with any engine.
@@ -103,6 +118,7 @@ impl<'io> Session<'io> {
             err,
             surroundings,
             engine,
+            stop: Arc::default(),
         }
     }
 

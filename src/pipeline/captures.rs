@@ -211,6 +211,10 @@ impl<'r> PointReader<'r> {
     /// Fills `block` with the next packets; false at the end.
     fn next_block(&mut self, block: &mut SortedBlock, progress: &dyn Progress) -> bool {
         while let Some(mut open) = self.open.take().or_else(|| self.begin(progress)) {
+            if progress.is_stopped() {
+                self.end(open, progress);
+                continue;
+            }
             if let Some(packets) = open.reader.next_block(std::mem::take(&mut block.block)) {
                 let stored = open.reader.stored_bytes_read();
                 progress.read(stored.saturating_sub(open.told));
@@ -234,6 +238,11 @@ impl<'r> PointReader<'r> {
             let Some(source) = self.run.sources.get(capture.source) else {
                 continue;
             };
+            if progress.is_stopped() {
+                let read = InputRead::failed(super::NOT_BEGUN.to_owned());
+                self.reads.push((capture.source, read));
+                continue;
+            }
             match open(capture, source) {
                 Ok(bytes) => {
                     return Some(OpenCapture {
@@ -256,7 +265,11 @@ impl<'r> PointReader<'r> {
         let size = capture.source.size_bytes.unwrap_or(0);
         progress.read(size.saturating_sub(capture.told));
         progress.finished_input(&capture.source.display_path);
-        let (read, summary) = capture.reader.finish();
+        let (mut read, summary) = capture.reader.finish();
+        if progress.is_stopped() && capture.told < size {
+            read.problems
+                .push(super::stopped_at(capture.source.id, capture.told));
+        }
         let read = InputRead {
             kind: Some(SourceKind::Capture),
             compression: Some(capture.compression),

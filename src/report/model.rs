@@ -88,6 +88,8 @@ pub struct Selection {
     pub condition: Option<String>,
     /// Access rows that did not.
     pub rows_left_out: u64,
+    /// True if the run was interrupted, and the report is of what had been read by then.
+    pub interrupted: bool,
 }
 
 /// Rows grouped by fields.

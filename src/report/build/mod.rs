@@ -101,6 +101,8 @@ pub struct Assembly<'a> {
     pub condition: Option<&'a Condition>,
     /// Fields of the table that was asked for.
     pub top: &'a [Field],
+    /// True if reading was stopped before the end.
+    pub interrupted: bool,
 }
 
 /// Makes the report.
@@ -114,6 +116,7 @@ pub fn assemble(assembly: Assembly<'_>) -> Report {
         diagnosis,
         condition,
         top,
+        interrupted,
     } = assembly;
     let inputs = inputs::inputs(incident, sources, unreadable, reads);
     let mut missing = diagnosis.missing.clone();
@@ -158,7 +161,7 @@ pub fn assemble(assembly: Assembly<'_>) -> Report {
         topology: requests::topology(incident),
         limits: limits(incident, &diagnosis),
         privacy: Privacy::default(),
-        selection: selection(incident, condition),
+        selection: selection(incident, condition, interrupted),
         top: (!top.is_empty()).then(|| top::top(incident, top)),
         quotes: Vec::new(),
         requests,
@@ -167,8 +170,9 @@ pub fn assemble(assembly: Assembly<'_>) -> Report {
     }
 }
 
-fn selection(incident: &Incident<'_>, condition: Option<&Condition>) -> Selection {
+fn selection(incident: &Incident<'_>, condition: Option<&Condition>, interrupted: bool) -> Selection {
     Selection {
+        interrupted,
         condition: condition.map(|condition| condition.text().to_owned()),
         rows_left_out: incident.totals.inputs.values().map(|input| input.unmet).sum(),
     }

@@ -36,10 +36,15 @@ pub(super) fn title(report: &Report, page: &mut Page) {
 /// Which rows the report is of, where it is not of all.
 pub(in crate::report) fn only(report: &Report) -> Option<String> {
     let selection = &report.selection;
-    selection.condition.as_ref().map(|condition| {
+    let interrupted = selection
+        .interrupted
+        .then(|| "INTERRUPTED: only what had been read by then".to_owned());
+    let condition = selection.condition.as_ref().map(|condition| {
         let left_out = counted(selection.rows_left_out, "row");
         format!("only rows with {condition} ({left_out} left out)")
-    })
+    });
+    let parts: Vec<String> = interrupted.into_iter().chain(condition).collect();
+    (!parts.is_empty()).then(|| parts.join("; "))
 }
 
 /// How much was read: `14 inputs  3.1 GiB  9,812,440 lines  412,907 packets`.
