@@ -363,6 +363,18 @@ pub(super) struct BatchArgs {
     pub(super) tune: TuneArgs,
     #[command(flatten)]
     pub(super) show: ShowArgs,
+    /// Also write FILE, a page of all incidents (.html) or the lines as data (.json) (repeatable)
+    #[arg(
+        short,
+        long = "output",
+        value_name = "FILE",
+        help_heading = "Output",
+        value_parser = PathBufValueParser::new().try_map(|path| OutputFile::named(&path))
+    )]
+    pub(super) output: Vec<OutputFile>,
+    /// Also write the report of each incident into DIR, as a page that the pages of all link to
+    #[arg(long, value_name = "DIR", help_heading = "Output")]
+    pub(super) reports: Option<PathBuf>,
     /// End with status 0 whatever was found; errors still end with 2
     #[arg(long, help_heading = "Output")]
     pub(super) exit_zero: bool,

@@ -108,6 +108,16 @@ impl OutputFile {
         Ok(())
     }
 
+    /// Where it lies.
+    pub(super) fn folder(&self) -> &Path {
+        self.path.parent().unwrap_or(Path::new(""))
+    }
+
+    /// Writes a text into it.
+    pub(super) fn write_text(&self, text: &str) -> Result<(), Error> {
+        std::fs::write(&self.path, text).map_err(|error| self.failed(error))
+    }
+
     /// Writes the report; `style` is that of the terminal's report, of which width and character set are kept.
     pub(super) fn write(&self, report: &Report, style: &TextStyle) -> Result<(), Error> {
         let written = File::create(&self.path).map(BufWriter::new).and_then(|mut file| {

@@ -401,12 +401,18 @@ fn impact(
         .map(|d| facts.requests_between(d, start.secs(), end.secs()).requests + tcp(d))
         .sum();
     // Rows of a status that has other reasons too may reach beyond the window.
-    let failed = facts
-        .calls(all)
-        .filter(within)
-        .filter(|c| c.outcome() != Outcome::Ok || c.key.code >= 400)
-        .map(|c| rows_between(c, start.secs(), end.secs()))
-        .sum();
+    let bad = |of: &dyn Fn(&Call<'_>) -> bool| -> u64 {
+        facts
+            .calls(all)
+            .filter(|c| of(c) && (c.outcome() != Outcome::Ok || c.key.code >= 400))
+            .map(|c| rows_between(c, start.secs(), end.secs()))
+            .sum()
+    };
+    let failed = match bad(&|c| within(&c)) {
+        // What the counted side takes for good, as a gRPC refusal in HTTP 200, the other side knows.
+        0 => bad(&|c| c.is_source()).max(bad(&|c| !c.is_source())),
+        failed => failed,
+    };
     match suspect.connections {
         // Without rows, connections stand for requests; the evidence says what was counted.
         Some((all, bad)) if requests == 0 => (all, bad, suspect.unit),

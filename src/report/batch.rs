@@ -60,6 +60,8 @@ pub struct Incident {
     pub findings: u64,
     /// Why it could not be read.
     pub error: Option<String>,
+    /// Its report as a page, named from where the index lies.
+    pub page: Option<String>,
 }
 
 impl Incident {
@@ -91,6 +93,7 @@ impl Incident {
             ),
             findings: u64::try_from(findings).unwrap_or(u64::MAX),
             error: None,
+            page: None,
         }
     }
 

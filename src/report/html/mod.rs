@@ -4,6 +4,7 @@
 //! [`render`] goes from the model to one string. Every text goes through `element`, which escapes it. The page allows
 //! nothing but its own style and script, by their hashes; the script only filters, marks and switches what is there.
 
+pub mod batch;
 mod cite;
 mod element;
 mod errors;
@@ -103,26 +104,6 @@ pub fn render(report: &Report) -> String {
 
 fn page(context: &Context<'_>) -> String {
     let title = format!("postmesh: {}", context.report.verdict.headline);
-    let head = el("head")
-        .child(el("meta").attr("charset", "utf-8"))
-        .child(
-            el("meta")
-                .attr("http-equiv", "Content-Security-Policy")
-                .attr("content", POLICY),
-        )
-        .child(
-            el("meta")
-                .attr("name", "viewport")
-                .attr("content", "width=device-width, initial-scale=1"),
-        )
-        .child(
-            el("meta")
-                .attr("name", "color-scheme")
-                .attr("content", "light dark"),
-        )
-        .child(el("meta").attr("name", "referrer").attr("content", "no-referrer"))
-        .child(el("title").text(title))
-        .child(el("style").source(STYLE));
     let mut links = el("nav").attr("aria-label", "Sections");
     let mut main = el("main").attr("id", "main").child(verdict::verdict(context));
     for (id, title, make) in SECTIONS {
@@ -147,8 +128,32 @@ fn page(context: &Context<'_>) -> String {
         .child(main)
         .child(footer(context))
         .child(el("script").source(SCRIPT));
-    let html = el("html").attr("lang", "en").child(head).child(body);
+    let html = el("html").attr("lang", "en").child(head(&title)).child(body);
     format!("{START}\n{}\n", html.finish())
+}
+
+/// The head of every page: what it allows, its title, its style.
+fn head(title: &str) -> Element {
+    el("head")
+        .child(el("meta").attr("charset", "utf-8"))
+        .child(
+            el("meta")
+                .attr("http-equiv", "Content-Security-Policy")
+                .attr("content", POLICY),
+        )
+        .child(
+            el("meta")
+                .attr("name", "viewport")
+                .attr("content", "width=device-width, initial-scale=1"),
+        )
+        .child(
+            el("meta")
+                .attr("name", "color-scheme")
+                .attr("content", "light dark"),
+        )
+        .child(el("meta").attr("name", "referrer").attr("content", "no-referrer"))
+        .child(el("title").text(title))
+        .child(el("style").source(STYLE))
 }
 
 fn header(context: &Context<'_>) -> Element {
@@ -186,8 +191,13 @@ fn footer(context: &Context<'_>) -> Element {
     if !catalog.user_files.is_empty() {
         text = format!("{text}, with {}", catalog.user_files.join(", "));
     }
+    foot(&format!("{text}."))
+}
+
+/// The foot of every page.
+fn foot(text: &str) -> Element {
     el("footer").child(el("p").text(format!(
-        "{text}. This file is complete: it loads nothing and sends nothing. All times are UTC."
+        "{text} This file is complete: it loads nothing and sends nothing. All times are UTC."
     )))
 }
 
