@@ -397,37 +397,95 @@ fn ticks(context: &Context<'_>, axis: &Axis, bottom: f64) -> Element {
     }))
 }
 
+/// Room that the label of an onset takes.
+const ONSET_LABEL: f64 = 95.0;
+
+/// Rows of these labels.
+const ONSET_ROWS: [f64; 2] = [10.0, 21.0];
+
+/// A label of one or several onsets.
+struct OnsetLabel {
+    x: f64,
+    y: f64,
+    ranks: Vec<String>,
+    time: String,
+}
+
+impl OnsetLabel {
+    /// Near the right end it stands before its line.
+    fn is_before(&self) -> bool {
+        self.x > WIDTH * 0.8
+    }
+
+    fn span(&self) -> (f64, f64) {
+        if self.is_before() {
+            (self.x - ONSET_LABEL, self.x)
+        } else {
+            (self.x, self.x + ONSET_LABEL)
+        }
+    }
+
+    fn covers(&self, other: &Self) -> bool {
+        let ((left, right), (from, to)) = (self.span(), other.span());
+        left < to && from < right
+    }
+}
+
+/// The labels: each in a row where it covers no other; where there is none, it joins the nearest.
+fn onset_labels(onsets: impl IntoIterator<Item = (f64, u64, String)>) -> Vec<OnsetLabel> {
+    let mut labels: Vec<OnsetLabel> = Vec::new();
+    for (x, rank, time) in onsets {
+        let label = OnsetLabel {
+            x,
+            y: 0.0,
+            ranks: vec![rank.to_string()],
+            time,
+        };
+        let free = ONSET_ROWS.into_iter().find(|row| {
+            let mut others = labels.iter().filter(|other| (other.y - row).abs() < 1.0);
+            !others.any(|other| other.covers(&label))
+        });
+        let near = labels
+            .iter_mut()
+            .min_by(|a, b| (a.x - x).abs().total_cmp(&(b.x - x).abs()));
+        match (free, near) {
+            (Some(y), _) => labels.push(OnsetLabel { y, ..label }),
+            (None, Some(near)) => near.ranks.extend(label.ranks),
+            (None, None) => {}
+        }
+    }
+    labels
+}
+
 fn onsets(context: &Context<'_>, axis: &Axis, bottom: f64) -> Element {
-    let with_onset = context
-        .report
-        .findings
-        .iter()
-        .filter_map(|finding| finding.onset.map(|onset| (finding, onset)));
-    el("g").children(
-        with_onset
+    let with_onset = || {
+        let findings = context.report.findings.iter();
+        findings
+            .filter_map(|finding| finding.onset.map(|onset| (finding, onset)))
             .take(ONSETS)
-            .enumerate()
-            .map(|(number, (finding, onset))| {
-                let x = axis.x_of(onset);
-                // Labels of onsets close to each other would cover each other: they take turns.
-                let y = if number % 2 == 0 { 10.0 } else { 21.0 };
-                el("g")
-                    .class("onset")
-                    .child(el("title").text(format!(
-                        "onset of finding {}, {}: {}",
-                        finding.rank,
-                        context.clock.time(onset),
-                        finding.title
-                    )))
-                    .child(el("line").at([("x1", x), ("x2", x), ("y1", TOP - 4.0), ("y2", bottom)]))
-                    .child(label(
-                        x,
-                        y,
-                        if x > WIDTH * 0.8 { "scale" } else { "scale start" },
-                        &format!("▼ {} {}", finding.rank, context.clock.time(onset)),
-                    ))
-            }),
-    )
+    };
+    let lines = with_onset().map(|(finding, onset)| {
+        let x = axis.x_of(onset);
+        el("g")
+            .class("onset")
+            .child(el("title").text(format!(
+                "onset of finding {}, {}: {}",
+                finding.rank,
+                context.clock.time(onset),
+                finding.title
+            )))
+            .child(el("line").at([("x1", x), ("x2", x), ("y1", TOP - 4.0), ("y2", bottom)]))
+    });
+    let marks =
+        with_onset().map(|(finding, onset)| (axis.x_of(onset), finding.rank, context.clock.time(onset)));
+    let labels = onset_labels(marks).into_iter().map(|of| {
+        let class = if of.is_before() { "scale" } else { "scale start" };
+        let ranks = of.ranks.join(", ");
+        el("g")
+            .class("onset")
+            .child(label(of.x, of.y, class, &format!("▼ {ranks} {}", of.time)))
+    });
+    el("g").children(lines).children(labels)
 }
 
 /// Events, as marks on the time axis.
@@ -591,4 +649,35 @@ fn as_table(context: &Context<'_>, axis: &Axis) -> Element {
         );
     }
     table.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_of_onsets_never_cover_each_other() {
+        let at = |xs: &[f64]| {
+            let onsets = xs
+                .iter()
+                .zip(1..)
+                .map(|(x, rank)| (*x, rank, "09:00:00".to_owned()));
+            onset_labels(onsets.collect::<Vec<_>>())
+        };
+        for xs in [
+            &[300.0, 300.0, 300.0, 301.0][..],
+            &[210.0, 250.0, 300.0, 420.0, 980.0, 985.0, 790.0, 810.0],
+            &[500.0],
+        ] {
+            let labels = at(xs);
+            let told: usize = labels.iter().map(|label| label.ranks.len()).sum();
+            assert_eq!(told, xs.len(), "each finding is told");
+            for (number, label) in labels.iter().enumerate() {
+                for other in &labels[number + 1..] {
+                    assert!((label.y - other.y).abs() > 1.0 || !label.covers(other));
+                }
+            }
+        }
+        assert_eq!(at(&[300.0, 300.0, 300.0])[0].ranks, ["1", "3"]);
+    }
 }
