@@ -185,6 +185,7 @@ fn buckets(failed_from: u64) -> Vec<TimeBucket> {
                 denied: 0,
                 p50_ms: Some(3.0),
                 p99_ms: Some(11.0 + if minute % 9 == 0 { 3.0 } else { 0.0 }),
+                latency: vec![],
                 flags: Counts::new(),
                 signatures: Counts::new(),
                 connections: 0,

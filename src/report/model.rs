@@ -725,6 +725,8 @@ pub struct TimeBucket {
     pub p50_ms: Option<f64>,
     /// 99th percentile of the good ones.
     pub p99_ms: Option<f64>,
+    /// Good requests by duration: those up to `le` milliseconds and above the bound before it, which doubles.
+    pub latency: Vec<HistogramBucket>,
     /// By flag.
     pub flags: Counts,
     /// By signature.

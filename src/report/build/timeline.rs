@@ -12,7 +12,7 @@ use crate::correlate::{Call, Incident};
 use crate::diagnose::Finding;
 use crate::diagnose::finding::{Diagnosis, Happening};
 use crate::diagnose::resets::ratio;
-use crate::report::model::{ChangePoint, Counts, Event, Gap, TimeBucket, Timeline};
+use crate::report::model::{ChangePoint, Counts, Event, Gap, HistogramBucket, TimeBucket, Timeline};
 use crate::units::Timestamp;
 use std::collections::BTreeMap;
 
@@ -91,18 +91,18 @@ pub(super) fn timeline(incident: &Incident<'_>, catalog: &Catalog, diagnosis: &D
     let mut latency = incident.totals.latency_series.clone();
     latency.widen_to(series.width_log2());
     series.widen_to(latency.width_log2());
-    let quantiles: BTreeMap<i64, (f64, f64)> = latency
+    let mut spread: BTreeMap<i64, Spread> = latency
         .iter()
         .filter_map(|(start, second)| {
             let samples = second.0.iter().find(|s| !s.is_empty())?;
-            Some((start, quantiles(samples)?))
+            Some((start, spread_of(samples)))
         })
         .collect();
     Timeline {
         bucket_s: u64::try_from(series.width_s()).unwrap_or(1),
         buckets: series
             .iter()
-            .map(|(start, bucket)| time_bucket(start, bucket, quantiles.get(&start)))
+            .map(|(start, bucket)| time_bucket(start, bucket, spread.remove(&start)))
             .collect(),
         change_points: change_points(incident, &diagnosis.findings),
         events: events(incident, &diagnosis.events),
@@ -159,14 +159,15 @@ fn counts_over_time(incident: &Incident<'_>, catalog: &Catalog) -> Series<Bucket
     series
 }
 
-fn time_bucket(start: i64, bucket: &Bucket, quantiles: Option<&(f64, f64)>) -> TimeBucket {
+fn time_bucket(start: i64, bucket: &Bucket, spread: Option<Spread>) -> TimeBucket {
     TimeBucket {
         start: Timestamp::from_secs(start),
         requests: bucket.requests,
         failed: bucket.failed,
         denied: bucket.denied,
-        p50_ms: quantiles.map(|q| q.0),
-        p99_ms: quantiles.map(|q| q.1),
+        p50_ms: spread.as_ref().map(|spread| spread.p50_ms),
+        p99_ms: spread.as_ref().map(|spread| spread.p99_ms),
+        latency: spread.map(|spread| spread.histogram).unwrap_or_default(),
         flags: bucket.flags.clone(),
         signatures: bucket.signatures.clone(),
         connections: bucket.connections,
@@ -176,10 +177,29 @@ fn time_bucket(start: i64, bucket: &Bucket, quantiles: Option<&(f64, f64)>) -> T
     }
 }
 
-fn quantiles(samples: &Samples) -> Option<(f64, f64)> {
+/// Durations in one bucket.
+struct Spread {
+    p50_ms: f64,
+    p99_ms: f64,
+    histogram: Vec<HistogramBucket>,
+}
+
+fn spread_of(samples: &Samples) -> Spread {
     let slots = samples.to_slots();
-    let at = |share| as_f64(slots.quantile_ms(share));
-    (!slots.is_empty()).then(|| (at(0.5), at(0.99)))
+    let mut histogram: Vec<HistogramBucket> = Vec::new();
+    for (bucket, count) in slots.iter() {
+        // Buckets of samples never reach over a power of two.
+        let le = as_f64(bucket.lowest_ms().max(1).next_power_of_two());
+        match histogram.last_mut() {
+            Some(last) if last.le.total_cmp(&le).is_eq() => last.count = last.count.saturating_add(count),
+            _ => histogram.push(HistogramBucket { le, count }),
+        }
+    }
+    Spread {
+        p50_ms: as_f64(slots.quantile_ms(0.5)),
+        p99_ms: as_f64(slots.quantile_ms(0.99)),
+        histogram,
+    }
 }
 
 /// Onsets of findings: the share of failures before and in the window.

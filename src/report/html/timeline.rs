@@ -7,7 +7,7 @@ use super::{Context, rest};
 use crate::report::model::{Counts, TimeBucket, Timeline};
 use crate::report::text::number::{counted, decimal, group, short, span};
 use crate::units::Timestamp;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 /// Columns of the drawing; finer buckets are added up.
@@ -25,6 +25,7 @@ const RIGHT: f64 = 12.0;
 const PANEL: f64 = 54.0;
 const GAP: f64 = 14.0;
 const HEAT: f64 = 15.0;
+const LATENCY_HEAT: f64 = 12.0;
 const TOP: f64 = 26.0;
 
 /// Characters of a label.
@@ -44,6 +45,8 @@ struct Column {
     retransmissions: u64,
     flags: Counts,
     signatures: Counts,
+    /// Good requests by the bound of their duration, in milliseconds.
+    latency: BTreeMap<u64, u64>,
 }
 
 impl Column {
@@ -62,6 +65,10 @@ impl Column {
         self.failed_connections = self.failed_connections.saturating_add(bucket.failed_connections);
         self.resets = self.resets.saturating_add(bucket.resets);
         self.retransmissions = self.retransmissions.saturating_add(bucket.retransmissions);
+        for part in &bucket.latency {
+            let sum = self.latency.entry(bound_of(part.le)).or_default();
+            *sum = sum.saturating_add(part.count);
+        }
         for (to, from) in [
             (&mut self.flags, &bucket.flags),
             (&mut self.signatures, &bucket.signatures),
@@ -189,6 +196,9 @@ fn drawing(context: &Context<'_>, axis: &Axis) -> Element {
         svg = svg.child(lines(axis, y));
         y += PANEL + GAP;
     }
+    let (map, bottom) = latency_heat(axis, y);
+    svg = svg.child(map);
+    y = bottom;
     for (title, counts) in [
         (
             "response flags",
@@ -315,6 +325,56 @@ pub(super) fn shade(count: u64, most: u64) -> u32 {
     [0.35, 0.55, 0.75, 0.92]
         .iter()
         .fold(1, |shade, bound| shade + u32::from(share > *bound))
+}
+
+/// A bound of a histogram, which is a power of two.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "anything else becomes the nearest bound"
+)]
+fn bound_of(bound: f64) -> u64 {
+    bound as u64
+}
+
+/// Time from left to right, duration from bottom to top, darker where more good requests took so long; and where it ends.
+fn latency_heat(axis: &Axis, y: f64) -> (Element, f64) {
+    let cells = || axis.columns.iter().flat_map(|column| &column.latency);
+    let most = cells().map(|(_, count)| *count).max().unwrap_or(0);
+    let bounds: BTreeSet<u64> = cells().map(|(bound, _)| *bound).collect();
+    let (Some(least), Some(greatest)) = (bounds.first().copied(), bounds.last().copied()) else {
+        return (el(""), y);
+    };
+    let mut map = el("g").child(label(
+        LEFT,
+        y + 10.0,
+        "scale start",
+        &format!("good requests by duration, darker is more, most {}", group(most)),
+    ));
+    let mut y = y + 16.0;
+    let mut bound = greatest;
+    while bound >= least.max(1) {
+        map = map.child(frame(y, LATENCY_HEAT - 1.0)).child(label(
+            LEFT - 8.0,
+            y + 9.0,
+            "name",
+            &format!("≤ {} ms", group(bound)),
+        ));
+        for (number, column) in axis.columns.iter().enumerate() {
+            let count = column.latency.get(&bound).copied().unwrap_or(0);
+            if count > 0 {
+                map = map.child(el("rect").class(format!("heat{}", shade(count, most))).at([
+                    ("x", axis.x(number)),
+                    ("y", y),
+                    ("width", axis.step().max(1.0)),
+                    ("height", LATENCY_HEAT - 1.0),
+                ]));
+            }
+        }
+        y += LATENCY_HEAT;
+        bound /= 2;
+    }
+    (map, y + GAP)
 }
 
 /// A row for each name, darker where there were more; and where it ends.
