@@ -574,3 +574,27 @@ fn what_wrote_an_input_is_told() {
     let destination = text(&list(&report, "/requests/by_destination")[0], "/name");
     assert_eq!(destination, "reviews.shop.svc.cluster.local:9080");
 }
+
+#[test]
+fn a_probe_of_the_same_host_bears_a_finding_out_and_one_of_another_does_not() {
+    let curl = |host: &str| {
+        format!(
+            "*   Trying 10.96.14.30:9080...\n> GET / HTTP/1.1\n> Host: {host}:9080\n>\ncurl: (7) Failed to connect to {host} port 9080 after 1 ms: Connection refused\n"
+        )
+    };
+    let evidence = |host: &str| -> Vec<String> {
+        let report = with("refused-app-port-mismatch", &[("curl.txt", &curl(host))]);
+        assert_eq!(kind(&report, "curl.txt"), "command-output");
+        list(&report, "/findings/0/evidence")
+            .iter()
+            .map(|piece| text(piece, "/text").to_owned())
+            .collect()
+    };
+    let wanted = "a probe of ratings:9080 that was saved was refused";
+    assert!(
+        evidence("ratings").iter().any(|text| text == wanted),
+        "{:?}",
+        evidence("ratings")
+    );
+    assert!(!evidence("details").iter().any(|text| text.contains("a probe")));
+}

@@ -1,11 +1,11 @@
-//! Any bytes as a saved document, as JSON, YAML, a description and a series: what is said of them cites lines that are there.
+//! Any bytes as a saved document, as JSON, YAML, a description, a series and a probe: what is said of them cites lines that are there.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use postmesh::decode::document::{Form, read};
 
 fuzz_target!(|data: &[u8]| {
-    for form in [Form::Json, Form::Yaml, Form::Describe, Form::Prometheus] {
+    for form in [Form::Json, Form::Yaml, Form::Describe, Form::Prometheus, Form::Probe] {
         let found = read(data, form, 0);
         let spots = found.said.iter().map(|said| said.line);
         for spot in spots.chain(found.damage.iter().map(|damage| damage.line)) {

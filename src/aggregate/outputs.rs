@@ -3,7 +3,7 @@
 use super::Merge;
 use super::bounded::Key;
 use super::signatures::example_text;
-use crate::decode::output::{Fact, Figure, HostState, SeriesFact, Sync};
+use crate::decode::output::{Fact, Figure, HostState, Probed, SeriesFact, Sync};
 use crate::units::{Place, Timestamp};
 use std::collections::BTreeMap;
 
@@ -34,6 +34,8 @@ pub enum Topic {
     Terminated(String, String),
     /// How a figure went.
     Series(SeriesFact),
+    /// How something went that was tried by hand; the subject is the host.
+    Probe(Probed),
     /// Warning event, by reason.
     Event(String),
     /// Event with a time, by reason; true if it is a warning.
@@ -122,6 +124,7 @@ pub fn summed(fact: Fact, place: Place, line: &[u8]) -> (FactKey, FactSum) {
             let subject = series.subject.clone();
             (Topic::Series(series), subject)
         }
+        Fact::Probe { host, probed } => (Topic::Probe(probed), host),
         Fact::Event { object, reason } => (Topic::Event(reason), object),
         Fact::Happened {
             object,

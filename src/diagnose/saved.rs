@@ -8,7 +8,7 @@ use super::measure::Facts;
 use crate::aggregate::address::{service_namespace, short_service, workload};
 use crate::aggregate::outputs::{FactKey, FactSum, Topic};
 use crate::catalog::SignatureSource;
-use crate::decode::output::{HostState, Sync};
+use crate::decode::output::{HostState, Probed, Sync};
 use crate::units::Place;
 use std::collections::BTreeMap;
 
@@ -36,6 +36,7 @@ pub(super) fn add(findings: &mut [Finding], facts: &Facts<'_>) {
         };
         finding.evidence.extend(evidence);
         finding.evidence.extend(analyzed(finding, facts));
+        finding.evidence.extend(probed(finding, outputs.iter()));
         finding.evidence.extend(pods_in_trouble(finding, outputs.iter()));
     }
 }
@@ -81,6 +82,43 @@ fn analyzed(finding: &Finding, facts: &Facts<'_>) -> Option<Evidence> {
     let text = format!("istioctl analyze says {code} of {}", key.subject);
     let sums: Vec<&FactSum> = found.iter().map(|(_, _, sum)| *sum).collect();
     Some(evidence(text, found.len() as u64, 0.8, &sums))
+}
+
+/// What was tried by hand of the finding's host, and went as the finding says.
+fn probed<'t>(
+    finding: &Finding,
+    facts: impl Iterator<Item = (&'t FactKey, &'t FactSum)>,
+) -> Option<Evidence> {
+    let expected: &[Probed] = match finding.cause.as_str() {
+        "upstream-connection-refused" => &[Probed::Refused],
+        "network-policy-reject" => &[Probed::Refused, Probed::Rejected, Probed::TimedOut],
+        "upstream-connect-timeout" => &[Probed::TimedOut],
+        "upstream-reset" | "mtls-plaintext-to-strict" => &[Probed::Reset],
+        "mtls-tls-to-plaintext" => &[Probed::TlsFailed],
+        "dns-failure" => &[Probed::Unresolved, Probed::LookupFailed],
+        "cert-expired" | "gradual-cert-expiry" | "server-cert-rejected" => &[Probed::CertificateExpired],
+        "cert-unknown-ca" => &[Probed::CertificateUntrusted],
+        "sidecar-injection-conflict" => &[Probed::NotRedirected],
+        _ => return None,
+    };
+    let name = finding.scope.destination.as_deref().map(short_service)?;
+    let found: Vec<(&FactKey, &FactSum, Probed)> = facts
+        .filter_map(|(key, sum)| match key.topic {
+            Topic::Probe(probed) if expected.contains(&probed) => Some((key, sum, probed)),
+            _ => None,
+        })
+        // openssl and iptables do not say whom they asked.
+        .filter(|(key, ..)| key.subject.is_empty() || short_service(&key.subject) == name)
+        .collect();
+    let (key, _, probed) = found.first()?;
+    let (of, strength) = if key.subject.is_empty() {
+        (String::new(), 0.4)
+    } else {
+        (format!(" of {}", key.subject), 0.7)
+    };
+    let text = format!("a probe{of} that was saved {}", probed.says());
+    let sums: Vec<&FactSum> = found.iter().map(|(_, sum, _)| *sum).collect();
+    Some(evidence(text, found.len() as u64, strength, &sums))
 }
 
 /// Causes that lie with the called pods, where their state says something.

@@ -8,12 +8,14 @@ mod envoy;
 pub mod facts;
 mod kubernetes;
 mod parse;
+mod probe;
 mod series;
 pub(crate) mod table;
 mod tree;
 mod words;
 
 pub use facts::{Said, Spot, Statement};
+pub(crate) use probe::is_probe;
 
 use super::output::Fact;
 use tree::{Builder, Node, Starts};
@@ -38,6 +40,8 @@ pub enum Form {
     Describe,
     /// An answer of Prometheus.
     Prometheus,
+    /// `curl -v`, `nslookup`, `dig`, `openssl s_client`, `iptables`.
+    Probe,
 }
 
 /// Where a document cannot be read any further, or was not read whole.
@@ -76,6 +80,13 @@ pub fn read(data: &[u8], form: Form, base_bytes: u64) -> Read {
             return Read {
                 said,
                 damage: damage.into_iter().collect(),
+            };
+        }
+        Form::Probe => {
+            probe::read(data, &starts, STATEMENTS_MAX, &mut said);
+            return Read {
+                said,
+                damage: Vec::new(),
             };
         }
         Form::Json | Form::Yaml => {}

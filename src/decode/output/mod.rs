@@ -15,7 +15,7 @@ pub use figures::{Figure, of_metric, quantity, whole};
 pub use subject::subject;
 pub use ztunnel::{Connection, connection};
 
-use super::document::{Form, Spot, Statement, table as rows};
+use super::document::{Form, Spot, Statement, is_probe, table as rows};
 use crate::units::Timestamp;
 use lines::{analyze_line, cells, certs_line, clusters_line, column, without_colours};
 
@@ -56,6 +56,8 @@ pub enum TextKind {
     Describe,
     /// An answer of Prometheus to a range query.
     Series,
+    /// What was tried by hand: `curl -v`, `nslookup`, `dig`, `openssl s_client`, `iptables`.
+    Probe,
     /// Envoy's `/config_dump`.
     ConfigDump,
     /// Objects of Kubernetes or Istio, and other configuration, as JSON or YAML.
@@ -84,6 +86,7 @@ impl TextKind {
             | Self::Events
             | Self::Top
             | Self::Describe
+            | Self::Probe
             | Self::Objects
             | Self::Other => Some("command-output"),
         }
@@ -202,6 +205,13 @@ pub enum Fact {
     },
     /// How a figure of a pod went.
     Series(SeriesFact),
+    /// Something that was tried by hand.
+    Probe {
+        /// Host that was asked, empty if the output does not say.
+        host: String,
+        /// How it went.
+        probed: Probed,
+    },
     /// A warning event.
     Event {
         /// `pod/ratings-v1-...`.
@@ -220,6 +230,52 @@ pub enum Fact {
         /// True if it is a warning.
         warning: bool,
     },
+}
+
+/// How something went that was tried by hand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Probed {
+    /// The connection was refused.
+    Refused,
+    /// It was rejected on the way.
+    Rejected,
+    /// There was no answer.
+    TimedOut,
+    /// The connection was broken off.
+    Reset,
+    /// The name is not known.
+    Unresolved,
+    /// The name could not be looked up.
+    LookupFailed,
+    /// The certificate has expired.
+    CertificateExpired,
+    /// The certificate's issuer is not trusted.
+    CertificateUntrusted,
+    /// TLS failed for another reason.
+    TlsFailed,
+    /// The redirect to the proxy is there.
+    Redirected,
+    /// Rules of a pod without the redirect to the proxy.
+    NotRedirected,
+}
+
+impl Probed {
+    /// What it says, after "a probe that was saved".
+    pub fn says(self) -> &'static str {
+        match self {
+            Self::Refused => "was refused",
+            Self::Rejected => "was rejected on the way",
+            Self::TimedOut => "got no answer",
+            Self::Reset => "was broken off",
+            Self::Unresolved => "found that the name is not known",
+            Self::LookupFailed => "could not look the name up",
+            Self::CertificateExpired => "found an expired certificate",
+            Self::CertificateUntrusted => "found a certificate whose issuer is not trusted",
+            Self::TlsFailed => "failed in TLS",
+            Self::Redirected => "found the redirect to the proxy",
+            Self::NotRedirected => "found no redirect to the proxy",
+        }
+    }
 }
 
 /// How a figure of a pod went.
@@ -264,6 +320,13 @@ pub fn recognise(head: &[u8]) -> Text {
     }
     let all = || lines().map(trimmed);
     let first = all().next().unwrap_or_default();
+    if is_probe(head) {
+        return Text {
+            kind: TextKind::Probe,
+            form: Some(Form::Probe),
+            columns: Vec::new(),
+        };
+    }
     let document = document(head);
     let kind = if let Some((kind, _)) = document {
         kind
