@@ -21,6 +21,7 @@ pub mod options;
 pub mod pipeline;
 pub mod progress;
 pub mod query;
+pub mod redact;
 pub mod report;
 pub mod streams;
 pub mod units;

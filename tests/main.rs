@@ -34,6 +34,8 @@ mod exactness;
 mod follow;
 /// Rows joined to their connections, and clocks that differ.
 mod join;
+/// Pseudonyms, redacted copies, and each form of a secret in each command.
+mod names;
 /// Parts of incidents.
 mod partial;
 /// Latency figures against exact ones computed from the rows.

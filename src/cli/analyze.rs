@@ -2,6 +2,7 @@
 
 use super::args::{AnalyzeArgs, PrivacyArgs, ReportFormat};
 use super::exit::Status;
+use super::privacy::Names;
 use super::progress::Bar;
 use super::run_info::Stopwatch;
 use super::session::Session;
@@ -18,16 +19,19 @@ pub(super) fn run(args: &AnalyzeArgs, session: &mut Session<'_>) -> Result<Statu
     for file in &args.output {
         file.check(&options.paths)?;
     }
+    let mut names = Names::of(&args.names)?;
     let watch = Stopwatch::start();
     let mut report = engine(&options, args.quiet, &args.privacy, session)?;
     report.run = (!args.no_run_info).then(|| watch.run(options.threads, &report.inputs));
-    if !args.quiet {
-        warnings::warn(&report.inputs, session);
-    }
     if quoting(args) {
         report.quotes = quotes::of(&report, &options.paths);
         let masked = hide(&mut report.quotes, &args.privacy)?;
         report.privacy.secrets_masked = report.privacy.secrets_masked.saturating_add(masked);
+    }
+    names.report(&mut report);
+    names.finish()?;
+    if !args.quiet {
+        warnings::warn(&report.inputs, session);
     }
     write(args, &report, session)?;
     if report.selection.interrupted {

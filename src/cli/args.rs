@@ -68,6 +68,12 @@ Examples:
 
 Secrets and names in the copies are as they stand in the inputs.";
 
+const REDACT_EXAMPLES: &str = "\
+Examples:
+  head -c 32 /dev/urandom > postmesh.key
+  postmesh redact incident/ -o to-share/ --pseudonyms postmesh.key
+  postmesh to-share/                                          the same answer, with other names";
+
 const DIFF_EXAMPLES: &str = "\
 Examples:
   postmesh diff yesterday/ today/                             two folders of inputs
@@ -139,6 +145,9 @@ pub(super) enum Command {
     /// Cut the part of the inputs that gives a finding into a folder of its own
     #[command(after_help = SLICE_EXAMPLES)]
     Slice(SliceArgs),
+    /// Write copies of logs in which names are replaced and secrets masked
+    #[command(after_help = REDACT_EXAMPLES)]
+    Redact(RedactArgs),
     /// List, show or test the catalogue of error texts
     Signatures(SignaturesArgs),
     /// Print the JSON Schema of a document
@@ -209,6 +218,8 @@ pub(super) struct AnalyzeArgs {
     pub(super) no_run_info: bool,
     #[command(flatten)]
     pub(super) privacy: PrivacyArgs,
+    #[command(flatten)]
+    pub(super) names: PseudonymArgs,
 }
 
 /// Arguments of `inspect`.
@@ -224,6 +235,8 @@ pub(super) struct InspectArgs {
     pub(super) show: ShowArgs,
     #[command(flatten)]
     pub(super) privacy: PrivacyArgs,
+    #[command(flatten)]
+    pub(super) names: PseudonymArgs,
 }
 
 /// Arguments of `show`.
@@ -263,6 +276,8 @@ pub(super) struct ExcerptArgs {
     pub(super) draw: DrawArgs,
     #[command(flatten)]
     pub(super) privacy: PrivacyArgs,
+    #[command(flatten)]
+    pub(super) names: PseudonymArgs,
 }
 
 /// Arguments of `trace`.
@@ -282,6 +297,8 @@ pub(super) struct TraceArgs {
     pub(super) draw: DrawArgs,
     #[command(flatten)]
     pub(super) privacy: PrivacyArgs,
+    #[command(flatten)]
+    pub(super) names: PseudonymArgs,
 }
 
 /// Arguments of `collect`.
@@ -350,6 +367,8 @@ pub(super) struct DiffArgs {
     pub(super) exit_zero: bool,
     #[command(flatten)]
     pub(super) privacy: PrivacyArgs,
+    #[command(flatten)]
+    pub(super) names: PseudonymArgs,
 }
 
 /// Arguments of `batch`.
@@ -380,6 +399,8 @@ pub(super) struct BatchArgs {
     pub(super) exit_zero: bool,
     #[command(flatten)]
     pub(super) privacy: PrivacyArgs,
+    #[command(flatten)]
+    pub(super) names: PseudonymArgs,
 }
 
 /// Arguments of `export`.
@@ -410,6 +431,8 @@ pub(super) struct ExportArgs {
     pub(super) quiet: bool,
     #[command(flatten)]
     pub(super) privacy: PrivacyArgs,
+    #[command(flatten)]
+    pub(super) names: PseudonymArgs,
 }
 
 /// Arguments of `slice`.
@@ -470,6 +493,8 @@ pub(super) struct TopArgs {
     pub(super) quiet: bool,
     #[command(flatten)]
     pub(super) privacy: PrivacyArgs,
+    #[command(flatten)]
+    pub(super) names: PseudonymArgs,
 }
 
 /// A figure of a group.
@@ -536,6 +561,24 @@ Fields:"
         }
     }
     text
+}
+
+/// Arguments of `redact`.
+#[derive(Debug, clap::Args)]
+pub(super) struct RedactArgs {
+    #[command(flatten)]
+    pub(super) input: InputArgs,
+    /// Folder for the copies; made, or empty
+    ///
+    /// Copies are written decompressed, below the same folders with other names. Packet captures are not copied.
+    #[arg(short, long, value_name = "DIR", help_heading = "Output")]
+    pub(super) output: PathBuf,
+    /// The key by which pseudonyms are made: at least 16 bytes that nobody can guess
+    #[arg(long, value_name = "FILE", help_heading = "Privacy")]
+    pub(super) pseudonyms: PathBuf,
+    /// Write which pseudonym stands for what into FILE, which only its owner may read
+    #[arg(long, value_name = "FILE", help_heading = "Privacy")]
+    pub(super) pseudonym_map: Option<PathBuf>,
 }
 
 /// A table of the report.
@@ -638,6 +681,21 @@ pub(super) struct PrivacyArgs {
     /// Show credentials, tokens, cookies and values of queries as they stand in the inputs
     #[arg(long, hide_short_help = true)]
     pub(super) show_secrets: bool,
+}
+
+/// Which names are shown.
+#[derive(Clone, Debug, Default, clap::Args)]
+#[command(next_help_heading = "Privacy")]
+pub(super) struct PseudonymArgs {
+    /// Show other names and addresses in place of real ones, made with the key in FILE
+    ///
+    /// The same key gives the same pseudonyms in every run and every format. FILE holds at least 16 bytes that nobody can
+    /// guess: head -c 32 /dev/urandom > postmesh.key
+    #[arg(long, value_name = "FILE", hide_short_help = true)]
+    pub(super) pseudonyms: Option<PathBuf>,
+    /// Write which pseudonym stands for what into FILE, which only its owner may read
+    #[arg(long, value_name = "FILE", requires = "pseudonyms", hide_short_help = true)]
+    pub(super) pseudonym_map: Option<PathBuf>,
 }
 
 /// How to read.

@@ -3,9 +3,11 @@
 use super::args::{BatchArgs, Format, ReportFormat};
 use super::exit::Status;
 use super::output::OutputFile;
+use super::privacy::Names;
 use super::session::Session;
 use super::{analyze, options};
 use crate::report::batch::{Batch, Incident};
+use crate::report::privacy::texts::Content;
 use crate::report::{html, json, text};
 use crate::{Error, Report};
 use std::path::Path;
@@ -21,15 +23,18 @@ pub(super) fn run(args: &BatchArgs, session: &mut Session<'_>) -> Result<Status,
             source,
         })?;
     }
+    let mut names = Names::of(&args.names)?;
     let mut batch = Batch::default();
     let mut statuses = Vec::new();
     for (number, path) in args.input.paths.iter().enumerate() {
         let options = options::of_batch(args, path)?;
-        let name = path.display().to_string();
+        let mut name = path.display().to_string();
+        names.text(Content::Path, &mut name);
         match analyze::engine(&options, args.show.quiet, &args.privacy, session) {
-            Ok(report) => {
+            Ok(mut report) => {
+                names.report(&mut report);
                 statuses.push(Status::of_report(&report));
-                let page = write_page(args, number, path, &report)?;
+                let page = write_page(args, number, &name, &report)?;
                 batch.add(Incident {
                     page,
                     ..Incident::of(name, &report)
@@ -37,10 +42,16 @@ pub(super) fn run(args: &BatchArgs, session: &mut Session<'_>) -> Result<Status,
             }
             Err(error) => {
                 statuses.push(Status::Incomplete);
-                batch.add(Incident::broken(name, error.to_string()));
+                let incident = {
+                    let mut why = error.to_string();
+                    names.text(Content::Said, &mut why);
+                    Incident::broken(name, why)
+                };
+                batch.add(incident);
             }
         }
     }
+    names.finish()?;
     for file in &args.output {
         write(file, &batch, session, args)?;
     }
@@ -69,12 +80,7 @@ pub(super) fn run(args: &BatchArgs, session: &mut Session<'_>) -> Result<Status,
 }
 
 /// Writes the page of one incident, if that is asked for: its name from where the first page of all lies.
-fn write_page(
-    args: &BatchArgs,
-    number: usize,
-    path: &Path,
-    report: &Report,
-) -> Result<Option<String>, Error> {
+fn write_page(args: &BatchArgs, number: usize, name: &str, report: &Report) -> Result<Option<String>, Error> {
     let Some(folder) = &args.reports else {
         return Ok(None);
     };
@@ -86,7 +92,7 @@ fn write_page(
         }
     };
     // A folder `input` says little; the one above it may say more.
-    let parts: Vec<_> = path.components().rev().take(2).collect();
+    let parts: Vec<_> = Path::new(name).components().rev().take(2).collect();
     let parts = parts.iter().rev().map(|part| part.as_os_str().to_string_lossy());
     let name: String = parts.collect::<Vec<_>>().join("-").chars().map(of_name).collect();
     // Folders of one name are many: the number tells them apart.

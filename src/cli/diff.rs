@@ -1,7 +1,9 @@
 //! `postmesh diff`: what is new, gone, more, less, slower or faster between two runs, or two spans of one.
 
+use super::analyze::hide;
 use super::args::{DiffArgs, Format};
 use super::exit::Status;
+use super::privacy::Names;
 use super::session::Session;
 use super::time::TypedSpan;
 use super::{analyze, options, warnings};
@@ -15,8 +17,13 @@ use std::path::{Path, PathBuf};
 
 /// Runs the command.
 pub(super) fn run(args: &DiffArgs, session: &mut Session<'_>) -> Result<Status, Error> {
-    let [(before_label, before), (after_label, after)] = sides(args, session)?;
-    let diff = compare((&before_label, &before), (&after_label, &after))?;
+    let mut names = Names::of(&args.names)?;
+    let [(before_label, before), (after_label, after)] = sides(args, &mut names, session)?;
+    let mut diff = compare((&before_label, &before), (&after_label, &after))?;
+    // A saved report may have been written with its secrets.
+    hide(&mut diff, &args.privacy)?;
+    names.document(&mut diff);
+    names.finish()?;
     match (args.show.format, args.show.quiet) {
         (Some(Format::Json), _) => session.print_with(|out| json::write_document(&diff, out))?,
         (Some(Format::Text), _) | (None, false) => {
@@ -38,10 +45,14 @@ pub(super) fn run(args: &DiffArgs, session: &mut Session<'_>) -> Result<Status, 
 }
 
 /// Both sides, with what they are called.
-fn sides(args: &DiffArgs, session: &mut Session<'_>) -> Result<[(String, Figures); 2], Error> {
+fn sides(
+    args: &DiffArgs,
+    names: &mut Names,
+    session: &mut Session<'_>,
+) -> Result<[(String, Figures); 2], Error> {
     if let (Some(baseline), Some(against)) = (args.baseline, args.against) {
-        let before = raw(args, &args.input.paths, Some(baseline), session)?;
-        let after = raw(args, &args.input.paths, Some(against), session)?;
+        let before = raw(args, &args.input.paths, Some(baseline), names, session)?;
+        let after = raw(args, &args.input.paths, Some(against), names, session)?;
         return Ok([(baseline.to_string(), before), (against.to_string(), after)]);
     }
     let [before, after] = args.input.paths.as_slice() else {
@@ -52,14 +63,22 @@ fn sides(args: &DiffArgs, session: &mut Session<'_>) -> Result<[(String, Figures
                 .to_owned(),
         });
     };
-    Ok([side(args, before, session)?, side(args, after, session)?])
+    Ok([
+        side(args, before, names, session)?,
+        side(args, after, names, session)?,
+    ])
 }
 
 /// A saved report, or inputs to be read; told by content.
-fn side(args: &DiffArgs, path: &Path, session: &mut Session<'_>) -> Result<(String, Figures), Error> {
+fn side(
+    args: &DiffArgs,
+    path: &Path,
+    names: &mut Names,
+    session: &mut Session<'_>,
+) -> Result<(String, Figures), Error> {
     let label = path.display().to_string();
     if !is_report(path) {
-        return Ok((label, raw(args, &[path.to_owned()], None, session)?));
+        return Ok((label, raw(args, &[path.to_owned()], None, names, session)?));
     }
     let file = File::open(path).map_err(|source| Error::File {
         path: path.to_owned(),
@@ -94,12 +113,14 @@ fn raw(
     args: &DiffArgs,
     paths: &[PathBuf],
     span: Option<TypedSpan>,
+    names: &mut Names,
     session: &mut Session<'_>,
 ) -> Result<Figures, Error> {
     let options = options::of_diff(args, paths, span)?;
-    let report = analyze::engine(&options, args.show.quiet, &args.privacy, session)?;
+    let mut report = analyze::engine(&options, args.show.quiet, &args.privacy, session)?;
+    names.learn(&mut report);
     if !args.show.quiet {
-        warnings::warn(&report.inputs, session);
+        warnings::warn(&names.inputs(&report.inputs), session);
     }
     Figures::of(&report).map_err(|_| Error::Internal("the report has no JSON form"))
 }

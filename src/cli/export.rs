@@ -2,6 +2,7 @@
 
 use super::args::{ExportArgs, ExportTable, RowFormat};
 use super::exit::Status;
+use super::privacy::Names;
 use super::session::Session;
 use super::{analyze, options, warnings};
 use crate::Error;
@@ -10,7 +11,10 @@ use crate::report::rows::{self, Table};
 /// Runs the command. A finding is no failure of an export: the status says only whether all could be read.
 pub(super) fn run(args: &ExportArgs, session: &mut Session<'_>) -> Result<Status, Error> {
     let options = options::of_export(args)?;
-    let report = analyze::engine(&options, args.quiet, &args.privacy, session)?;
+    let mut names = Names::of(&args.names)?;
+    let mut report = analyze::engine(&options, args.quiet, &args.privacy, session)?;
+    names.report(&mut report);
+    names.finish()?;
     if !args.quiet {
         warnings::warn(&report.inputs, session);
     }

@@ -2,6 +2,7 @@
 
 use super::args::{Format, InspectArgs};
 use super::exit::Status;
+use super::privacy::Names;
 use super::session::Session;
 use super::{analyze, options, warnings};
 use crate::Error;
@@ -36,7 +37,10 @@ struct Held<'report> {
 /// Runs the command.
 pub(super) fn run(args: &InspectArgs, session: &mut Session<'_>) -> Result<Status, Error> {
     let options = options::of_inspect(args)?;
-    let report = analyze::engine(&options, args.show.quiet, &args.privacy, session)?;
+    let mut names = Names::of(&args.names)?;
+    let mut report = analyze::engine(&options, args.show.quiet, &args.privacy, session)?;
+    names.report(&mut report);
+    names.finish()?;
     if !args.show.quiet {
         warnings::warn(&report.inputs, session);
     }

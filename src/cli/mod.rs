@@ -17,8 +17,10 @@ mod inspect;
 mod man;
 mod options;
 mod output;
+mod privacy;
 mod progress;
 mod quotes;
+mod redact;
 mod run_info;
 mod schema;
 mod session;
@@ -69,6 +71,7 @@ fn dispatch(args: Args, session: &mut Session<'_>) -> Result<Status, Error> {
         Some(Command::Schema { document }) => schema::run(document, session),
         Some(Command::Batch(args)) => batch::run(&args, session),
         Some(Command::Export(args)) => export::run(&args, session),
+        Some(Command::Redact(args)) => redact::run(&args, session),
         Some(Command::Top(args)) => top::run(&args, session),
         Some(Command::Slice(args)) => slice::run(&args, session),
         Some(Command::Diff(args)) => diff::run(&args, session),

@@ -3,6 +3,7 @@
 use super::analyze::hide;
 use super::args::{ExcerptArgs, Format};
 use super::exit::Status;
+use super::privacy::Names;
 use super::session::Session;
 use crate::Error;
 use crate::follow::cited::{self, Cited};
@@ -14,6 +15,7 @@ use std::path::{Path, PathBuf};
 
 /// Runs the command.
 pub(super) fn run(args: &ExcerptArgs, session: &mut Session<'_>) -> Result<Status, Error> {
+    let mut names = Names::of(&args.names)?;
     let mut wanted: Vec<Cited> = args
         .references
         .iter()
@@ -28,6 +30,8 @@ pub(super) fn run(args: &ExcerptArgs, session: &mut Session<'_>) -> Result<Statu
     let context = usize::try_from(args.context).unwrap_or(usize::MAX);
     let mut shown = show::show(&sources, &wanted, context);
     hide(&mut shown, &args.privacy)?;
+    names.document(&mut shown);
+    names.finish()?;
     for missed in &shown.unresolved {
         session.complain(&format!("{}: {}", missed.reference, missed.why));
     }

@@ -2,6 +2,7 @@
 
 use super::args::{TableFormat, TopArgs, TopOrder};
 use super::exit::Status;
+use super::privacy::Names;
 use super::session::Session;
 use super::{analyze, options, warnings};
 use crate::report::model::TopGroup;
@@ -12,7 +13,10 @@ use std::cmp::Ordering;
 /// Runs the command. Failed rows are no failure of it: the status says only whether all could be read.
 pub(super) fn run(args: &TopArgs, session: &mut Session<'_>) -> Result<Status, Error> {
     let options = options::of_top(args)?;
+    let mut names = Names::of(&args.names)?;
     let mut report = analyze::engine(&options, args.quiet, &args.privacy, session)?;
+    names.report(&mut report);
+    names.finish()?;
     if !args.quiet {
         warnings::warn(&report.inputs, session);
     }

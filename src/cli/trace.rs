@@ -3,6 +3,7 @@
 use super::analyze::hide;
 use super::args::{Format, TraceArgs};
 use super::exit::Status;
+use super::privacy::Names;
 use super::session::Session;
 use super::show::sources;
 use crate::Error;
@@ -15,6 +16,7 @@ use std::path::Path;
 
 /// Runs the command.
 pub(super) fn run(args: &TraceArgs, session: &mut Session<'_>) -> Result<Status, Error> {
+    let mut names = Names::of(&args.names)?;
     let sources = sources(&args.input.paths)?;
     let (option, target) = match (
         &args.target.request,
@@ -37,6 +39,8 @@ pub(super) fn run(args: &TraceArgs, session: &mut Session<'_>) -> Result<Status,
     let trace = trace(&sources, &target, &offsets);
     let mut trace = trace.map_err(|message| Error::Option { option, message })?;
     hide(&mut trace, &args.privacy)?;
+    names.document(&mut trace);
+    names.finish()?;
     if args.format == Some(Format::Json) {
         session.print_with(|out| json::write_document(&trace, out))?;
     } else {

@@ -288,6 +288,43 @@ fn is_name(name: &str) -> bool {
     name.len() <= 253 && name.split('.').all(is_label)
 }
 
+/// Whether a word at the beginning of a name says that it is a place to keep logs, or what a tool calls its files.
+pub fn is_place_word(word: &str) -> bool {
+    const KEPT: &[&str] = &[
+        "allnamespaces",
+        "analyze",
+        "bootstrap",
+        "cni",
+        "config",
+        "describe",
+        "endpoint",
+        "endpoints",
+        "events",
+        "k8s",
+        "listener",
+        "namespaces",
+        "operator",
+        "proxies",
+        "report",
+        "resources",
+        "route",
+        "routes",
+        "secret",
+        "secrets",
+        "stats",
+        "status",
+        "versions",
+        "ztunnel",
+    ];
+    PLACES.contains(&word)
+        || PROXY_FILES.contains(&word)
+        || KEPT.contains(&word)
+        || STORAGE_ENDINGS.iter().any(|ending| ending.get(1..) == Some(word))
+        || is_interface(word)
+        || ["pcap", "pcapng", "cap", "tar", "tgz", "zip", "yaml", "csv"].contains(&word)
+        || word.bytes().all(|byte| byte.is_ascii_digit())
+}
+
 fn is_place(name: &str) -> bool {
     let first = name.split('-').next().unwrap_or(name);
     PLACES.contains(&first) || first.bytes().all(|byte| byte.is_ascii_digit())

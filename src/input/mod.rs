@@ -21,6 +21,7 @@ mod walk;
 pub use archive::Member;
 pub use bytes::ByteReader;
 pub use discover::{Discovery, Unreadable, discover};
+pub use identity::is_place_word;
 pub use read::{OpenError, ReadOptions, ReadSummary};
 pub use reader::BlockReader;
 pub use sniff::{ArchiveKind, SourceKind};

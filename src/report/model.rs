@@ -78,6 +78,8 @@ pub struct Report {
 pub struct Privacy {
     /// Values masked as `[secret]`, in the texts of this report.
     pub secrets_masked: u64,
+    /// True where names and addresses are pseudonyms.
+    pub pseudonyms: bool,
 }
 
 /// Which access rows were looked at.

@@ -5,7 +5,7 @@ use super::element::{Element, el};
 use super::table::{Set, Table, closed};
 use super::{Context, rest};
 use crate::report::model::{Input, Missing, Report};
-use crate::report::text::inputs::masked_text;
+use crate::report::text::inputs::{PSEUDONYMS_TEXT, masked_text};
 use crate::report::text::number::{bytes, counted, group, per_cent, short, span};
 use crate::report::text::place::name_of;
 
@@ -156,6 +156,17 @@ fn rejected(context: &Context<'_>) -> Element {
 }
 
 fn masked(context: &Context<'_>) -> Element {
+    let masked = masked_values(context);
+    if context.report.privacy.pseudonyms {
+        el("")
+            .child(masked)
+            .child(el("p").class("note").text(PSEUDONYMS_TEXT))
+    } else {
+        masked
+    }
+}
+
+fn masked_values(context: &Context<'_>) -> Element {
     match context.report.privacy.secrets_masked {
         0 => el(""),
         count => el("p").class("note").text(masked_text(count)),

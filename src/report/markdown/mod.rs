@@ -10,7 +10,7 @@ mod tests;
 use super::html::words::{kind, releases, severity, side, size};
 use super::model::{Evidence, Finding, Input, Missing, Ref, Report, State};
 use super::text::clock::Clock;
-use super::text::inputs::masked_text;
+use super::text::inputs::{PSEUDONYMS_TEXT, masked_text};
 use super::text::number::{decimal, group, share, short};
 use super::text::place;
 use super::text::verdict::{impact, only, totals, when, whom};
@@ -385,6 +385,9 @@ impl Page<'_> {
         let masked = self.report.privacy.secrets_masked;
         if masked > 0 {
             self.line(prose(&masked_text(masked)));
+        }
+        if self.report.privacy.pseudonyms {
+            self.line(prose(PSEUDONYMS_TEXT));
         }
         let limits = &self.report.limits;
         if !limits.is_empty() {

@@ -2,7 +2,7 @@
 //!
 //! Only what is shown is looked at, after it was gathered: nothing of this runs for each record.
 
-use super::texts::{Origin, Texts};
+use super::texts::{Content, Edit, Texts};
 use crate::Error;
 use aho_corasick::{AhoCorasick, MatchKind};
 use regex::Regex;
@@ -99,19 +99,81 @@ impl Secrets {
 
     /// Masks the secrets in all texts of a document that come from inputs, and says how many there were.
     pub fn mask_all(&self, document: &mut impl Texts) -> u64 {
-        let mut count = 0_u64;
-        document.texts(Origin::Input, &mut |origin, text| {
-            if origin != Origin::Input {
-                return;
-            }
-            let (masked, found) = self.mask(text);
-            if let Cow::Owned(masked) = masked {
-                *text = masked;
-                count = count.saturating_add(found);
-            }
-        });
-        count
+        let mut masking = Masking {
+            secrets: self,
+            keys: KeyLines::default(),
+            count: 0,
+        };
+        document.edit(&mut masking);
+        masking.count
     }
+}
+
+/// Masks texts of a document, one after the other.
+struct Masking<'s> {
+    secrets: &'s Secrets,
+    keys: KeyLines,
+    count: u64,
+}
+
+impl Edit for Masking<'_> {
+    fn text(&mut self, content: Content, text: &mut String) {
+        let (masked, found) = match content {
+            // Commands, and names by which files are found again.
+            Content::Advice | Content::Path => return,
+            Content::Line => self.keys.mask(self.secrets, text),
+            _ => self.secrets.mask(text),
+        };
+        if let Cow::Owned(masked) = masked {
+            *text = masked;
+            self.count = self.count.saturating_add(found);
+        }
+    }
+}
+
+/// Bytes of a line of base64, as private keys are written (RFC 7468, section 3) and MIME is.
+const BASE64_LINE_BYTES: [usize; 2] = [64, 76];
+
+/// Masks lines that follow each other: a private key is several of them.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct KeyLines {
+    inside: bool,
+}
+
+impl KeyLines {
+    /// The next line, masked, and how many secrets were in it.
+    pub fn mask<'t>(&mut self, secrets: &Secrets, line: &'t str) -> (Cow<'t, str>, u64) {
+        let begins = line.contains("-----BEGIN") && line.contains("PRIVATE KEY-----");
+        let ends = line.contains("-----END");
+        let last = line.split_ascii_whitespace().next_back().unwrap_or_default();
+        // Whoever looks at lines in the middle of a key sees no beginning.
+        let body = is_base64_line(last);
+        let goes_on = self.inside && is_base64(last);
+        self.inside = !ends && (begins || body || goes_on);
+        if ends || !(body || goes_on) {
+            return secrets.mask(line);
+        }
+        let masked = line
+            .trim_ascii_end()
+            .strip_suffix(last)
+            .map_or_else(|| MASK.to_owned(), |before| format!("{before}{MASK}"));
+        (Cow::Owned(masked), 1)
+    }
+}
+
+fn is_base64(text: &str) -> bool {
+    !text.is_empty()
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'='))
+}
+
+fn is_base64_line(text: &str) -> bool {
+    BASE64_LINE_BYTES.contains(&text.len())
+        && is_base64(text)
+        && text.bytes().any(|byte| byte.is_ascii_uppercase())
+        && text.bytes().any(|byte| byte.is_ascii_lowercase())
+        && text.bytes().any(|byte| byte.is_ascii_digit())
 }
 
 /// The text with all that the pattern calls a secret masked; nothing if there is none.
@@ -172,20 +234,29 @@ mod tests {
         }
     }
 
-    /// Takes out what is not searched.
-    fn without_others(report: &mut Report) {
-        report.texts(Origin::Input, &mut |origin, text| {
-            if origin != Origin::Input {
-                text.clear();
+    /// Puts a text wherever one of an input may stand.
+    struct Everywhere(&'static str);
+
+    impl Edit for Everywhere {
+        fn text(&mut self, content: Content, text: &mut String) {
+            if !matches!(content, Content::Advice | Content::Path) {
+                self.0.clone_into(text);
             }
-        });
+        }
+    }
+
+    fn with_everywhere(mut report: Report, text: &'static str) -> Report {
+        report.edit(&mut Everywhere(text));
+        report
     }
 
     #[test]
     fn no_renderer_shows_what_was_masked() {
         let secrets = Secrets::built_in().unwrap();
-        let mut report = fixtures::with_text_everywhere("GET /pay?card=4111 password=hunter2");
-        without_others(&mut report);
+        let mut report = with_everywhere(
+            fixtures::with_text_everywhere("x"),
+            "GET /pay?card=4111 password=hunter2",
+        );
         assert!(secrets.mask_all(&mut report) > 50);
         let mut data = Vec::new();
         json::render(&report, &mut data).unwrap();
@@ -208,8 +279,7 @@ mod tests {
     #[test]
     fn a_capture_has_texts_too() {
         let secrets = Secrets::built_in().unwrap();
-        let mut report = fixtures::captured_with_text("password=hunter2");
-        without_others(&mut report);
+        let mut report = with_everywhere(fixtures::captured(), "password=hunter2");
         assert!(secrets.mask_all(&mut report) > 5);
         let mut data = Vec::new();
         json::render(&report, &mut data).unwrap();

@@ -29,11 +29,19 @@ pub(super) fn inputs(report: &Report, page: &mut Page) {
         page.blank();
         page.wrapped(0, Role::Faint, &masked_text(report.privacy.secrets_masked));
     }
+    if report.privacy.pseudonyms {
+        page.blank();
+        page.wrapped(0, Role::Faint, PSEUDONYMS_TEXT);
+    }
     if let Some(run) = &report.run {
         page.blank();
         page.wrapped(0, Role::Faint, &run_text(run));
     }
 }
+
+/// That names are not real ones.
+pub(in crate::report) const PSEUDONYMS_TEXT: &str =
+    "Names and addresses are pseudonyms, made with a key that their user has.";
 
 /// That values are not shown, and how to see them.
 pub(in crate::report) fn masked_text(count: u64) -> String {
