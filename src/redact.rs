@@ -294,6 +294,25 @@ fn copy(
     out.flush()
 }
 
+/// Bytes of a name of a file; systems allow 255.
+const MAX_FILE_NAME_BYTES: usize = 200;
+
+/// Bytes of its end that are kept: there stands what it is.
+const FILE_NAME_END_BYTES: usize = 40;
+
+/// A name of a file that systems allow: pseudonyms are longer than many names.
+fn shortened(name: String) -> String {
+    if name.len() <= MAX_FILE_NAME_BYTES {
+        return name;
+    }
+    let of_head = MAX_FILE_NAME_BYTES.saturating_sub(FILE_NAME_END_BYTES);
+    let from_end = name.len().saturating_sub(FILE_NAME_END_BYTES);
+    name.char_indices()
+        .filter(|(at, c)| at.saturating_add(c.len_utf8()) <= of_head || *at >= from_end)
+        .map(|(_, c)| c)
+        .collect()
+}
+
 /// A line without its secrets; `None` where there are none. Bytes that are no text part what is searched.
 fn mask(line: &[u8], secrets: &Secrets, keys: &mut KeyLines) -> Option<Vec<u8>> {
     if let Ok(line) = std::str::from_utf8(line) {
@@ -333,7 +352,7 @@ fn place(path: &str, names: &mut Pseudonyms, taken: &mut BTreeSet<PathBuf>) -> P
                 .chars()
                 .map(|c| if crate::report::escape::acts(c) { '_' } else { c })
                 .collect();
-            place.push(part);
+            place.push(shortened(part));
         }
     }
     let name = place.file_name().map(|name| name.to_string_lossy().into_owned());

@@ -32,6 +32,8 @@ mod diff;
 mod exactness;
 /// `show` and `trace`: cited places and whole requests as they stand in the inputs.
 mod follow;
+/// Hostile strings through every command.
+mod hostile;
 /// Rows joined to their connections, and clocks that differ.
 mod join;
 /// Pseudonyms, redacted copies, and each form of a secret in each command.

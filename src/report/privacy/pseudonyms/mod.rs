@@ -268,6 +268,13 @@ impl Pseudonyms {
 
     /// A word of a path: what identities are not read from stays, else there would be more of them.
     fn of_path(&mut self, word: &str) -> Option<String> {
+        let lower = word.to_ascii_lowercase();
+        if is_kept(&lower, Place::Name) {
+            return None;
+        }
+        if is_generated(word) {
+            return self.word(word, Place::Name, false);
+        }
         let first = word.split('-').next().unwrap_or(word);
         if first.is_empty() || crate::input::is_place_word(first) {
             let rest = word.strip_prefix(first)?.strip_prefix('-')?;
@@ -1154,6 +1161,23 @@ mod tests {
         ] {
             assert_eq!(shown(&mut names, content, text), expected, "{text}");
         }
+    }
+
+    #[test]
+    fn paths_of_the_mesh_itself_say_so() {
+        let mut names = names(Care::Names);
+        let mut of =
+            |path: &str| String::from_utf8(names.rewrite(Content::Path, path.as_bytes()).unwrap()).unwrap();
+        let istiod = of("istio/istio-system/istiod-6d8c9f7b5d-x2k4p/discovery.log");
+        assert!(
+            istiod.starts_with("istio/istio-system/istiod-") && istiod.ends_with("/discovery.log"),
+            "{istiod}"
+        );
+        let cni = of("istio-system/istio-cni-node-4x9zr/cni.log");
+        assert!(
+            cni.starts_with("istio-system/istio-cni-node-") && !cni.contains("4x9zr"),
+            "{cni}"
+        );
     }
 
     #[test]

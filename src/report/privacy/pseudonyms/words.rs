@@ -2,7 +2,6 @@
 
 /// Kept wherever they stand as a label of a name, in lower case.
 pub(super) const KEPT: &[&str] = &[
-    "admin",
     "agent",
     "all",
     "allow_any",
