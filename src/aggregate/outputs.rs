@@ -3,7 +3,7 @@
 use super::Merge;
 use super::bounded::Key;
 use super::signatures::example_text;
-use crate::decode::output::{Fact, Figure, HostState, Probed, SeriesFact, Sync};
+use crate::decode::output::{Fact, Figure, HostState, Mtls, Probed, SeriesFact, Sync};
 use crate::units::{Place, Timestamp};
 use std::collections::BTreeMap;
 
@@ -32,6 +32,8 @@ pub enum Topic {
     Figure(Figure, u64),
     /// A container that ended, and why.
     Terminated(String, String),
+    /// What a pod or a host takes.
+    Mtls(Mtls),
     /// How a figure went.
     Series(SeriesFact),
     /// How something went that was tried by hand; the subject is the host.
@@ -124,6 +126,7 @@ pub fn summed(fact: Fact, place: Place, line: &[u8]) -> (FactKey, FactSum) {
             let subject = series.subject.clone();
             (Topic::Series(series), subject)
         }
+        Fact::Mtls { subject, mode } => (Topic::Mtls(mode), subject),
         Fact::Probe { host, probed } => (Topic::Probe(probed), host),
         Fact::Event { object, reason } => (Topic::Event(reason), object),
         Fact::Happened {

@@ -8,7 +8,7 @@ use super::measure::Facts;
 use crate::aggregate::address::{service_namespace, short_service, workload};
 use crate::aggregate::outputs::{FactKey, FactSum, Topic};
 use crate::catalog::SignatureSource;
-use crate::decode::output::{HostState, Probed, Sync};
+use crate::decode::output::{HostState, Mtls, Probed, Sync};
 use crate::units::Place;
 use std::collections::BTreeMap;
 
@@ -37,6 +37,7 @@ pub(super) fn add(findings: &mut [Finding], facts: &Facts<'_>) {
         finding.evidence.extend(evidence);
         finding.evidence.extend(analyzed(finding, facts));
         finding.evidence.extend(probed(finding, outputs.iter()));
+        finding.evidence.extend(modes(finding, outputs.iter()));
         finding.evidence.extend(pods_in_trouble(finding, outputs.iter()));
     }
 }
@@ -81,6 +82,30 @@ fn analyzed(finding: &Finding, facts: &Facts<'_>) -> Option<Evidence> {
     let (code, key, _) = found.first()?;
     let text = format!("istioctl analyze says {code} of {}", key.subject);
     let sums: Vec<&FactSum> = found.iter().map(|(_, _, sum)| *sum).collect();
+    Some(evidence(text, found.len() as u64, 0.8, &sums))
+}
+
+/// What the called pods or the called host take, where that is what the finding says.
+fn modes<'t>(finding: &Finding, facts: impl Iterator<Item = (&'t FactKey, &'t FactSum)>) -> Option<Evidence> {
+    let expected: &[Mtls] = match finding.cause.as_str() {
+        "mtls-plaintext-to-strict" => &[Mtls::Strict, Mtls::Conflict],
+        "mtls-tls-to-plaintext" => &[Mtls::Disabled, Mtls::Conflict],
+        _ => return None,
+    };
+    let destination = finding.scope.destination.as_deref()?;
+    let concerned =
+        |subject: &str| subject == destination || finding.scope.pods.iter().any(|pod| pod == subject);
+    let found: Vec<(&FactKey, &FactSum, Mtls)> = facts
+        .filter_map(|(key, sum)| match key.topic {
+            Topic::Mtls(mode) if expected.contains(&mode) && concerned(&key.subject) => {
+                Some((key, sum, mode))
+            }
+            _ => None,
+        })
+        .collect();
+    let (key, _, mode) = found.first()?;
+    let text = format!("saved output says that {} {}", key.subject, mode.says());
+    let sums: Vec<&FactSum> = found.iter().map(|(_, sum, _)| *sum).collect();
     Some(evidence(text, found.len() as u64, 0.8, &sums))
 }
 

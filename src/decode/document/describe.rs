@@ -1,10 +1,10 @@
-//! `kubectl describe pod`: how containers ended, and what they may use.
+//! `kubectl describe pod`: how containers ended, and what they may use; `istioctl x describe pod`: what a pod takes.
 //!
-//! Source: kubernetes/kubectl `pkg/describe/describe.go` (`describePod`, `describeContainers`, `describeStatus`).
+//! Sources: istio/istio `istioctl/pkg/describe/describe.go` (`printPeerAuthentication`); kubernetes/kubectl `pkg/describe/describe.go` (`describePod`, `describeContainers`, `describeStatus`).
 
 use super::tree::Starts;
 use super::{Said, Statement, number_of};
-use crate::decode::output::{Fact, Figure, quantity};
+use crate::decode::output::{Fact, Figure, Mtls, quantity};
 use crate::units::Timestamp;
 
 /// Longest name that is kept.
@@ -41,9 +41,26 @@ pub(super) fn read(data: &[u8], starts: &Starts, limit: usize, out: &mut Vec<Sai
         let (key, value) = text.trim().split_once(':').unwrap_or((text.trim(), ""));
         let value = value.trim();
         match (indent, key) {
-            (0, "Name") => {
+            // The second is istioctl's.
+            (0, "Name" | "Pod") => {
                 pod = name(value);
                 section = Section::Other;
+            }
+            (_, "Workload mTLS mode" | "Workload mTLS") => {
+                let mode = match value.split([' ', ',']).next().unwrap_or_default() {
+                    "STRICT" => Mtls::Strict,
+                    "PERMISSIVE" => Mtls::Permissive,
+                    "DISABLE" | "DISABLED" => Mtls::Disabled,
+                    _ => continue,
+                };
+                out.push(Said {
+                    line: starts.spot(number_of(number)),
+                    statement: Statement::Fact(Fact::Mtls {
+                        // `pod.namespace`
+                        subject: pod.split('.').next().unwrap_or_default().to_owned(),
+                        mode,
+                    }),
+                });
             }
             (0, "Containers" | "Init Containers") => section = Section::Containers,
             (0, key) if !key.is_empty() => section = Section::Other,

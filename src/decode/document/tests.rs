@@ -911,3 +911,23 @@ fn what_was_tried_by_hand_says_how_it_went() {
         assert_eq!(recognise(text.as_bytes()).kind, TextKind::Log, "{text}");
     }
 }
+
+#[test]
+fn descriptions_by_istioctl_tell_what_a_pod_takes() {
+    use crate::decode::output::{Mtls, TextKind, recognise};
+    let text = "Pod: web-1.shop\n   Pod Revision: default\n   Pod Ports: 8080 (app), 15090 (istio-proxy)\n--------------------\nService: web.shop\n   Port: http 8080/HTTP targets pod port 8080\n--------------------\nEffective PeerAuthentication:\n   Workload mTLS mode: STRICT\n";
+    assert_eq!(recognise(text.as_bytes()).kind, TextKind::Describe);
+    let said = said(text, Form::Describe);
+    assert_eq!(
+        said.iter()
+            .map(|said| (said.line.line + 1, &said.statement))
+            .collect::<Vec<_>>(),
+        [(
+            9,
+            &Statement::Fact(Fact::Mtls {
+                subject: "web-1".to_owned(),
+                mode: Mtls::Strict
+            })
+        )]
+    );
+}

@@ -1,6 +1,6 @@
 //! Single lines of saved output.
 
-use super::{Fact, HostState, Sync};
+use super::{Fact, HostState, Mtls, Sync};
 use crate::units::Timestamp;
 use memchr::{memchr, memmem};
 use std::borrow::Cow;
@@ -211,6 +211,19 @@ pub(super) fn pod_row<'row>(cell: impl Fn(&str) -> Option<&'row [u8]>) -> Option
         other => text(other),
     };
     Some(Fact::Pod { name, trouble })
+}
+
+/// A row of `istioctl authn tls-check`: `ratings.default.svc.cluster.local:9080  CONFLICT  mTLS  HTTP  default/  -`.
+pub(super) fn tls_check_row<'row>(cell: impl Fn(&str) -> Option<&'row [u8]>) -> Option<Fact> {
+    let subject = text(cell("HOST:PORT")?);
+    let mode = match (cell("STATUS")?, cell("SERVER")?) {
+        (b"CONFLICT", _) => Mtls::Conflict,
+        (b"OK", b"mTLS" | b"STRICT") => Mtls::Strict,
+        (b"OK", b"HTTP" | b"DISABLE") => Mtls::Disabled,
+        (b"OK", _) => Mtls::Permissive,
+        _ => return None,
+    };
+    Some(Fact::Mtls { subject, mode })
 }
 
 /// A row of `kubectl get events`.

@@ -52,6 +52,8 @@ pub enum TextKind {
     Memory,
     /// `kubectl top pods`.
     Top,
+    /// `istioctl authn tls-check`, of Istio before 1.6.
+    TlsCheck,
     /// `kubectl describe pod`.
     Describe,
     /// An answer of Prometheus to a range query.
@@ -85,6 +87,7 @@ impl TextKind {
             | Self::Pods
             | Self::Events
             | Self::Top
+            | Self::TlsCheck
             | Self::Describe
             | Self::Probe
             | Self::Objects
@@ -203,6 +206,13 @@ pub enum Fact {
         /// When it ended.
         at: Option<Timestamp>,
     },
+    /// What a pod or a host takes, by `istioctl x describe` and `istioctl authn tls-check`.
+    Mtls {
+        /// Pod, or `host:port`.
+        subject: String,
+        /// What it takes.
+        mode: Mtls,
+    },
     /// How a figure of a pod went.
     Series(SeriesFact),
     /// Something that was tried by hand.
@@ -230,6 +240,31 @@ pub enum Fact {
         /// True if it is a warning.
         warning: bool,
     },
+}
+
+/// Mutual TLS as it is configured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Mtls {
+    /// Nothing else is taken.
+    Strict,
+    /// Plaintext is taken too.
+    Permissive,
+    /// It is off.
+    Disabled,
+    /// The two sides do not agree.
+    Conflict,
+}
+
+impl Mtls {
+    /// Its name.
+    pub fn says(self) -> &'static str {
+        match self {
+            Self::Strict => "takes mutual TLS alone (STRICT)",
+            Self::Permissive => "takes plaintext too (PERMISSIVE)",
+            Self::Disabled => "has mutual TLS switched off (DISABLE)",
+            Self::Conflict => "is called in another way than it takes (CONFLICT)",
+        }
+    }
 }
 
 /// How something went that was tried by hand.
@@ -365,13 +400,17 @@ fn trimmed(line: &[u8]) -> &[u8] {
     line.trim_ascii()
 }
 
-/// `kubectl describe pod`: its first two fields, and those of a pod.
+/// `kubectl describe pod`: its first two fields, and those of a pod; or what istioctl says of one.
 fn is_described(head: &[u8]) -> bool {
     let mut lines = head.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
     let begins = |line: Option<&[u8]>, field: &[u8]| line.is_some_and(|line| line.starts_with(field));
-    begins(lines.next(), b"Name:  ")
-        && begins(lines.next(), b"Namespace:  ")
-        && memchr::memmem::find(head, b"\nContainers:").is_some()
+    let holds = |text: &[u8]| memchr::memmem::find(head, text).is_some();
+    // `istioctl x describe pod`.
+    let by_istioctl = begins(lines.clone().next(), b"Pod: ") && holds(b"\n   Pod ");
+    by_istioctl
+        || begins(lines.next(), b"Name:  ")
+            && begins(lines.next(), b"Namespace:  ")
+            && holds(b"\nContainers:")
 }
 
 fn is_clean_analysis(line: &[u8]) -> bool {
@@ -495,6 +534,7 @@ fn table(line: &[u8]) -> Option<TextKind> {
         }
         _ if has("ENDPOINT") && has("STATUS") && has("CLUSTER") => TextKind::Endpoints,
         _ if has("NOT AFTER") && has("VALID CERT") => TextKind::Secrets,
+        _ if has("HOST:PORT") && has("STATUS") && has("SERVER") => TextKind::TlsCheck,
         // Nodes have shares as well, and are no pods.
         _ if top && !has("CPU%") && !has("CPU(%)") => TextKind::Top,
         _ if top => TextKind::Other,
@@ -614,6 +654,7 @@ impl Text {
             | TextKind::Secrets
             | TextKind::Pods
             | TextKind::Top
+            | TextKind::TlsCheck
             | TextKind::Events => self.row(line),
             _ => None,
         }
@@ -644,6 +685,7 @@ impl Text {
             TextKind::Pods => lines::pod_row(cell),
             TextKind::Events => lines::event_row(cell),
             TextKind::Top => figures::top_row(cell),
+            TextKind::TlsCheck => lines::tls_check_row(cell),
             _ => None,
         }
     }

@@ -437,3 +437,24 @@ fn quantities_of_memory() {
         assert_eq!(quantity(text.as_bytes()), bytes, "{text}");
     }
 }
+
+#[test]
+fn what_hosts_take_by_tls_check() {
+    let (kind, facts) = facts(
+        "HOST:PORT                                     STATUS       SERVER     CLIENT     AUTHN POLICY     DESTINATION RULE\n\
+         ratings.default.svc.cluster.local:9080        CONFLICT     mTLS       HTTP       default/         ratings/default\n\
+         reviews.default.svc.cluster.local:9080        OK           mTLS       mTLS       default/         default/istio-system\n",
+    );
+    assert_eq!(kind, TextKind::TlsCheck);
+    let of = |subject: &str, mode| Fact::Mtls {
+        subject: subject.to_owned(),
+        mode,
+    };
+    assert_eq!(
+        facts,
+        [
+            of("ratings.default.svc.cluster.local:9080", Mtls::Conflict),
+            of("reviews.default.svc.cluster.local:9080", Mtls::Strict)
+        ]
+    );
+}
