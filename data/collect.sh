@@ -51,6 +51,9 @@ save cluster/pods.txt kubectl get pods -n "$namespace" -o wide
 save cluster/pods.yaml kubectl get pods -n "$namespace" -o yaml
 save cluster/events.txt kubectl get events -n "$namespace" -o wide --sort-by=.metadata.creationTimestamp
 save cluster/top-pods.txt kubectl top pods -n "$namespace" --containers
+# Of an ambient mesh.
+save cluster/ztunnel-services.txt istioctl ztunnel-config services
+save cluster/ztunnel-workloads.txt istioctl ztunnel-config workloads
 
 # 4. Sidecar logs, and 5. certificates
 if [ "${#pods[@]}" -eq 0 ]; then
@@ -67,6 +70,10 @@ for pod in "${pods[@]}"; do
     save "$folder/routes.json" istioctl proxy-config route "$pod.$namespace" -o json
     save "$folder/listeners.txt" istioctl proxy-config listener "$pod.$namespace"
     save "$folder/secret.txt" istioctl proxy-config secret "$pod.$namespace"
+    save "$folder/server_info" kubectl exec -n "$namespace" "$pod" -c istio-proxy -- pilot-agent request GET server_info
+    save "$folder/limits.txt" kubectl exec -n "$namespace" "$pod" -c istio-proxy -- sh -c 'grep "open files" /proc/[0-9]*/limits'
+    # shellcheck disable=SC2016  # the shell in the pod fills these in
+    save "$folder/descriptors.txt" kubectl exec -n "$namespace" "$pod" -c istio-proxy -- sh -c 'for p in /proc/[0-9]*; do echo "$(ls $p/fd | wc -l) $(tr "\0" " " <$p/cmdline)"; done'
 done
 
 # Packets are the other half, and only somebody who may debug pods can take them. While the fault lasts, in the pods at both ends of a failing

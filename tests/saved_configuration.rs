@@ -528,6 +528,105 @@ fn the_configuration_of_a_proxy_is_told_of_its_own_rows() {
 }
 
 #[test]
+fn policies_are_held_against_what_was_asked_for() {
+    let none = "rbac_access_denied_matched_policy[none]";
+    let to = |operation: &str| {
+        policy(&format!(
+            "spec:\n  selector:\n    matchLabels:\n      app: ratings\n  action: ALLOW\n  rules:\n  - to:\n    - operation:\n        {operation}\n"
+        ))
+    };
+    let cases = [
+        (
+            "methods: [\"POST\"]",
+            "AuthorizationPolicy default/ratings-only lets in only methods POST: what was refused is GET /ratings, which fits none",
+        ),
+        (
+            "paths: [\"/health*\"]",
+            "AuthorizationPolicy default/ratings-only lets in only paths /health*: what was refused is GET /ratings, which fits none",
+        ),
+    ];
+    for (operation, expected) in cases {
+        let found = said(
+            &denied(none).with_saved(&[("policies.yaml", &to(operation))]),
+            "rbac-denied",
+        );
+        assert!(found.iter().any(|(text, _)| text == expected), "{found:?}");
+    }
+    // What a rule permits is not what was refused for its operation.
+    let found = said(
+        &denied(none).with_saved(&[("policies.yaml", &to("methods: [\"GET\"]"))]),
+        "rbac-denied",
+    );
+    assert!(
+        found.iter().all(|(text, _)| !text.contains("what was refused")),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn rules_are_held_against_the_gateways_that_they_name() {
+    let rule = virtual_service(
+        "spec:\n  hosts:\n  - ratings\n  gateways:\n  - shop\n  - mesh\n  http:\n  - match:\n    - uri:\n        prefix: /other\n    route:\n    - \
+         destination:\n        host: ratings\n",
+    );
+    let gateway = |name: &str, host: &str| {
+        object(
+            "networking.istio.io/v1",
+            "Gateway",
+            name,
+            &format!(
+                "spec:\n  servers:\n  - port:\n      number: 80\n      protocol: HTTP\n    hosts:\n    - \"{host}\"\n"
+            ),
+        )
+    };
+    let texts = |gateway: String| -> Vec<String> {
+        let saved = documents(&[rule.clone(), gateway]);
+        let found = said(
+            &no_route("/ratings/1").with_saved(&[("saved.yaml", &saved)]),
+            "route-not-found",
+        );
+        found.into_iter().map(|(text, _)| text).collect()
+    };
+    let absent = texts(gateway("bank", "*"));
+    assert!(
+        absent.contains(
+            &"VirtualService default/ratings-paths is for the gateway shop, and no saved Gateway has this name".to_owned()
+        ),
+        "{absent:?}"
+    );
+    let other = texts(gateway("shop", "*.example.com"));
+    assert!(
+        other.contains(
+            &"VirtualService default/ratings-paths is for ratings, and its gateway Gateway default/shop takes only *.example.com"
+                .to_owned()
+        ),
+        "{other:?}"
+    );
+    let fits = texts(gateway("shop", "*"));
+    assert!(fits.iter().all(|text| !text.contains("gateway")), "{fits:?}");
+}
+
+#[test]
+fn a_telemetry_that_keeps_rows_back_is_told() {
+    let saved = object(
+        "telemetry.istio.io/v1",
+        "Telemetry",
+        "errors-only",
+        "spec:\n  accessLogging:\n  - filter:\n      expression: response.code >= 400\n",
+    );
+    let report = no_route("/ratings/1")
+        .with_saved(&[("saved.yaml", &saved)])
+        .report();
+    let notes = list(&report, "/findings/0/next/notes");
+    assert!(
+        notes.iter().any(|note| note
+            == "Telemetry default/errors-only keeps only rows in the access log for which response.code >= 400: shares and percentiles are of \
+                these"),
+        "{notes:?}"
+    );
+}
+
+#[test]
 fn a_finding_is_surer_where_configuration_says_the_same() {
     let confidence = |saved: &[(&str, &str)]| {
         let report = no_host().with_saved(saved).report();

@@ -598,3 +598,95 @@ fn a_probe_of_the_same_host_bears_a_finding_out_and_one_of_another_does_not() {
     );
     assert!(!evidence("details").iter().any(|text| text.contains("a probe")));
 }
+
+/// Texts of the first finding's evidence from saved output.
+fn config(report: &Value) -> Vec<&str> {
+    list(report, "/findings/0/evidence")
+        .iter()
+        .filter(|piece| text(piece, "/kind") == "config")
+        .map(|piece| text(piece, "/text"))
+        .collect()
+}
+
+#[test]
+fn metrics_that_were_saved_stand_beside_the_rows() {
+    let labels = "\"reporter\":\"source\",\"destination_service\":\"ratings.default.svc.cluster.local\"";
+    let one = |code: u16, flags: &str, value: u32| {
+        format!(
+            "{{\"metric\":{{\"__name__\":\"istio_requests_total\",{labels},\"response_code\":\"{code}\",\"response_flags\":\"{flags}\"}},\
+             \"value\":[1793588400,\"{value}\"]}}"
+        )
+    };
+    let metrics = format!(
+        "{{\"status\":\"success\",\"data\":{{\"resultType\":\"vector\",\"result\":[{},{},{}]}}}}\n",
+        one(200, "-", 900),
+        one(503, "UF", 80),
+        one(503, "URX", 20)
+    );
+    let server = "{\n \"version\": \"x\",\n \"state\": \"LIVE\",\n \"uptime_current_epoch\": \"3600s\"\n}\n";
+    let report = with(
+        "refused-app-port-mismatch",
+        &[("requests.json", &metrics), ("server_info", server)],
+    );
+    assert_eq!(
+        config(&report),
+        [
+            "Istio's metrics, as saved from Prometheus, count 1000 requests to ratings.default.svc.cluster.local: 80 with status 503 and flag UF, \
+             20 with status 503 and flag URX"
+        ]
+    );
+    let path = looked_at(&report, 2);
+    let of_metrics: Vec<_> = path.iter().filter(|(of, ..)| *of == "metrics").collect();
+    assert_eq!(
+        of_metrics,
+        [&(
+            "metrics",
+            "metrics saved from Prometheus: 1000 requests to 1 service, 100 with a status from 500 on or none",
+            false
+        )]
+    );
+    let logs = looked_at(&report, 3);
+    assert!(
+        logs.iter().any(|(_, says, _)| *says
+            == "server_info: 1 proxy LIVE; the last start was 3600 s before it was saved"),
+        "{logs:?}"
+    );
+}
+
+#[test]
+fn what_ztunnel_knows_and_what_istiod_uses_is_looked_at() {
+    let services = "NAMESPACE SERVICE NAME SERVICE VIP   WAYPOINT ENDPOINTS\n\
+                    shop      cart         10.96.71.36   None     0/2\n";
+    let stats = "# TYPE pilot_services gauge\npilot_services 1200\npilot_xds 340\nprocess_resident_memory_bytes 5.24288e+08\n";
+    let report = with(
+        "healthy-bookinfo",
+        &[("services.txt", services), ("istiod-metrics.txt", stats)],
+    );
+    assert_eq!(text(&report, "/verdict/state"), "healthy");
+    assert_eq!(kind(&report, "services.txt"), "command-output");
+    let control_plane = looked_at(&report, 0);
+    assert!(
+        control_plane
+            .iter()
+            .any(|(_, says, _)| *says
+                == "figures of istiod: 500 MiB in use, 1200 services, 340 proxies connected"),
+        "{control_plane:?}"
+    );
+}
+
+#[test]
+fn descriptors_near_their_limit_are_a_remark() {
+    let counts = "1019 /usr/local/bin/envoy -c etc/istio/proxy/envoy-rev.json\n\
+                  /proc/17/limits:Max open files            1024                 1048576              files\n";
+    let report = with("healthy-bookinfo", &[("ratings-v1.fds.txt", counts)]);
+    assert_eq!(text(&report, "/verdict/state"), "healthy");
+    let remark = list(&report, "/findings")
+        .iter()
+        .find(|finding| text(finding, "/cause") == "fd-exhaustion");
+    let remark = remark.unwrap_or_else(|| panic!("{}", report["findings"]));
+    assert_eq!(text(remark, "/severity"), "info");
+    assert!(
+        text(remark, "/evidence/0/text").contains("has 1019 of 1024 descriptors open"),
+        "{remark}"
+    );
+}

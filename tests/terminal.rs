@@ -42,6 +42,11 @@ fn screen(bytes: &str) -> Vec<String> {
             let mut rest = last;
             while let Some((before, code)) = rest.split_once('\x1b') {
                 shown.push_str(before);
+                // A link's target ends with a terminator of its own (OSC 8).
+                if let Some(link) = code.strip_prefix(']') {
+                    rest = link.split_once("\x1b\\").map_or("", |(_, after)| after);
+                    continue;
+                }
                 // A code ends with its first letter.
                 rest = code
                     .split_once(|c: char| c.is_ascii_alphabetic())
@@ -92,6 +97,32 @@ fn whoever_wants_no_colour_gets_none() {
     };
     let shown = screen(&plain).join("\n");
     assert!(shown.is_ascii(), "{shown}");
+}
+
+#[test]
+fn places_are_links_on_a_terminal_and_nowhere_else() {
+    let words = "analyze -q -f text --exit-zero --no-run-info";
+    let Some(bytes) = on_terminal(160, "", words, "refused-app-port-mismatch") else {
+        return;
+    };
+    let log = case_input("refused-app-port-mismatch");
+    let folder = std::fs::canonicalize(log).unwrap();
+    let target = format!("\x1b]8;;file://{}/", folder.display());
+    assert!(bytes.contains(&target), "{bytes:?}");
+    let opened = bytes.matches("\x1b]8;;file://").count();
+    assert_eq!(bytes.matches("\x1b]8;;\x1b\\").count(), opened, "each link is closed");
+    // What is seen is the same.
+    let plain = on_terminal(160, "", &format!("{words} --hyperlinks never"), "refused-app-port-mismatch").unwrap();
+    assert!(!plain.contains("\x1b]8"), "{plain:?}");
+    assert_eq!(screen(&bytes), screen(&plain));
+    for none in ["NO_COLOR=1", "TERM=dumb"] {
+        let bytes = on_terminal(160, none, words, "refused-app-port-mismatch").unwrap();
+        assert!(!bytes.contains("\x1b]8"), "{none}: {bytes:?}");
+    }
+    let key = Scratch::with("key", "a key of more than sixteen bytes");
+    let words = format!("{words} --pseudonyms '{}'", key.path().join("key").display());
+    let bytes = on_terminal(160, "", &words, "refused-app-port-mismatch").unwrap();
+    assert!(bytes.contains("CRITICAL") && !bytes.contains("\x1b]8"), "{bytes:?}");
 }
 
 #[test]

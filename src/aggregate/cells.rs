@@ -97,6 +97,8 @@ impl Facts {
     const RESET: u8 = 1 << 4;
     /// The called side's proxy reports.
     const CALLED_SIDE: u8 = 1 << 5;
+    /// A policy refused them, as their details say.
+    const POLICY: u8 = 1 << 6;
 
     fn of(class: &RowClass) -> Self {
         let key = &class.key;
@@ -107,6 +109,7 @@ impl Facts {
             (key.outcome == Outcome::Ok, Self::GOOD),
             (reset, Self::RESET),
             (key.reporter == Reporter::Destination, Self::CALLED_SIDE),
+            (key.details.starts_with("rbac_access_denied"), Self::POLICY),
         ];
         let set = facts.into_iter().filter(|(is_so, _)| *is_so);
         Self(set.fold(0, |all, (_, fact)| all | fact))
@@ -442,6 +445,12 @@ impl HotCell {
     #[inline]
     pub fn reset(&self) -> bool {
         self.is(Facts::RESET)
+    }
+
+    /// True if a policy refused them.
+    #[inline]
+    pub fn refused_by_policy(&self) -> bool {
+        self.is(Facts::POLICY)
     }
 
     /// Who reports.

@@ -670,9 +670,7 @@ impl<'run> Collector<'run> {
         };
         *self.stats.others.entry(text.kind).or_default() += 1;
         let (mut key, sum) = outputs::summed(fact, self.place(at), at.text);
-        if matches!(key.topic, outputs::Topic::Figure(..)) && key.subject.is_empty() {
-            key.subject.clone_from(&self.origin.proxy);
-        }
+        key.belong_to(&self.origin.proxy);
         // `pod.namespace` of a table of proxies; whose page a page is its path says.
         let pod = matches!(key.topic, outputs::Topic::Proxy(_)).then(|| {
             key.subject
@@ -910,6 +908,12 @@ fn follow<'cells>(
     if let (Some(authority), Some(path)) = (row.authority, row.path) {
         let routed = row.upstream_host.is_some();
         partial.paths.note(cell.path_seed, authority, path, routed);
+        if cell.refused_by_policy() {
+            let method = row.method.unwrap_or_default();
+            partial
+                .paths
+                .note_refused(cell.path_seed, authority, path, method);
+        }
     }
     if let Some(duration) = row.duration_ms
         && partial.slowest.admits(duration)

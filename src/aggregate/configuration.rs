@@ -205,7 +205,9 @@ impl Configuration {
             }
             Statement::Message(fact, text) => return Some(outputs::summed(fact, place, text.as_bytes())),
             Statement::Fact(fact) => {
-                return Some(outputs::summed(fact, place, example_text(line).as_bytes()));
+                let (mut key, sum) = outputs::summed(fact, place, example_text(line).as_bytes());
+                key.belong_to(proxy);
+                return Some((key, sum));
             }
         }
         None

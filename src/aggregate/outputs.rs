@@ -3,7 +3,9 @@
 use super::Merge;
 use super::bounded::Key;
 use super::signatures::example_text;
-use crate::decode::output::{Fact, Figure, HostState, Mtls, Probed, SeriesFact, Sync};
+use crate::decode::output::{
+    DurationsFact, Fact, Figure, HostState, Mtls, Probed, RequestsFact, SeriesFact, Sync,
+};
 use crate::units::{Place, Timestamp};
 use std::collections::BTreeMap;
 
@@ -30,6 +32,16 @@ pub enum Topic {
     Pod(String),
     /// A figure, and what it is.
     Figure(Figure, u64),
+    /// Waypoint of a service, empty for none.
+    Waypoint(String),
+    /// Whether ztunnel takes traffic for a pod.
+    Tunnel(bool),
+    /// State of a proxy and seconds since its start.
+    Server(String, u64),
+    /// Requests that a metric counts.
+    Requests(RequestsFact),
+    /// Durations that a metric holds.
+    Durations(DurationsFact),
     /// A container that ended, and why.
     Terminated(String, String),
     /// What a pod or a host takes.
@@ -51,6 +63,15 @@ pub struct FactKey {
     pub topic: Topic,
     /// Proxy, object, cluster, certificate or pod.
     pub subject: String,
+}
+
+impl FactKey {
+    /// Figures of a page that does not say whose it is are of the proxy that its path names.
+    pub fn belong_to(&mut self, proxy: &str) {
+        if self.subject.is_empty() && matches!(self.topic, Topic::Figure(..) | Topic::Server(..)) {
+            proxy.clone_into(&mut self.subject);
+        }
+    }
 }
 
 impl Key for FactKey {
@@ -112,6 +133,17 @@ pub fn summed(fact: Fact, place: Place, line: &[u8]) -> (FactKey, FactSum) {
             figure,
             value,
         } => (Topic::Figure(figure, value), subject),
+        Fact::Waypoint { service, waypoint } => (Topic::Waypoint(waypoint), service),
+        Fact::Tunnel { pod, hbone } => (Topic::Tunnel(hbone), pod),
+        Fact::Server { state, uptime_s } => (Topic::Server(state, uptime_s), String::new()),
+        Fact::Requests(requests) => {
+            let subject = requests.destination.clone();
+            (Topic::Requests(requests), subject)
+        }
+        Fact::Durations(durations) => {
+            let subject = durations.destination.clone();
+            (Topic::Durations(durations), subject)
+        }
         Fact::Terminated {
             pod,
             container,

@@ -51,6 +51,40 @@ pub struct Seen {
     pub routed: bool,
     /// A row with this path found none.
     pub unrouted: bool,
+    /// Methods of rows with this path that a policy refused.
+    pub refused: Methods,
+}
+
+/// A set of methods of requests.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Methods(u16);
+
+/// Methods that are told apart (RFC 9110, section 9; RFC 5789); all others are one.
+const METHODS: [&str; 9] = [
+    "GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH",
+];
+
+impl Methods {
+    /// The set of one.
+    fn one(method: &[u8]) -> Self {
+        let known = METHODS.iter().position(|known| known.as_bytes() == method);
+        Self(1 << known.unwrap_or(METHODS.len()))
+    }
+
+    /// True if there is none.
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Their names, without those that are not told apart.
+    pub fn names(self) -> impl Iterator<Item = &'static str> {
+        let set = self.0;
+        METHODS
+            .into_iter()
+            .enumerate()
+            .filter(move |(bit, _)| set & (1 << bit) != 0)
+            .map(|(_, name)| name)
+    }
 }
 
 /// The spellings of one template.
@@ -63,6 +97,7 @@ impl Merge for Spellings {
             let mine = self.0.entry(spelling).or_default();
             mine.routed |= seen.routed;
             mine.unrouted |= seen.unrouted;
+            mine.refused.0 |= seen.refused.0;
         }
         while self.0.len() > SPELLINGS {
             self.0.pop_last();
@@ -179,6 +214,28 @@ impl Paths {
         let seen = Seen {
             routed,
             unrouted: !routed,
+            refused: Methods::default(),
+        };
+        self.table.add(key, Spellings(BTreeMap::from([(spelling, seen)])));
+    }
+
+    /// Notes that a policy refused a path; `seed` is as for [`Paths::note`].
+    pub fn note_refused(&mut self, seed: u64, authority: &[u8], path: &[u8], method: &[u8]) {
+        let (template, _) = template(path);
+        let refused = Methods::one(method);
+        let hash = short_hash(seed ^ u64::from(refused.0).rotate_left(32), template);
+        if self.recent.has(hash, RECENT) {
+            return;
+        }
+        self.recent.put(hash, RECENT);
+        let spelling = text(template);
+        let key = PathKey {
+            authority: text(authority),
+            folded: spelling.to_ascii_lowercase(),
+        };
+        let seen = Seen {
+            refused,
+            ..Seen::default()
         };
         self.table.add(key, Spellings(BTreeMap::from([(spelling, seen)])));
     }
@@ -249,6 +306,20 @@ mod tests {
         for (path, expected) in cases {
             assert_eq!(text(template(path.as_bytes()).0), expected, "{path}");
         }
+    }
+
+    #[test]
+    fn what_a_policy_refused() {
+        let mut noted = Paths::default();
+        let seed = Paths::seed(b"web", true);
+        for method in [&b"GET"[..], b"DELETE", b"GET", b"BREW"] {
+            noted.note(seed, b"web", b"/orders/17", true);
+            noted.note_refused(seed, b"web", b"/orders/17", method);
+        }
+        let (_, spellings) = noted.table().iter().next().unwrap();
+        let seen = spellings.0["/orders"];
+        assert!(seen.routed && !seen.unrouted && !seen.refused.is_empty());
+        assert_eq!(seen.refused.names().collect::<Vec<_>>(), ["GET", "DELETE"]);
     }
 
     proptest! {

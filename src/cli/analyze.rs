@@ -11,6 +11,8 @@ use crate::report::privacy::secrets::Secrets;
 use crate::report::privacy::texts::Texts;
 use crate::report::{html, json, markdown, text};
 use crate::{Error, Options, Report};
+use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Runs the command.
@@ -79,6 +81,40 @@ fn quoting(args: &AnalyzeArgs) -> bool {
         .any(|format| matches!(format, ReportFormat::Html | ReportFormat::Markdown))
 }
 
+/// Links to the inputs, for a terminal. What others are to read has none: they name folders, and with `--pseudonyms` real names.
+fn linked(
+    args: &AnalyzeArgs,
+    report: &Report,
+    session: &Session<'_>,
+    style: &text::TextStyle,
+) -> Option<text::Links> {
+    if !session.links(&args.draw) || args.names.pseudonyms.is_some() {
+        return None;
+    }
+    let lying: Vec<(&str, PathBuf)> = report
+        .inputs
+        .iter()
+        .take(LINKED_INPUTS)
+        .filter_map(|input| Some((input.path.as_str(), lies_at(&args.input.paths, &input.path)?)))
+        .collect();
+    text::Links::new(lying.iter().map(|(name, path)| (*name, path.as_path())), style)
+}
+
+/// Inputs that are looked for to be linked: one or two questions to the system each.
+const LINKED_INPUTS: usize = 1000;
+
+/// The file that an input is, where only one of those that were typed, or that lie below them, can be meant.
+fn lies_at(typed: &[PathBuf], name: &str) -> Option<PathBuf> {
+    let found: BTreeSet<PathBuf> = typed
+        .iter()
+        .flat_map(|path| [path.join(name), path.with_file_name(name)])
+        .filter(|path| path.is_file())
+        .filter_map(|path| path.canonicalize().ok())
+        .collect();
+    let mut found = found.into_iter();
+    found.next().filter(|_| found.next().is_none())
+}
+
 /// Files first: when standard output is a pipe that closes early, they are there all the same.
 fn write(args: &AnalyzeArgs, report: &Report, session: &mut Session<'_>) -> Result<(), Error> {
     let style = session.style(&args.draw);
@@ -94,7 +130,10 @@ fn write(args: &AnalyzeArgs, report: &Report, session: &mut Session<'_>) -> Resu
         (Some(ReportFormat::Json), _) => session.print_with(|out| json::render(report, out)),
         (Some(ReportFormat::Html), _) => session.print(&html::render(report)),
         (Some(ReportFormat::Markdown), _) => session.print(&markdown::render(report)),
-        (Some(ReportFormat::Text), _) | (None, false) => session.print(&text::render(report, &style)),
+        (Some(ReportFormat::Text), _) | (None, false) => {
+            let links = linked(args, report, session, &style);
+            session.print(&text::render_linked(report, &style, links))
+        }
         (None, true) => Ok(()),
     }
 }

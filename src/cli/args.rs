@@ -741,6 +741,14 @@ pub(super) struct DrawArgs {
         help = "When to colour; auto heeds the terminal, NO_COLOR and CLICOLOR_FORCE"
     )]
     pub(super) color: When,
+    #[arg(
+        long,
+        value_name = "WHEN",
+        default_value = "auto",
+        hide_short_help = true,
+        help = "When to make names of inputs links that a terminal opens (OSC 8); auto as colours, and never with --pseudonyms"
+    )]
+    pub(super) hyperlinks: When,
 }
 
 /// Arguments of `signatures`.

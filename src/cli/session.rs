@@ -148,6 +148,14 @@ impl<'io> Session<'io> {
         }
     }
 
+    /// Whether text on standard output has links: where it would have colours.
+    pub(super) fn links(&self, draw: &DrawArgs) -> bool {
+        paints(
+            draw.hyperlinks,
+            self.surroundings.out_is_terminal && paints(draw.color, self.paints_output()),
+        )
+    }
+
     /// Writes to standard output. A reader that went away is no error: it has seen what it wanted.
     pub(super) fn print(&mut self, text: &str) -> Result<(), Error> {
         self.print_with(|out| out.write_all(text.as_bytes()))

@@ -303,6 +303,20 @@ fn beyond(suspects: &mut Suspects<'_>, facts: &Facts<'_>, pod: &str, used: &Used
             remark(cause, &destination(facts, pod), text, places);
         }
     }
+    // Each connection that is passed on has two ends, each with a descriptor.
+    if let (Some(connections), Some(most), None) = (
+        used.get(Figure::Connections),
+        used.get(Figure::MaxFiles),
+        used.get(Figure::OpenFiles),
+    ) && most > 0
+        && as_f64(connections) >= facts.thresholds().at_limit_share * as_f64(most)
+    {
+        let text = format!(
+            "{pod} has {connections} connections, each with a descriptor, and may have {most} descriptors"
+        );
+        let places = used.places(&[Figure::Connections, Figure::MaxFiles]);
+        remark("fd-exhaustion", &destination(facts, pod), text, places);
+    }
     if let Some((open, most)) = at_limit(Figure::OpenFiles, Figure::MaxFiles) {
         let text =
             format!("{pod} has {open} of {most} descriptors open: two for each connection that it passes on");

@@ -8,12 +8,15 @@ use super::measure::Facts;
 use crate::aggregate::address::{service_namespace, short_service, workload};
 use crate::aggregate::outputs::{FactKey, FactSum, Topic};
 use crate::catalog::SignatureSource;
-use crate::decode::output::{HostState, Mtls, Probed, Sync};
+use crate::decode::output::{HostState, Mtls, Probed, RequestsFact, Sync};
 use crate::units::Place;
 use std::collections::BTreeMap;
 
 /// Places that one piece of evidence cites.
 const REFS: usize = 5;
+
+/// Kinds of requests named in one piece of evidence.
+const NAMED: usize = 3;
 
 /// Adds to each finding what saved output says of the same cluster, proxy or certificate.
 pub(super) fn add(findings: &mut [Finding], facts: &Facts<'_>) {
@@ -39,6 +42,12 @@ pub(super) fn add(findings: &mut [Finding], facts: &Facts<'_>) {
         finding.evidence.extend(probed(finding, outputs.iter()));
         finding.evidence.extend(modes(finding, outputs.iter()));
         finding.evidence.extend(pods_in_trouble(finding, outputs.iter()));
+        finding.evidence.extend(ambient(finding, outputs.iter()));
+        finding.evidence.extend(not_live(finding, outputs.iter()));
+        finding.evidence.extend(requests_counted(finding, outputs.iter()));
+        finding
+            .evidence
+            .extend(durations_counted(finding, outputs.iter()));
     }
 }
 
@@ -107,6 +116,173 @@ fn modes<'t>(finding: &Finding, facts: impl Iterator<Item = (&'t FactKey, &'t Fa
     let text = format!("saved output says that {} {}", key.subject, mode.says());
     let sums: Vec<&FactSum> = found.iter().map(|(_, sum, _)| *sum).collect();
     Some(evidence(text, found.len() as u64, 0.8, &sums))
+}
+
+/// What ztunnel knows of the called service and its pods.
+fn ambient<'t>(
+    finding: &Finding,
+    facts: impl Iterator<Item = (&'t FactKey, &'t FactSum)>,
+) -> Option<Evidence> {
+    let name = short_service(finding.scope.destination.as_deref()?);
+    let is_called = |pod: &str| finding.scope.pods.iter().any(|called| called == pod);
+    let found: Vec<(&FactKey, &FactSum)> = facts
+        .filter(|(key, _)| match (&key.topic, finding.cause.as_str()) {
+            (Topic::Waypoint(_), "waypoint-misrouted") => key.subject == name,
+            (
+                Topic::Tunnel(false),
+                "ztunnel-unreachable" | "mtls-tls-to-plaintext" | "mtls-plaintext-to-strict",
+            ) => is_called(&key.subject),
+            _ => false,
+        })
+        .collect();
+    let (key, _) = found.first()?;
+    let text = match &key.topic {
+        Topic::Waypoint(waypoint) if waypoint.is_empty() => {
+            format!("ztunnel has no waypoint for {}, as saved", key.subject)
+        }
+        Topic::Waypoint(waypoint) => format!(
+            "ztunnel has {waypoint} as the waypoint of {}, as saved",
+            key.subject
+        ),
+        _ => format!(
+            "ztunnel sends to {} as plain TCP, not by HBONE, as saved: it is not in the ambient mesh",
+            key.subject
+        ),
+    };
+    let sums: Vec<&FactSum> = found.iter().map(|(_, sum)| *sum).collect();
+    Some(evidence(text, found.len() as u64, 0.6, &sums))
+}
+
+/// Causes that a proxy which does not serve (yet, or any more) goes with.
+const OF_PROXIES: &[&str] = &[
+    "sidecar-startup-race",
+    "control-plane-unreachable",
+    "config-rejected",
+    "listener-bind-failure",
+];
+
+/// Proxies in the scope of a finding that say of themselves that they do not serve.
+fn not_live<'t>(
+    finding: &Finding,
+    facts: impl Iterator<Item = (&'t FactKey, &'t FactSum)>,
+) -> Option<Evidence> {
+    if !OF_PROXIES.contains(&finding.cause.as_str()) {
+        return None;
+    }
+    let found: Vec<(&FactKey, &FactSum, &str)> = facts
+        .filter_map(|(key, sum)| match &key.topic {
+            Topic::Server(state, _) if state != "LIVE" && finding.scope.pods.contains(&key.subject) => {
+                Some((key, sum, state.as_str()))
+            }
+            _ => None,
+        })
+        .collect();
+    let (key, _, state) = found.first()?;
+    let text = format!(
+        "{} said of itself, when it was saved, that it is {state}",
+        key.subject
+    );
+    let sums: Vec<&FactSum> = found.iter().map(|(_, sum, _)| *sum).collect();
+    Some(evidence(text, found.len() as u64, 0.7, &sums))
+}
+
+/// The host of a finding's destination, without its port.
+fn host(finding: &Finding) -> Option<&str> {
+    let destination = finding.scope.destination.as_deref()?;
+    Some(destination.rsplit_once(':').map_or(destination, |(host, _)| host))
+}
+
+/// Requests to the service that ended with a flag or a status of the server's, as Istio's metrics count them. Both sides count, so that of
+/// each kind the caller's count is taken where there is one.
+fn requests_counted<'t>(
+    finding: &Finding,
+    facts: impl Iterator<Item = (&'t FactKey, &'t FactSum)>,
+) -> Option<Evidence> {
+    let host = host(finding)?;
+    let counted: Vec<(&RequestsFact, &FactSum)> = facts
+        .filter_map(|(key, sum)| match &key.topic {
+            Topic::Requests(requests) if requests.destination == host => Some((requests, sum)),
+            _ => None,
+        })
+        .collect();
+    let by_source = counted.iter().any(|(requests, _)| requests.reporter == "source");
+    // The same may have been saved more than once: of each kind the most counts.
+    let mut kinds: BTreeMap<(&str, &str), (u64, &FactSum)> = BTreeMap::new();
+    for (requests, sum) in counted {
+        if by_source && requests.reporter != "source" {
+            continue;
+        }
+        let kind = kinds
+            .entry((requests.flags.as_str(), requests.code.as_str()))
+            .or_insert((0, sum));
+        if requests.count > kind.0 {
+            *kind = (requests.count, sum);
+        }
+    }
+    let all: u64 = kinds.values().map(|(count, _)| *count).sum();
+    // gRPC's failures have status 200; flags that only say how a request went upstream are no failures.
+    let failed = |flags: &str, code: &str| {
+        !matches!(flags, "" | "-" | "via_upstream") || code.starts_with('5') || code == "0"
+    };
+    let mut worst: Vec<(u64, &str, &str, &FactSum)> = kinds
+        .into_iter()
+        .filter(|((flags, code), _)| failed(flags, code))
+        .map(|((flags, code), (count, sum))| (count, flags, code, sum))
+        .collect();
+    worst.sort_by_key(|(count, flags, code, _)| (std::cmp::Reverse(*count), *flags, *code));
+    worst.truncate(NAMED);
+    let (first, ..) = worst.first()?;
+    let parts: Vec<String> = worst
+        .iter()
+        .map(|(count, flags, code, _)| match *flags {
+            "" | "-" => format!("{count} with status {code}"),
+            flags => format!("{count} with status {code} and flag {flags}"),
+        })
+        .collect();
+    let text = format!(
+        "Istio's metrics, as saved from Prometheus, count {all} requests to {host}: {}",
+        parts.join(", ")
+    );
+    let sums: Vec<&FactSum> = worst.iter().map(|(.., sum)| *sum).collect();
+    Some(evidence(text, *first, 0.5, &sums))
+}
+
+/// Causes that show in durations.
+const OF_DURATIONS: &[&str] = &[
+    "slow-upstream-app",
+    "upstream-timeout",
+    "packet-loss",
+    "zero-window",
+    "control-plane-push-delay",
+    "circuit-breaker-overflow",
+];
+
+/// Durations of requests to the service, as Istio's metrics hold them.
+fn durations_counted<'t>(
+    finding: &Finding,
+    facts: impl Iterator<Item = (&'t FactKey, &'t FactSum)>,
+) -> Option<Evidence> {
+    if !OF_DURATIONS.contains(&finding.cause.as_str()) {
+        return None;
+    }
+    let host = host(finding)?;
+    let (durations, sum) = facts
+        .filter_map(|(key, sum)| match &key.topic {
+            Topic::Durations(durations) if durations.destination == host => Some((durations, sum)),
+            _ => None,
+        })
+        .max_by_key(|(durations, _)| (durations.reporter == "source", durations.count))?;
+    let up_to = |bound: Option<u64>| match bound {
+        Some(ms) => format!("at most {ms} ms"),
+        None => "longer than all bounds of the histogram".to_owned(),
+    };
+    let text = format!(
+        "Istio's metrics, as saved from Prometheus, hold durations of {} requests to {host}: half took {}, 99 of 100 {}",
+        durations.count,
+        up_to(durations.p50_ms),
+        up_to(durations.p99_ms)
+    );
+    Some(evidence(text, durations.count, 0.4, &[sum]))
 }
 
 /// What was tried by hand of the finding's host, and went as the finding says.

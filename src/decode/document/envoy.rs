@@ -48,10 +48,22 @@ pub(super) fn read(list: &str, node: &Node, out: &mut Vec<Said>) {
             statuses(node, out);
         } else if node.get("filter_chains").is_some() {
             out.extend(inbound(node));
+        } else if let Some(uptime) = node.get("uptime_current_epoch") {
+            out.extend(server(node, uptime));
         } else if node.get("connect_timeout").is_some() || node.get("eds_cluster_config").is_some() {
             out.extend(cluster(node, None));
         }
     }
+}
+
+/// Envoy's `/server_info` (`api/envoy/admin/v3/server_info.proto`).
+fn server(node: &Node, uptime: &Node) -> Option<Said> {
+    let state = node.get("state")?;
+    let fact = Fact::Server {
+        state: name(state.text()?),
+        uptime_s: duration_ms(uptime.text()?)? / 1000,
+    };
+    Some(say(state.line, Statement::Fact(fact)))
 }
 
 fn say(line: Spot, statement: Statement) -> Said {

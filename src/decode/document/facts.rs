@@ -237,6 +237,23 @@ pub struct ServicePort {
     pub line: Spot,
 }
 
+/// A server of a `Gateway`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Server {
+    /// Its port.
+    pub port: Option<u64>,
+    /// `HTTP`, `HTTPS`, `TLS`.
+    pub protocol: String,
+    /// Hosts that it takes, with their namespace where that is written: `shop/*.example.com`.
+    pub hosts: Vec<String>,
+    /// `SIMPLE`, `MUTUAL`, `PASSTHROUGH`; empty for none.
+    pub tls: String,
+    /// Name of the secret with its certificate.
+    pub credential: String,
+    /// Line of its first host.
+    pub line: Spot,
+}
+
 /// A container of a pod.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Container {
@@ -354,6 +371,20 @@ pub enum Spec {
         pod_labels: BTreeMap<String, String>,
         /// Line of the number of pods wanted.
         replicas_line: Spot,
+    },
+    /// `Gateway` of Istio's own kind.
+    Gateway {
+        /// Labels of the gateway's pods.
+        selector: BTreeMap<String, String>,
+        /// Its servers.
+        servers: Vec<Server>,
+    },
+    /// `Telemetry`, of which what it leaves out of the access log is read.
+    Telemetry {
+        /// Labels of the pods for which it is; none: all.
+        selector: BTreeMap<String, String>,
+        /// The expression of the rows that are kept, empty if none are; and its line.
+        left_out: Option<(String, Spot)>,
     },
     /// Any other kind of Istio's: it is there.
     Other,

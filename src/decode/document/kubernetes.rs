@@ -4,12 +4,12 @@
 //! when its certificates end.
 
 use super::facts::{
-    Bounds, Condition, Container, LIST_MAX, Object, PathForm, PathMatch, PolicyRule, Route, Said,
+    Bounds, Condition, Container, LIST_MAX, Object, PathForm, PathMatch, PolicyRule, Route, Said, Server,
     ServicePort, Spec, Spot, Statement, Subset, Target, Tls, Wanted,
 };
 use super::tree::{Node, Value};
-use super::words::{certificates, duration_ms, name};
-use crate::decode::output::Fact;
+use super::words::{certificates, duration_ms, name, time};
+use crate::decode::output::{Fact, Figure, quantity};
 use std::collections::BTreeMap;
 
 type Labels = BTreeMap<String, String>;
@@ -32,9 +32,10 @@ pub(super) fn read(node: &Node, out: &mut Vec<Said>) {
         "EndpointSlice" => Some(endpoint_slice(node)),
         "Pod" => Some(pod(node)),
         "Deployment" | "StatefulSet" | "ReplicaSet" | "DaemonSet" => Some(workload(node, spec)),
-        "Gateway" | "Telemetry" | "EnvoyFilter" | "WorkloadEntry" | "RequestAuthentication" => {
-            Some(Spec::Other)
-        }
+        // The kind of the same name of the Kubernetes Gateway API has listeners, and no servers.
+        "Gateway" if spec.is_some_and(|spec| spec.get("servers").is_some()) => spec.map(gateway),
+        "Telemetry" => Some(telemetry(spec)),
+        "Gateway" | "EnvoyFilter" | "WorkloadEntry" | "RequestAuthentication" => Some(Spec::Other),
         "ConfigMap" | "Secret" => {
             held_certificates(kind, node, named, out);
             None
@@ -50,6 +51,9 @@ pub(super) fn read(node: &Node, out: &mut Vec<Said>) {
             line: named.line,
             statement: Statement::Fact(fact),
         });
+    }
+    if matches!(found, Some(Spec::Pod { .. })) {
+        ended_and_limits(node, named, out);
     }
     if let (Some(spec), Some(text)) = (found, named.text()) {
         let object = Object {
@@ -328,6 +332,64 @@ fn wanted(node: Option<&Node>) -> Vec<Wanted> {
         .collect()
 }
 
+fn gateway(spec: &Node) -> Spec {
+    let servers = spec.items_of("servers").iter().take(LIST_MAX);
+    Spec::Gateway {
+        selector: labels(spec.get("selector")),
+        servers: servers
+            .map(|server| Server {
+                port: server
+                    .at(&["port", "number"])
+                    .and_then(Node::text)
+                    .and_then(|port| port.parse().ok()),
+                protocol: name(
+                    server
+                        .at(&["port", "protocol"])
+                        .and_then(Node::text)
+                        .unwrap_or_default(),
+                ),
+                hosts: texts(server.items_of("hosts")),
+                tls: name(
+                    server
+                        .at(&["tls", "mode"])
+                        .and_then(Node::text)
+                        .unwrap_or_default(),
+                ),
+                credential: name(
+                    server
+                        .at(&["tls", "credentialName"])
+                        .and_then(Node::text)
+                        .unwrap_or_default(),
+                ),
+                line: server
+                    .items_of("hosts")
+                    .first()
+                    .map_or(server.line, |host| host.line),
+            })
+            .collect(),
+    }
+}
+
+/// Of a `Telemetry` what it leaves out of the access log.
+fn telemetry(spec: Option<&Node>) -> Spec {
+    let mut left_out = None;
+    for logging in spec
+        .map_or(&[][..], |spec| spec.items_of("accessLogging"))
+        .iter()
+        .take(LIST_MAX)
+    {
+        if let Some(node) = logging.get("disabled").filter(|node| node.text() == Some("true")) {
+            left_out = Some((String::new(), node.line));
+        } else if let Some(node) = logging.at(&["filter", "expression"]) {
+            left_out.get_or_insert((name(node.text().unwrap_or_default()), node.line));
+        }
+    }
+    Spec::Telemetry {
+        selector: selector(spec),
+        left_out,
+    }
+}
+
 fn sidecar(spec: Option<&Node>) -> Spec {
     let egress = spec.map_or(&[][..], |spec| spec.items_of("egress"));
     Spec::Sidecar {
@@ -417,6 +479,49 @@ fn pod(node: &Node) -> Spec {
         ),
         containers: containers.map(container).collect(),
         trouble: status.map(trouble).unwrap_or_default(),
+    }
+}
+
+/// How containers of a pod ended last, and how much memory they may use: what `kubectl describe pod` prints as well.
+fn ended_and_limits(node: &Node, named: &Node, out: &mut Vec<Said>) {
+    let pod = name(named.text().unwrap_or_default());
+    let list = |part: &str, member: &str| node.get(part).map_or(&[][..], |part| part.items_of(member));
+    let statuses = list("status", "containerStatuses").iter();
+    let of_init = list("status", "initContainerStatuses");
+    for container in statuses.chain(of_init).take(LIST_MAX) {
+        let ended = ["state", "lastState"]
+            .into_iter()
+            .find_map(|state| container.at(&[state, "terminated"]));
+        let Some((ended, reason)) = ended.and_then(|ended| Some((ended, ended.get("reason")?))) else {
+            continue;
+        };
+        out.push(Said {
+            line: reason.line,
+            statement: Statement::Fact(Fact::Terminated {
+                pod: pod.clone(),
+                container: name(container.text_of("name").unwrap_or_default()),
+                reason: name(reason.text().unwrap_or_default()),
+                at: ended.text_of("finishedAt").and_then(time),
+            }),
+        });
+    }
+    let containers = list("spec", "containers").iter();
+    for container in containers.chain(list("spec", "initContainers")).take(LIST_MAX) {
+        let Some(limit) = container.at(&["resources", "limits", "memory"]) else {
+            continue;
+        };
+        let Some(value) = limit.text().and_then(|text| quantity(text.as_bytes())) else {
+            continue;
+        };
+        let of = container.text_of("name").unwrap_or_default();
+        out.push(Said {
+            line: limit.line,
+            statement: Statement::Fact(Fact::Figure {
+                subject: name(&format!("{pod}/{of}")),
+                figure: Figure::MemoryLimitBytes,
+                value,
+            }),
+        });
     }
 }
 

@@ -3,6 +3,7 @@
 //! In: the text of a document, bounded by [`DOCUMENT_BYTES_MAX`]. Out: [`Said`], object by object. Never: holds more than one object as a tree,
 //! follows an alias, keeps the contents of a secret.
 
+mod aligned;
 mod describe;
 mod envoy;
 pub mod facts;
@@ -10,12 +11,16 @@ mod kubernetes;
 mod parse;
 mod probe;
 mod series;
+mod sockets;
 pub(crate) mod table;
 mod tree;
 mod words;
+mod ztunnel;
 
+pub(crate) use aligned::is_aligned;
 pub use facts::{Said, Spot, Statement};
 pub(crate) use probe::is_probe;
+pub(crate) use sockets::is_sockets;
 
 use super::output::Fact;
 use tree::{Builder, Node, Starts};
@@ -42,6 +47,10 @@ pub enum Form {
     Prometheus,
     /// `curl -v`, `nslookup`, `dig`, `openssl s_client`, `iptables`.
     Probe,
+    /// Tables of `istioctl ztunnel-config` and `proxy-config listener`.
+    Aligned,
+    /// `lsof`, `/proc/PID/fd`, `/proc/PID/limits`, `ss`, `netstat`.
+    Sockets,
 }
 
 /// Where a document cannot be read any further, or was not read whole.
@@ -89,6 +98,18 @@ pub fn read(data: &[u8], form: Form, base_bytes: u64) -> Read {
                 damage: Vec::new(),
             };
         }
+        Form::Aligned | Form::Sockets => {
+            let read = if form == Form::Aligned {
+                aligned::read
+            } else {
+                sockets::read
+            };
+            read(data, &starts, STATEMENTS_MAX, &mut said);
+            return Read {
+                said,
+                damage: Vec::new(),
+            };
+        }
         Form::Json | Form::Yaml => {}
     }
     let mut beyond = None;
@@ -128,6 +149,8 @@ fn object(list: &str, node: &Node, out: &mut Vec<Said>) {
         kubernetes::read(node, out);
     } else if let (Some(code), Some(level)) = (node.get("code"), node.text_of("level")) {
         out.extend(message(node, code, level));
+    } else if ztunnel::is_own(node) {
+        ztunnel::read(node, out);
     } else {
         envoy::read(list, node, out);
     }

@@ -18,7 +18,7 @@ pub(super) fn parse(data: &[u8], form: Form, builder: &mut Builder<'_>) -> Optio
         Form::Json => json(data, builder),
         Form::Yaml => yaml(data, builder),
         // Their readers need no events.
-        Form::Describe | Form::Prometheus | Form::Probe => None,
+        Form::Describe | Form::Prometheus | Form::Probe | Form::Aligned | Form::Sockets => None,
     }
 }
 

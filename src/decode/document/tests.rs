@@ -564,6 +564,139 @@ fn what_pods_and_workloads_say() {
     assert_eq!(cited(text, *replicas_line), "replicas: 0");
 }
 
+#[test]
+fn what_containers_may_use_and_how_they_ended() {
+    let text = "apiVersion: v1\nkind: Pod\nmetadata:\n  name: web-1\nspec:\n  containers:\n  - name: istio-proxy\n    resources:\n      \
+                limits:\n        memory: 1Gi\nstatus:\n  containerStatuses:\n  - name: istio-proxy\n    state:\n      running: {}\n    \
+                lastState:\n      terminated:\n        reason: OOMKilled\n        finishedAt: \"2026-11-24T10:02:03Z\"\n";
+    let found = said(text, Form::Yaml);
+    let ended = Fact::Terminated {
+        pod: "web-1".to_owned(),
+        container: "istio-proxy".to_owned(),
+        reason: "OOMKilled".to_owned(),
+        at: Some(Timestamp::from_secs(1_795_514_523)),
+    };
+    let limit = Fact::Figure {
+        subject: "web-1/istio-proxy".to_owned(),
+        figure: crate::decode::output::Figure::MemoryLimitBytes,
+        value: 1 << 30,
+    };
+    for (fact, line) in [(ended, "reason: OOMKilled"), (limit, "memory: 1Gi")] {
+        let said = found
+            .iter()
+            .find(|said| said.statement == Statement::Fact(fact.clone()));
+        assert_eq!(
+            cited(text, said.unwrap_or_else(|| panic!("{fact:?}: {found:?}")).line),
+            line
+        );
+    }
+}
+
+#[test]
+fn gateways_and_what_is_left_out_of_access_logs() {
+    let text = "apiVersion: networking.istio.io/v1\nkind: Gateway\nmetadata:\n  name: shop\nspec:\n  servers:\n  - port:\n      number: 443\n      \
+                protocol: HTTPS\n    hosts:\n    - shop/*.example.com\n    tls:\n      mode: SIMPLE\n      credentialName: shop-cert\n---\n\
+                apiVersion: telemetry.istio.io/v1\nkind: Telemetry\nmetadata:\n  name: mesh\nspec:\n  accessLogging:\n  - filter:\n      \
+                expression: response.code >= 400\n";
+    let found = said(text, Form::Yaml);
+    let specs: Vec<&Spec> = found
+        .iter()
+        .map(|said| match &said.statement {
+            Statement::Object(object) => &object.spec,
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    let [
+        Spec::Gateway { servers, .. },
+        Spec::Telemetry {
+            left_out: Some((expression, line)),
+            ..
+        },
+    ] = specs[..]
+    else {
+        panic!("{specs:?}")
+    };
+    let server = &servers[0];
+    assert_eq!(
+        (server.port, server.protocol.as_str(), server.tls.as_str()),
+        (Some(443), "HTTPS", "SIMPLE")
+    );
+    assert_eq!(
+        (server.hosts[0].as_str(), server.credential.as_str()),
+        ("shop/*.example.com", "shop-cert")
+    );
+    assert_eq!(expression, "response.code >= 400");
+    assert_eq!(cited(text, *line), "expression: response.code >= 400");
+}
+
+#[test]
+fn what_a_proxy_says_of_itself() {
+    let text = "{\n \"version\": \"a1b2/1.40.0/Clean/RELEASE/BoringSSL\",\n \"state\": \"PRE_INITIALIZING\",\n \"command_line_options\": {\n  \
+                \"concurrency\": 2\n },\n \"uptime_current_epoch\": \"93s\",\n \"uptime_all_epochs\": \"93s\"\n}\n";
+    let found = said(text, Form::Json);
+    let fact = Fact::Server {
+        state: "PRE_INITIALIZING".to_owned(),
+        uptime_s: 93,
+    };
+    assert_eq!(found[0].statement, Statement::Fact(fact));
+    assert_eq!(
+        crate::decode::output::recognise(text.as_bytes()).form,
+        Some(Form::Json)
+    );
+}
+
+#[test]
+fn metrics_of_istio_count_requests_and_hold_durations() {
+    let labels = "\"destination_service\": \"cart.shop.svc.cluster.local\", \"reporter\": \"source\"";
+    let count = |pod: &str, code: u16, flags: &str, value: &str| {
+        format!(
+            "{{\"metric\": {{\"__name__\": \"istio_requests_total\", {labels}, \"pod\": \"{pod}\", \"response_code\": \"{code}\", \
+             \"response_flags\": \"{flags}\"}}, \"value\": [1793588400, \"{value}\"]}}"
+        )
+    };
+    let bucket = |bound: &str, value: &str| {
+        format!(
+            "{{\"metric\": {{\"__name__\": \"istio_request_duration_milliseconds_bucket\", {labels}, \"le\": \"{bound}\"}}, \
+             \"value\": [1793588400, \"{value}\"]}}"
+        )
+    };
+    let series = [
+        count("web-1", 503, "UF", "7"),
+        count("web-2", 503, "UF", "5"),
+        count("web-1", 200, "-", "88"),
+        bucket("0.5", "0"),
+        bucket("25", "60"),
+        bucket("5000", "98"),
+        bucket("+Inf", "100"),
+    ];
+    let text = format!(
+        "{{\"status\":\"success\",\"data\":{{\"resultType\":\"vector\",\"result\":[\n{}\n]}}}}",
+        series.join(",\n")
+    );
+    assert_eq!(
+        crate::decode::output::recognise(text.as_bytes()).form,
+        Some(Form::Prometheus)
+    );
+    let found = said(&text, Form::Prometheus);
+    let counts: Vec<(&str, u64)> = found
+        .iter()
+        .filter_map(|said| match &said.statement {
+            Statement::Fact(Fact::Requests(requests)) => Some((requests.flags.as_str(), requests.count)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(counts, [("-", 88), ("UF", 12)]);
+    let durations = found.iter().find_map(|said| match &said.statement {
+        Statement::Fact(Fact::Durations(durations)) => Some(durations),
+        _ => None,
+    });
+    let durations = durations.unwrap();
+    assert_eq!(
+        (durations.count, durations.p50_ms, durations.p99_ms),
+        (100, Some(25), None)
+    );
+}
+
 proptest! {
     #[test]
     fn no_bytes_break_it(data in prop::collection::vec(any::<u8>(), 0..300)) {
@@ -836,7 +969,9 @@ proptest! {
             let from = usize::try_from(said.line.offset_bytes).unwrap();
             prop_assert!(from == 0 || text[from - 1] == b'\n');
         }
-        let _ = read(&text, Form::Prometheus, 0);
+        for form in [Form::Prometheus, Form::Probe, Form::Aligned, Form::Sockets] {
+            let _ = read(&text, form, 0);
+        }
     }
 }
 

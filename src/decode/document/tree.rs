@@ -26,11 +26,12 @@ const LEFT_OUT: &[&str] = &[
     "kubectl.kubernetes.io/last-applied-configuration",
 ];
 
-/// Members of a document that are read: of its envelope, and of an object that stands alone. Others, as ztunnel's dump has
-/// them, may be large and say nothing here.
+/// Members of a document that are read: of its envelope, and of an object that stands alone. Others may be large and say
+/// nothing here.
 const OF_A_DOCUMENT: &[&str] = &[
     "addressType",
     "apiVersion",
+    "certificates",
     "cluster_statuses",
     "configs",
     "data",
@@ -39,9 +40,13 @@ const OF_A_DOCUMENT: &[&str] = &[
     "kind",
     "metadata",
     "ports",
+    "services",
     "spec",
+    "state",
     "status",
     "subsets",
+    "uptime_current_epoch",
+    "workloads",
 ];
 
 /// A value with its line.
@@ -295,7 +300,12 @@ impl<'s> Builder<'s> {
         let name = parent.name.as_ref().map_or("", |(name, _)| name.as_str());
         match (&parent.role, is_map) {
             (Role::Root, false) if name == "configs" => Role::Configs,
-            (Role::Root, false) if matches!(name, "items" | "cluster_statuses") => {
+            (Role::Root, false)
+                if matches!(
+                    name,
+                    "items" | "cluster_statuses" | "workloads" | "services" | "certificates"
+                ) =>
+            {
                 Role::Objects(name.to_owned())
             }
             (Role::Configs, true) => Role::Config,

@@ -31,6 +31,8 @@ pub enum Figure {
     MaxTracked,
     /// Requests, counted since the start.
     Requests,
+    /// Connections that are established.
+    Connections,
 }
 
 /// Names of statistics that are read: Envoy's with dots, and Prometheus'.

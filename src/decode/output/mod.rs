@@ -15,7 +15,7 @@ pub use figures::{Figure, of_metric, quantity, whole};
 pub use subject::subject;
 pub use ztunnel::{Connection, connection};
 
-use super::document::{Form, Spot, Statement, is_probe, table as rows};
+use super::document::{Form, Spot, Statement, is_aligned, is_probe, is_sockets, table as rows};
 use crate::units::Timestamp;
 use lines::{analyze_line, cells, certs_line, clusters_line, column, without_colours};
 
@@ -56,8 +56,10 @@ pub enum TextKind {
     TlsCheck,
     /// `kubectl describe pod`.
     Describe,
-    /// An answer of Prometheus to a range query.
+    /// An answer of Prometheus to a query of a range or an instant.
     Series,
+    /// Counts of descriptors and connections: `lsof`, `/proc/PID/fd`, `ss`.
+    Sockets,
     /// What was tried by hand: `curl -v`, `nslookup`, `dig`, `openssl s_client`, `iptables`.
     Probe,
     /// Envoy's `/config_dump`.
@@ -76,7 +78,7 @@ impl TextKind {
             Self::IstiodLog => Some("istiod-log"),
             Self::ZtunnelLog => Some("ztunnel-log"),
             Self::CniLog => Some("cni-log"),
-            Self::Stats | Self::Memory | Self::Series => Some("stats"),
+            Self::Stats | Self::Memory | Self::Series | Self::Sockets => Some("stats"),
             Self::ConfigDump => Some("config-dump"),
             Self::ProxyStatus
             | Self::Analyze
@@ -195,6 +197,31 @@ pub enum Fact {
         /// The figure.
         value: u64,
     },
+    /// The waypoint of a service, as ztunnel knows it.
+    Waypoint {
+        /// The service.
+        service: String,
+        /// Its waypoint, empty for none.
+        waypoint: String,
+    },
+    /// Whether ztunnel takes traffic for a pod.
+    Tunnel {
+        /// The pod.
+        pod: String,
+        /// True if by HBONE, false if it goes there as plain TCP.
+        hbone: bool,
+    },
+    /// What a proxy says of itself (Envoy's `/server_info`).
+    Server {
+        /// `LIVE`, `PRE_INITIALIZING`, `INITIALIZING`, `DRAINING`.
+        state: String,
+        /// Since its start.
+        uptime_s: u64,
+    },
+    /// Requests that a metric of Istio counts.
+    Requests(RequestsFact),
+    /// Durations that a histogram of Istio holds.
+    Durations(DurationsFact),
     /// A container that ended.
     Terminated {
         /// Its pod.
@@ -334,6 +361,36 @@ pub struct SeriesFact {
     pub start: Timestamp,
 }
 
+/// Requests of one kind, by `istio_requests_total`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RequestsFact {
+    /// Host of the service that was called.
+    pub destination: String,
+    /// `source`, `destination`.
+    pub reporter: String,
+    /// Status.
+    pub code: String,
+    /// Response flags, `-` for none.
+    pub flags: String,
+    /// How many: of an instant since the proxies started, of a range those within it.
+    pub count: u64,
+}
+
+/// Durations of requests to one service, by `istio_request_duration_milliseconds`. Percentiles are upper bounds of its buckets.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct DurationsFact {
+    /// Host of the service that was called.
+    pub destination: String,
+    /// `source`, `destination`.
+    pub reporter: String,
+    /// Requests.
+    pub count: u64,
+    /// Half took at most so long; `None` if longer than all bounds.
+    pub p50_ms: Option<u64>,
+    /// 99 of 100 took at most so long.
+    pub p99_ms: Option<u64>,
+}
+
 /// Lines of the head that are looked at.
 const HEAD_LINES: usize = 60;
 
@@ -345,6 +402,13 @@ pub fn recognise(head: &[u8]) -> Text {
             .filter(|line| !line.is_empty())
             .take(HEAD_LINES)
     };
+    if is_aligned(head) {
+        return Text {
+            kind: TextKind::Objects,
+            form: Some(Form::Aligned),
+            columns: Vec::new(),
+        };
+    }
     let header = lines().take(4).find_map(|line| Some((table(line)?, line)));
     if let Some((kind, line)) = header {
         return Text {
@@ -359,6 +423,13 @@ pub fn recognise(head: &[u8]) -> Text {
         return Text {
             kind: TextKind::Probe,
             form: Some(Form::Probe),
+            columns: Vec::new(),
+        };
+    }
+    if is_sockets(head) {
+        return Text {
+            kind: TextKind::Sockets,
+            form: Some(Form::Sockets),
             columns: Vec::new(),
         };
     }
@@ -469,7 +540,7 @@ fn document(head: &[u8]) -> Option<(TextKind, Option<Form>)> {
     }
 }
 
-/// An answer of Prometheus: the members with which it begins, with or without blanks between them.
+/// An answer of Prometheus to a query of a range or an instant: the members with which it begins, with or without blanks between them.
 fn is_series(head: &[u8]) -> bool {
     let begin: Vec<u8> = head
         .iter()
@@ -477,7 +548,12 @@ fn is_series(head: &[u8]) -> bool {
         .filter(|byte| !byte.is_ascii_whitespace())
         .copied()
         .collect();
-    begin.starts_with(b"{\"status\":\"success\",\"data\":{\"resultType\":\"matrix\"")
+    let of = |kind: &[u8]| {
+        begin
+            .strip_prefix(b"{\"status\":\"success\",\"data\":{\"resultType\":\"")
+            .is_some_and(|rest| rest.starts_with(kind))
+    };
+    of(b"matrix\"") || of(b"vector\"")
 }
 
 /// A document that begins with a brace: over several lines, which no log is, or with names that no log has.

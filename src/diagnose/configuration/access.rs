@@ -75,7 +75,10 @@ fn named_policy(at: &At<'_>, rule: Option<usize>, says: &mut Says) {
 /// No ALLOW policy that selects the pods has a rule that fits.
 fn no_rule_fits(saved: &Saved<'_>, finding: &Finding, refused: &[&Call<'_>], says: &mut Says) {
     let labels = saved.labels(finding);
-    let callers = callers(saved, finding, refused);
+    let asked = Asked {
+        callers: callers(saved, finding, refused),
+        requests: requests(saved, finding),
+    };
     let mut selecting = 0;
     for at in saved.objects("AuthorizationPolicy") {
         let Spec::AuthorizationPolicy {
@@ -103,7 +106,7 @@ fn no_rule_fits(saved: &Saved<'_>, finding: &Finding, refused: &[&Call<'_>], say
             continue;
         }
         says.look_at(at.key);
-        allows(&at, rules, &callers, labels.is_some() || by_target, says);
+        allows(&at, rules, &asked, labels.is_some() || by_target, says);
     }
     if selecting == 0 && saved.has_all("AuthorizationPolicy") && labels.is_some() {
         let first = saved.objects("AuthorizationPolicy").next().map(|at| *at.place);
@@ -135,10 +138,38 @@ fn callers(saved: &Saved<'_>, finding: &Finding, refused: &[&Call<'_>]) -> BTree
         .collect()
 }
 
+/// What was refused: who asked, as far as that is known, and for what.
+struct Asked {
+    /// Principals by workload.
+    callers: BTreeMap<String, Option<String>>,
+    /// Methods and beginnings of paths.
+    requests: BTreeSet<(&'static str, String)>,
+}
+
+/// What rows say was refused at the called service.
+fn requests(saved: &Saved<'_>, finding: &Finding) -> BTreeSet<(&'static str, String)> {
+    let destination = finding.scope.destination.as_deref().unwrap_or_default();
+    let names = &saved.facts.incident.names;
+    let port = saved.called.port.unwrap_or(80);
+    let table = saved.facts.incident.totals.paths.table();
+    table
+        .iter()
+        .filter(|(key, _)| {
+            let with_port = format!("{}:{port}", key.authority);
+            names.service(&key.authority) == destination || names.service(&with_port) == destination
+        })
+        .flat_map(|(_, spellings)| &spellings.0)
+        .flat_map(|(path, seen)| {
+            let path = if path.is_empty() { "/" } else { path };
+            seen.refused.names().map(|method| (method, path.to_owned()))
+        })
+        .collect()
+}
+
 fn allows(
     at: &At<'_>,
     rules: &[PolicyRule],
-    callers: &BTreeMap<String, Option<String>>,
+    Asked { callers, requests }: &Asked,
     is_sure: bool,
     says: &mut Says,
 ) {
@@ -174,6 +205,20 @@ fn allows(
         text = format!("{text}: {caller} calls as {principal}, which fits none");
         says.holds(text, 0.95, place);
     } else {
+        // What no rule lets anybody do.
+        let beyond: Vec<String> = requests
+            .iter()
+            .filter(|(method, path)| rules.iter().all(|rule| !permits(rule, method, path)))
+            .map(|(method, path)| format!("{method} {path}"))
+            .collect();
+        if !beyond.is_empty() {
+            text = format!(
+                "{text}: what was refused is {}, which fits none",
+                some(&beyond, NAMED)
+            );
+            let all = beyond.len() == requests.len();
+            return says.holds(text, if all { 0.95 } else { EXACT }, place);
+        }
         let unknown: Vec<&String> = callers
             .iter()
             .filter(|(_, principal)| principal.is_none())
@@ -193,6 +238,38 @@ fn lets_in(rule: &PolicyRule, principal: &str) -> bool {
             .from
             .iter()
             .any(|source| source.iter().all(|wanted| admits(wanted, principal)))
+}
+
+/// False if the operations of the rule leave out the request, whoever asks. Of a path its beginning is known.
+fn permits(rule: &PolicyRule, method: &str, path: &str) -> bool {
+    let may = |wanted: &Wanted| match wanted.what.as_str() {
+        "methods" => wanted.values.iter().any(|value| like(value, method)),
+        "notMethods" => !wanted.values.iter().any(|value| like(value, method)),
+        "paths" => wanted.values.iter().any(|value| may_be_like(value, path)),
+        "notPaths" => !wanted.values.iter().any(|value| {
+            value
+                .strip_suffix('*')
+                .is_some_and(|begin| path.starts_with(begin))
+        }),
+        _ => true,
+    };
+    rule.to.is_empty() || rule.to.iter().any(|operation| operation.iter().all(may))
+}
+
+/// True if a path that begins like this, and may go on with further segments, may fit. Templates (`{*}`, `{**}`) are not tried.
+fn may_be_like(pattern: &str, begin: &str) -> bool {
+    if pattern.contains('{') || pattern.starts_with('*') {
+        return true;
+    }
+    let below = |longer: &str, shorter: &str| {
+        longer
+            .strip_prefix(shorter.trim_end_matches('/'))
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    match pattern.strip_suffix('*') {
+        Some(wanted) => begin.starts_with(wanted) || below(wanted, begin),
+        None => below(pattern, begin),
+    }
 }
 
 fn admits(wanted: &Wanted, principal: &str) -> bool {
@@ -261,6 +338,38 @@ mod tests {
         let details = "rbac_access_denied_matched_policy[ns[shop]-policy[no-cart]-rule[2]]";
         assert_eq!(policy_of(details), Some(("shop", "no-cart", Some(2))));
         assert_eq!(policy_of("rbac_access_denied_matched_policy[none]"), None);
+    }
+
+    #[test]
+    fn what_a_rule_permits() {
+        let rule = |what: &str, values: &[&str]| PolicyRule {
+            to: vec![vec![Wanted {
+                what: what.to_owned(),
+                values: values.iter().map(|value| (*value).to_owned()).collect(),
+                ..Wanted::default()
+            }]],
+            ..PolicyRule::default()
+        };
+        let cases = [
+            (rule("methods", &["GET", "HEAD"]), false),
+            (rule("methods", &["GET", "POST"]), true),
+            (rule("notMethods", &["POST"]), false),
+            (rule("paths", &["/orders"]), true),
+            // What the template leaves out may be what the rule names.
+            (rule("paths", &["/orders/7/items"]), true),
+            (rule("paths", &["/order"]), false),
+            (rule("paths", &["/ord*"]), true),
+            (rule("paths", &["/orders/*"]), true),
+            (rule("paths", &["/health*", "/ready"]), false),
+            (rule("paths", &["*/items"]), true),
+            (rule("paths", &["/carts/{*}"]), true),
+            (rule("notPaths", &["/orders*"]), false),
+            (rule("ports", &["9080"]), true),
+            (PolicyRule::default(), true),
+        ];
+        for (rule, expected) in cases {
+            assert_eq!(permits(&rule, "POST", "/orders"), expected, "{rule:?}");
+        }
     }
 
     #[test]

@@ -80,10 +80,40 @@ pub(super) fn add(findings: &mut [Finding], facts: &Facts<'_>) {
         }
         finding.confidence = weighed(finding.confidence, &says.evidence, &facts.rules.confidence);
         finding.evidence.append(&mut says.evidence);
+        finding.notes.extend(telemetry_note(&saved, finding));
         for (number, check) in says.checks.into_iter().enumerate() {
             finding.checks.insert(number.min(finding.checks.len()), check);
         }
     }
+}
+
+/// A `Telemetry` that keeps rows out of the access log: shares and the absence of rows are of what is left.
+fn telemetry_note(saved: &Saved<'_>, finding: &Finding) -> Option<String> {
+    saved.objects("Telemetry").find_map(|at| {
+        let Spec::Telemetry {
+            selector,
+            left_out: Some((expression, _)),
+        } = &at.object.spec
+        else {
+            return None;
+        };
+        // Of callers' pods nothing is known here: what is for all pods counts for them too.
+        let concerns = saved.is_for_called(&at.key.namespace, selector, saved.labels(finding));
+        if !concerns && !selector.is_empty() {
+            return None;
+        }
+        Some(if expression.is_empty() {
+            format!(
+                "{} switches the access log off: that proxies logged no rows says nothing",
+                at.title()
+            )
+        } else {
+            format!(
+                "{} keeps only rows in the access log for which {expression}: shares and percentiles are of these",
+                at.title()
+            )
+        })
+    })
 }
 
 /// How sure a finding is with what was saved about it: surer where something says just the same, less sure where something

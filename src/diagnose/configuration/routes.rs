@@ -3,7 +3,9 @@
 use super::{At, EXACT, LIKELY, NAMED, Saved, Says, cluster_host, is_caller, since, spot_of};
 use crate::aggregate::configuration::ProxyKey;
 use crate::correlate::names::proxy_name;
-use crate::decode::document::facts::{Condition, PathForm, PathMatch, Route, Spec, Target, VirtualHost};
+use crate::decode::document::facts::{
+    Condition, PathForm, PathMatch, Route, Server, Spec, Target, VirtualHost,
+};
 use crate::diagnose::finding::Finding;
 use crate::diagnose::measure::some;
 use crate::diagnose::suspects::median_ms;
@@ -172,6 +174,106 @@ pub(super) fn unrouted(saved: &Saved<'_>, finding: &Finding, says: &mut Says) {
     if hosts.is_empty() {
         no_virtual_host(saved, finding, &paths, says);
     }
+    at_gateways(saved, says);
+}
+
+/// The name by which a `VirtualService` says that it is for the sidecars of the mesh.
+const MESH: &str = "mesh";
+
+/// Gateways through which the called host is reached: those that its rules name, and what they take.
+fn at_gateways(saved: &Saved<'_>, says: &mut Says) {
+    if !saved.has_all("Gateway") {
+        return;
+    }
+    let rules = virtual_services(saved);
+    for at in &rules {
+        for text in unbound(saved, at) {
+            says.look_at(at.key);
+            says.holds(text, LIKELY, [*at.place]);
+        }
+    }
+    // Hosts of the mesh itself need no gateway.
+    let host = saved.called.host.as_str();
+    if !rules.is_empty() || !host.contains('.') || host.ends_with(".svc.cluster.local") {
+        return;
+    }
+    let mut servers = saved.objects("Gateway").flat_map(|at| match &at.object.spec {
+        Spec::Gateway { servers, .. } => servers.iter().map(|server| (at, server)).collect(),
+        _ => Vec::new(),
+    });
+    let first = servers.next();
+    let takes = |server: &Server| server.hosts.iter().any(|taken| takes_host(taken, host));
+    if let Some((at, server)) = first.filter(|(_, server)| !takes(server))
+        && !servers.any(|(_, server)| takes(server))
+    {
+        says.look_at(at.key);
+        let text = format!(
+            "no server of the saved Gateways takes {host}: {} is for {}",
+            at.title(),
+            some(&server.hosts, NAMED)
+        );
+        says.holds(text, LIKELY, [at.line(server.line)]);
+    }
+}
+
+/// What keeps a `VirtualService` from the gateways that it names: these are not there, or take none of its hosts.
+fn unbound(saved: &Saved<'_>, at: &At<'_>) -> Vec<String> {
+    let Spec::VirtualService { hosts, gateways, .. } = &at.object.spec else {
+        return Vec::new();
+    };
+    let mut found = Vec::new();
+    for gateway in gateways.iter().filter(|gateway| *gateway != MESH).take(NAMED) {
+        let (namespace, name) = gateway
+            .split_once('/')
+            .unwrap_or((at.key.namespace.as_str(), gateway));
+        let bound = saved
+            .objects("Gateway")
+            .find(|known| known.key.name == name && known.key.namespace == namespace);
+        let Some(bound) = bound else {
+            // One of which only a table was saved has a name and no servers, and is found all the same.
+            found.push(format!(
+                "{} is for the gateway {gateway}, and no saved Gateway has this name",
+                at.title()
+            ));
+            continue;
+        };
+        if let Spec::Gateway { servers, .. } = &bound.object.spec {
+            let taken = servers.iter().flat_map(|server| &server.hosts);
+            let any = taken
+                .clone()
+                .any(|taken| hosts.iter().any(|host| overlap(taken, host)));
+            if !any {
+                let taken: Vec<&String> = taken.collect();
+                found.push(format!(
+                    "{} is for {}, and its gateway {} takes only {}",
+                    at.title(),
+                    some(hosts, NAMED),
+                    bound.title(),
+                    some(&taken, NAMED)
+                ));
+            }
+        }
+    }
+    found
+}
+
+/// The host in `shop/*.example.com`.
+fn without_namespace(taken: &str) -> &str {
+    taken.split_once('/').map_or(taken, |(_, host)| host)
+}
+
+/// True if a server's host (`*`, `*.example.com`, `a.example.com`) takes this one.
+fn takes_host(taken: &str, host: &str) -> bool {
+    match without_namespace(taken).strip_prefix('*') {
+        Some(ending) => host.ends_with(&ending.to_ascii_lowercase()),
+        None => without_namespace(taken).eq_ignore_ascii_case(host),
+    }
+}
+
+/// True if there is a host that both take.
+fn overlap(taken: &str, host: &str) -> bool {
+    takes_host(taken, &host.to_ascii_lowercase())
+        || takes_host(host, &without_namespace(taken).to_ascii_lowercase())
 }
 
 fn compare(tried: &Tried<'_>, paths: &BTreeSet<(&str, &str)>, says: &mut Says) {
@@ -629,6 +731,23 @@ fn is_near(shown_ms: u64, timeout_ms: u64) -> bool {
 mod tests {
     use super::*;
     use PathForm::{Exact, Prefix, Regex, Segments};
+
+    #[test]
+    fn which_hosts_a_gateway_takes() {
+        let cases = [
+            ("*", "shop.example.com", true),
+            ("*.example.com", "shop.example.com", true),
+            ("shop/*.example.com", "shop.example.com", true),
+            ("./Shop.example.com", "shop.example.com", true),
+            ("*.example.com", "example.com", false),
+            ("shop.example.com", "cart.example.com", false),
+        ];
+        for (taken, host, expected) in cases {
+            assert_eq!(takes_host(taken, host), expected, "{taken} {host}");
+        }
+        assert!(overlap("shop.example.com", "*.example.com"));
+        assert!(!overlap("shop.example.org", "*.example.com"));
+    }
 
     #[test]
     fn how_near_a_route_comes() {

@@ -7,13 +7,13 @@ use crate::aggregate::signatures::{HitKey, Hits};
 use crate::catalog::{Catalog, SignatureSource};
 use crate::correlate::Incident;
 use crate::decode::log::Level;
-use crate::decode::output::{HostState, Sync, TextKind};
+use crate::decode::output::{Figure, HostState, Sync, TextKind};
 use crate::diagnose;
 use crate::diagnose::answer::{Role, Severity};
 use crate::diagnose::measure::some;
 use crate::report::model::{LookedAt, Missing, Step};
 use crate::units::Place;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The five steps of the Istio Production Debugging reference, in its order, with what is needed to take them.
 const STEPS: [(&str, &str, &str, &str); 5] = [
@@ -110,10 +110,21 @@ type Fact<'a> = (&'a FactKey, &'a FactSum);
 impl<'a> Looking<'a> {
     fn at(&self, step: u8) -> Vec<Seen> {
         let seen = match step {
-            1 => vec![self.proxies(), self.pods(), self.istiod(), self.streams()],
+            1 => vec![
+                self.proxies(),
+                self.pods(),
+                self.istiod(),
+                self.control_plane_figures(),
+                self.streams(),
+            ],
             2 => vec![self.analysis(), self.refused_configuration()],
-            3 => vec![self.routes(), self.hosts(), self.captures()],
-            4 => vec![self.sidecars(), self.captures(), self.applications()],
+            3 => vec![self.routes(), self.hosts(), self.metrics(), self.captures()],
+            4 => vec![
+                self.sidecars(),
+                self.servers(),
+                self.captures(),
+                self.applications(),
+            ],
             _ => vec![self.certificates(), self.captured_certificates(), self.renewals()],
         };
         seen.into_iter().flatten().collect()
@@ -278,6 +289,108 @@ impl<'a> Looking<'a> {
         }
         let places = self.hits(CRASHES).flat_map(|hits| hits.examples.keys().copied());
         Some(self.seen("control plane", parts.join(", "), crashes > 0, true, places))
+    }
+
+    /// What istiod uses and knows, as saved statistics and `kubectl top` have it.
+    fn control_plane_figures(&self) -> Option<Seen> {
+        // A page of statistics that names services or proxies is istiod's own, whatever the file is called.
+        let of_istiod: BTreeSet<&str> = self
+            .facts(|topic| matches!(topic, Topic::Figure(Figure::Services | Figure::Proxies, _)))
+            .into_iter()
+            .map(|(key, _)| key.subject.as_str())
+            .collect();
+        let is_own = |subject: &str| {
+            of_istiod.contains(subject) || subject.starts_with("istiod-") || subject == "istiod"
+        };
+        let mut most: BTreeMap<Figure, (u64, &FactSum)> = BTreeMap::new();
+        for (key, sum) in self.facts(|topic| matches!(topic, Topic::Figure(..))) {
+            let Topic::Figure(figure, value) = key.topic else {
+                continue;
+            };
+            if is_own(&key.subject) && most.get(&figure).is_none_or(|(known, _)| value > *known) {
+                most.insert(figure, (value, sum));
+            }
+        }
+        let parts: Vec<String> = most
+            .iter()
+            .filter_map(|(figure, (value, _))| match figure {
+                Figure::MemoryBytes => Some(format!("{} MiB in use", value >> 20)),
+                Figure::MemoryLimitBytes => Some(format!("{} MiB at most", value >> 20)),
+                Figure::Services => Some(counted(*value, "service")),
+                Figure::Proxies => Some(format!("{} connected", counted(*value, "proxy"))),
+                _ => None,
+            })
+            .collect();
+        (!parts.is_empty()).then(|| {
+            let says = format!("figures of istiod: {}", parts.join(", "));
+            let places = most.values().flat_map(|(_, sum)| sum.places.keys().copied());
+            self.seen("control plane", says, false, false, places)
+        })
+    }
+
+    /// Requests that Istio's metrics count, as saved from Prometheus.
+    fn metrics(&self) -> Option<Seen> {
+        let all = self.facts(|topic| matches!(topic, Topic::Requests(_)));
+        let mut kinds: BTreeMap<(&str, &str, &str), u64> = BTreeMap::new();
+        let mut services = BTreeSet::new();
+        for (key, _) in &all {
+            if let Topic::Requests(requests) = &key.topic {
+                services.insert(requests.destination.as_str());
+                let kind = (
+                    requests.destination.as_str(),
+                    requests.code.as_str(),
+                    requests.flags.as_str(),
+                );
+                let most = kinds.entry(kind).or_default();
+                *most = requests.count.max(*most);
+            }
+        }
+        (!all.is_empty()).then(|| {
+            let failed: u64 = kinds
+                .iter()
+                .filter(|((_, code, _), _)| code.starts_with('5') || *code == "0")
+                .map(|(_, count)| *count)
+                .sum();
+            let says = format!(
+                "metrics saved from Prometheus: {} to {}, {failed} with a status from 500 on or none",
+                counted(kinds.values().sum(), "request"),
+                counted(services.len() as u64, "service"),
+            );
+            let places = all.iter().flat_map(|(_, sum)| sum.places.keys().copied());
+            self.seen("metrics", says, false, false, places)
+        })
+    }
+
+    /// What proxies say of themselves: Envoy's `/server_info`.
+    fn servers(&self) -> Option<Seen> {
+        let all = self.facts(|topic| matches!(topic, Topic::Server(..)));
+        let others: Vec<String> = all
+            .iter()
+            .filter_map(|(key, _)| match &key.topic {
+                Topic::Server(state, _) if state != "LIVE" => Some(format!("{} {state}", key.subject)),
+                _ => None,
+            })
+            .collect();
+        let youngest = all
+            .iter()
+            .filter_map(|(key, _)| match key.topic {
+                Topic::Server(_, uptime_s) => Some(uptime_s),
+                _ => None,
+            })
+            .min()?;
+        let states = if others.is_empty() {
+            format!("{} LIVE", counted(all.len() as u64, "proxy"))
+        } else {
+            format!(
+                "{} of {} not LIVE: {}",
+                others.len(),
+                all.len(),
+                named(others.iter().map(String::as_str))
+            )
+        };
+        let says = format!("server_info: {states}; the last start was {youngest} s before it was saved");
+        let places = all.iter().flat_map(|(_, sum)| sum.places.keys().copied());
+        Some(self.seen("sidecar", says, !others.is_empty(), false, places))
     }
 
     /// What proxies say of their streams to istiod.
@@ -486,6 +599,8 @@ impl<'a> Looking<'a> {
 fn counted(count: u64, what: &str) -> String {
     if count == 1 {
         format!("1 {what}")
+    } else if let Some(stem) = what.strip_suffix("xy") {
+        format!("{count} {stem}xies")
     } else if what.ends_with('h') {
         format!("{count} {what}es")
     } else {

@@ -2,7 +2,7 @@
 //!
 //! [`render`] goes from the model to one string. Every line is built through `page`, which escapes each
 //! text it is given and cuts what is wider than the page, so that no section can break either promise.
-//! Without colour there is no escape sequence in the result; without a terminal no bar is wider than 40.
+//! Without colour and links there is no escape sequence in the result; without a terminal no bar is wider than 40.
 
 mod also;
 mod batch;
@@ -15,6 +15,7 @@ mod excerpt;
 mod failed;
 pub(in crate::report) mod inputs;
 mod ladder;
+mod links;
 mod next;
 pub(in crate::report) mod number;
 mod packets;
@@ -38,6 +39,7 @@ use crate::catalog::{Catalog, Signature};
 use crate::follow::frame::Frame;
 use crate::follow::show::Shown;
 use crate::follow::trace::Trace;
+pub use links::Links;
 use page::Page;
 
 /// How a report is drawn.
@@ -71,7 +73,12 @@ impl Default for TextStyle {
 
 /// The report as text, with a final newline.
 pub fn render(report: &Report, style: &TextStyle) -> String {
-    let mut page = Page::new(*style);
+    render_linked(report, style, None)
+}
+
+/// The report as text for a terminal, in which names of inputs are links.
+pub fn render_linked(report: &Report, style: &TextStyle, links: Option<Links>) -> String {
+    let mut page = Page::new(*style).with(links);
     for section in SECTIONS {
         section(report, &mut page);
     }

@@ -1,7 +1,7 @@
 //! The page: lines of coloured runs, escaped as they come in and never wider than the page.
 
-use super::TextStyle;
 use super::wrap::{cut_end, width_of, wrap};
+use super::{Links, TextStyle};
 use crate::report::escape::{Charset, escape};
 use anstyle::{AnsiColor, Style};
 use std::borrow::Cow;
@@ -121,7 +121,7 @@ impl Line {
         self.width = self.runs.iter().map(|(_, text)| width_of(text)).sum();
     }
 
-    fn paint(&self, color: bool, out: &mut String) {
+    fn paint(&self, color: bool, links: Option<&Links>, out: &mut String) {
         let end = self
             .runs
             .iter()
@@ -134,12 +134,18 @@ impl Line {
             } else {
                 text
             };
-            if color && *role != Role::Plain && !text.is_empty() {
-                let style = role.style();
-                // Writing to a String cannot fail.
-                let _ = write!(out, "{style}{text}{style:#}");
-            } else {
-                out.push_str(text);
+            let style = role.style();
+            let is_painted = color && *role != Role::Plain && !text.is_empty();
+            // Writing to a String cannot fail.
+            if is_painted {
+                let _ = write!(out, "{style}");
+            }
+            match links {
+                Some(links) => links.write(text, out),
+                None => out.push_str(text),
+            }
+            if is_painted {
+                let _ = write!(out, "{style:#}");
             }
         }
     }
@@ -150,6 +156,7 @@ impl Line {
 pub(super) struct Page {
     style: TextStyle,
     lines: Vec<Line>,
+    links: Option<Links>,
 }
 
 impl Page {
@@ -159,7 +166,13 @@ impl Page {
         Self {
             style: TextStyle { width, ..style },
             lines: Vec::new(),
+            links: None,
         }
+    }
+
+    /// The page with links.
+    pub(super) fn with(self, links: Option<Links>) -> Self {
+        Self { links, ..self }
     }
 
     /// Columns of the page.
@@ -284,7 +297,7 @@ impl Page {
     pub(super) fn finish(&self) -> String {
         let mut out = String::new();
         for line in &self.lines {
-            line.paint(self.style.color, &mut out);
+            line.paint(self.style.color, self.links.as_ref(), &mut out);
             out.push('\n');
         }
         out
