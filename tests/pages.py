@@ -182,6 +182,17 @@ def check(browser, path, shots, hostile=False):
             "document.querySelector('details.cite').open"
             " && document.querySelector('details.cite[open] pre').getBoundingClientRect().height > 10"))
 
+    # A request of a finding is drawn step by step, beside what shows it.
+    steps = page.value("document.querySelectorAll('table.ladder tbody tr').length")
+    if steps:
+        page.value("document.querySelector('table.ladder').closest('details').open = true")
+        hold("a ladder without arrows or places", page.value(
+            "[].every.call(document.querySelectorAll('table.ladder tbody tr'), function (row) {"
+            " return row.querySelector('svg .arrow, svg circle') && row.querySelector('code').textContent })"
+            " && document.querySelector('table.ladder tbody tr').getBoundingClientRect().height > 10"))
+    hold("a fault without a request step by step", hostile or steps or not page.value(
+        "document.querySelectorAll('article.critical').length"))
+
     # The theme switches.
     before = page.value("getComputedStyle(document.body).backgroundColor")
     page.value("document.getElementById('theme').click()")
@@ -238,7 +249,7 @@ def check(browser, path, shots, hostile=False):
     complaints += still.complaints()
     still.close()
     hold(f"complaints: {complaints}", not complaints)
-    return f"{size:,} bytes, {cites} citations open, PDF {len(pdf):,} bytes"
+    return f"{size:,} bytes, {cites} citations open, {steps} steps, PDF {len(pdf):,} bytes"
 
 
 def hostile_incident(folder):

@@ -110,9 +110,19 @@ fn places_are_links_on_a_terminal_and_nowhere_else() {
     let target = format!("\x1b]8;;file://{}/", folder.display());
     assert!(bytes.contains(&target), "{bytes:?}");
     let opened = bytes.matches("\x1b]8;;file://").count();
-    assert_eq!(bytes.matches("\x1b]8;;\x1b\\").count(), opened, "each link is closed");
+    assert_eq!(
+        bytes.matches("\x1b]8;;\x1b\\").count(),
+        opened,
+        "each link is closed"
+    );
     // What is seen is the same.
-    let plain = on_terminal(160, "", &format!("{words} --hyperlinks never"), "refused-app-port-mismatch").unwrap();
+    let plain = on_terminal(
+        160,
+        "",
+        &format!("{words} --hyperlinks never"),
+        "refused-app-port-mismatch",
+    )
+    .unwrap();
     assert!(!plain.contains("\x1b]8"), "{plain:?}");
     assert_eq!(screen(&bytes), screen(&plain));
     for none in ["NO_COLOR=1", "TERM=dumb"] {
@@ -122,7 +132,10 @@ fn places_are_links_on_a_terminal_and_nowhere_else() {
     let key = Scratch::with("key", "a key of more than sixteen bytes");
     let words = format!("{words} --pseudonyms '{}'", key.path().join("key").display());
     let bytes = on_terminal(160, "", &words, "refused-app-port-mismatch").unwrap();
-    assert!(bytes.contains("CRITICAL") && !bytes.contains("\x1b]8"), "{bytes:?}");
+    assert!(
+        bytes.contains("CRITICAL") && !bytes.contains("\x1b]8"),
+        "{bytes:?}"
+    );
 }
 
 #[test]

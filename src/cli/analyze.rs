@@ -6,7 +6,7 @@ use super::privacy::Names;
 use super::progress::Bar;
 use super::run_info::Stopwatch;
 use super::session::Session;
-use super::{options, quotes, warnings};
+use super::{ladders, options, quotes, warnings};
 use crate::report::privacy::secrets::Secrets;
 use crate::report::privacy::texts::Texts;
 use crate::report::{html, json, markdown, text};
@@ -30,7 +30,17 @@ pub(super) fn run(args: &AnalyzeArgs, session: &mut Session<'_>) -> Result<Statu
         let masked = hide(&mut report.quotes, &args.privacy)?;
         report.privacy.secrets_masked = report.privacy.secrets_masked.saturating_add(masked);
     }
+    if drawing(args) {
+        report.ladders = ladders::of(&report, &options.paths);
+        for ladder in &mut report.ladders {
+            // Those of the lines that it shows are counted where they are cited.
+            hide(&mut ladder.trace, &args.privacy)?;
+        }
+    }
     names.report(&mut report);
+    for ladder in &mut report.ladders {
+        names.document(&mut ladder.trace);
+    }
     names.finish()?;
     if !args.quiet {
         warnings::warn(&report.inputs, session);
@@ -71,6 +81,14 @@ pub(super) fn hide(document: &mut impl Texts, privacy: &PrivacyArgs) -> Result<u
         return Ok(0);
     }
     Ok(Secrets::built_in()?.mask_all(document))
+}
+
+/// Whether something is written that draws single requests.
+fn drawing(args: &AnalyzeArgs) -> bool {
+    let formats = args.output.iter().map(super::output::OutputFile::format);
+    formats
+        .chain(args.format)
+        .any(|format| format == ReportFormat::Html)
 }
 
 /// Whether something is written that shows what it cites.

@@ -14,6 +14,7 @@ mod diff;
 mod exit;
 mod export;
 mod inspect;
+mod ladders;
 mod man;
 mod options;
 mod output;

@@ -83,6 +83,7 @@ pub(crate) fn empty() -> Report {
         topology: Topology::default(),
         limits: vec![],
         quotes: vec![],
+        ladders: vec![],
     }
 }
 

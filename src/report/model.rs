@@ -4,6 +4,7 @@
 //! RFC 3339 UTC, durations end in their unit, shares are 0..1, maps are sorted by key.
 
 pub use crate::diagnose::answer::{EvidenceKind, Fix, Missing, Role, Severity, State, Unit, ValidFor};
+use crate::follow::trace::Trace;
 use crate::units::{InputId, Timestamp};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -71,6 +72,20 @@ pub struct Report {
     /// what is cited.
     #[serde(skip)]
     pub quotes: Vec<Quote>,
+    /// Single requests and connections, step by step. Not part of the document: filled for renderers that draw them.
+    #[serde(skip)]
+    pub ladders: Vec<Ladder>,
+}
+
+/// A request or a connection behind a finding, followed through the inputs.
+#[derive(Clone, Debug)]
+pub struct Ladder {
+    /// Rank of the finding; none for what belongs to none.
+    pub finding: Option<u64>,
+    /// What it is of: `One of these`, `The slowest request`.
+    pub of: String,
+    /// Its steps.
+    pub trace: Trace,
 }
 
 /// What was changed in texts before they were written.

@@ -164,6 +164,7 @@ pub fn assemble(assembly: Assembly<'_>) -> Report {
         selection: selection(incident, condition, interrupted),
         top: (!top.is_empty()).then(|| top::top(incident, top)),
         quotes: Vec::new(),
+        ladders: Vec::new(),
         requests,
         latency,
         findings,

@@ -56,6 +56,7 @@ fn card(context: &Context<'_>, finding: &Finding) -> Element {
     facts.retain(|fact| !fact.is_empty());
     let details = el("")
         .child(evidence(context, finding))
+        .child(super::ladder::of(context, Some(finding.rank)))
         .child(ruled_out(context, finding))
         .child(changed(context, finding))
         .child(next(&finding.next, finding.rank == 1))

@@ -88,6 +88,7 @@ pub(super) fn latency(context: &Context<'_>) -> Element {
         .child(rest(drawn.len(), all))
         .child(percentiles(context, &pairs))
         .child(slowest(context))
+        .child(super::ladder::of(context, None))
 }
 
 /// A colour and its name.

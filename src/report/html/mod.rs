@@ -10,6 +10,7 @@ mod element;
 mod errors;
 mod findings;
 mod inputs;
+mod ladder;
 mod latency;
 mod method;
 mod packets;

@@ -1,10 +1,11 @@
 //! The page of every fixture: the promises that hold for any text.
 
 use super::{MAX_BYTES, POLICY, SCRIPT, START, STYLE, render};
+use crate::follow::trace::{Event, EventKind, Participant, SCHEMA, Trace};
 use crate::report::escape::acts;
 use crate::report::fixtures;
-use crate::report::model::{Quote, Report, TimeBucket, TopologyEdge, TopologyNode};
-use crate::units::Timestamp;
+use crate::report::model::{Ladder, Quote, Report, TimeBucket, TopologyEdge, TopologyNode};
+use crate::units::{InputId, Timestamp};
 use proptest::prelude::*;
 
 /// Elements that pages are made of. None of them loads anything.
@@ -198,6 +199,67 @@ fn a_citation_opens_what_was_quoted() {
     assert!(render(&report).contains("</code></summary><pre>the &lt;raw&gt; row</pre></details>"));
 }
 
+/// A ladder of a request, `packets` packets with data and the answer, with `text` wherever text can be.
+fn ladder(text: &str, packets: usize) -> Ladder {
+    let party = |kind| Participant {
+        name: text.to_owned(),
+        kind,
+        address: Some(text.to_owned()),
+    };
+    let event = |kind, from: usize, second: i64| Event {
+        time: Some(Timestamp::from_secs(1_793_588_400 + second)),
+        computed: false,
+        input: InputId(0),
+        line: (kind != EventKind::Packet).then_some(3),
+        frame: (kind == EventKind::Packet).then_some(7),
+        kind,
+        from,
+        to: 1 - from,
+        connection: None,
+        data_bytes: (kind == EventKind::Packet).then_some(100),
+        text: text.to_owned(),
+    };
+    let mut events = vec![event(EventKind::Request, 0, 0)];
+    // To and fro, so that they are not one step.
+    events.extend((0..packets).map(|n| event(EventKind::Packet, n % 2, 1)));
+    events.push(event(EventKind::Response, 1, 2));
+    events.extend((0..packets).map(|n| event(EventKind::Packet, n % 2, 3)));
+    Ladder {
+        finding: Some(1),
+        of: "One of these".to_owned(),
+        trace: Trace {
+            schema: SCHEMA,
+            request_id: Some(text.to_owned()),
+            connection: None,
+            participants: vec![party("app"), party("proxy")],
+            connections: Vec::new(),
+            rows: Vec::new(),
+            events,
+            inputs: std::collections::BTreeMap::new(),
+            clock_offsets_ns: std::collections::BTreeMap::new(),
+            rows_left_out: 2,
+            lines_left_out: 0,
+        },
+    }
+}
+
+#[test]
+fn a_request_is_drawn_step_by_step() {
+    let mut report = fixtures::refused();
+    report.ladders = vec![ladder("GET /cart", 1)];
+    let html = keeps_its_promises(&report);
+    let rows = |html: &str| html.matches("<svg class=\"lanes\"").count() - 1;
+    assert_eq!(rows(&html), 4);
+    assert!(html.contains("aria-label=\"from 1 to 2\"") && html.contains("aria-label=\"from 2 to 1\""));
+    assert!(html.contains("not listed: 2 rows beyond what is kept"));
+    // Where there is not room for all, what logs say is kept.
+    report.ladders = vec![ladder("GET /cart", 100)];
+    let html = keeps_its_promises(&report);
+    assert_eq!(rows(&html), 48);
+    assert!(html.contains(">request</span>") && html.contains(">response</span>"));
+    assert!(html.contains("154 more are left out here"), "{}", read(&html));
+}
+
 #[test]
 fn nothing_but_its_own_style_and_script_is_allowed() {
     assert!(POLICY.starts_with("default-src 'none'; script-src 'sha256-"));
@@ -227,7 +289,9 @@ fn hostile_strings_stay_text() {
     let strings: Vec<String> = serde_json::from_str(include_str!("../../../tests/hostile.json")).unwrap();
     assert!(strings.len() > 50);
     for text in strings {
-        keeps_its_promises(&fixtures::with_text_everywhere(&text));
+        let mut everywhere = fixtures::with_text_everywhere(&text);
+        everywhere.ladders = vec![ladder(&text, 1)];
+        keeps_its_promises(&everywhere);
         keeps_its_promises(&fixtures::captured_with_text(&text));
     }
 }

@@ -256,7 +256,7 @@ fn events(trace: &Trace, page: &mut Page) {
 }
 
 /// The packets right after `event` that show nothing but data, as it does, the same way on the same connection.
-fn data_run<'e>(event: &Event, after: &'e [Event]) -> &'e [Event] {
+pub(in crate::report) fn data_run<'e>(event: &Event, after: &'e [Event]) -> &'e [Event] {
     let alike = |other: &&Event| {
         event.data_bytes.is_some()
             && other.data_bytes.is_some()
@@ -268,7 +268,7 @@ fn data_run<'e>(event: &Event, after: &'e [Event]) -> &'e [Event] {
 }
 
 /// `28 packets, 81,640 bytes, until 16:53:36.982117`.
-fn run_text(event: &Event, run: &[Event]) -> String {
+pub(in crate::report) fn run_text(event: &Event, run: &[Event]) -> String {
     let of = |event: &Event| u64::from(event.data_bytes.unwrap_or(0));
     let bytes = run.iter().map(of).fold(of(event), u64::saturating_add);
     let packets = u64::try_from(run.len()).unwrap_or(u64::MAX).saturating_add(1);
@@ -305,13 +305,21 @@ fn left(event: &Event, page: &Page) -> Line {
 }
 
 /// As fine as the input has it: rows tell milliseconds.
-fn of_day(event: &Event) -> String {
+pub(in crate::report) fn of_day(event: &Event) -> String {
     let digits = if event.frame.is_some() { 15 } else { 12 };
     let text = event.time.as_ref().map(Timestamp::to_string).unwrap_or_default();
     text.get(11..11 + digits).unwrap_or("no time").to_owned()
 }
 
 fn left_out(trace: &Trace, page: &mut Page) {
+    if let Some(note) = not_listed(trace) {
+        page.blank();
+        page.wrapped(2, Role::Faint, &note);
+    }
+}
+
+/// What happened besides and is only counted, if there is any.
+pub(in crate::report) fn not_listed(trace: &Trace) -> Option<String> {
     let mut notes: Vec<String> = Vec::new();
     let sum = |of: fn(&crate::follow::trace::Captured) -> u64| -> u64 {
         trace.connections.iter().flat_map(|c| &c.captured).map(of).sum()
@@ -327,9 +335,5 @@ fn left_out(trace: &Trace, page: &mut Page) {
             notes.push(format!("{} {what}", group(count)));
         }
     }
-    if notes.is_empty() {
-        return;
-    }
-    page.blank();
-    page.wrapped(2, Role::Faint, &format!("not listed: {}", notes.join(", ")));
+    (!notes.is_empty()).then(|| format!("not listed: {}", notes.join(", ")))
 }

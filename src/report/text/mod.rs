@@ -14,7 +14,7 @@ mod evidence;
 mod excerpt;
 mod failed;
 pub(in crate::report) mod inputs;
-mod ladder;
+pub(in crate::report) mod ladder;
 mod links;
 mod next;
 pub(in crate::report) mod number;
