@@ -5,7 +5,15 @@ use libfuzzer_sys::fuzz_target;
 use postmesh::decode::document::{Form, read};
 
 fuzz_target!(|data: &[u8]| {
-    for form in [Form::Json, Form::Yaml, Form::Describe, Form::Prometheus, Form::Probe] {
+    for form in [
+        Form::Json,
+        Form::Yaml,
+        Form::Describe,
+        Form::Prometheus,
+        Form::Probe,
+        Form::Aligned,
+        Form::Sockets,
+    ] {
         let found = read(data, form, 0);
         let spots = found.said.iter().map(|said| said.line);
         for spot in spots.chain(found.damage.iter().map(|damage| damage.line)) {

@@ -148,16 +148,8 @@ struct Asked {
 
 /// What rows say was refused at the called service.
 fn requests(saved: &Saved<'_>, finding: &Finding) -> BTreeSet<(&'static str, String)> {
-    let destination = finding.scope.destination.as_deref().unwrap_or_default();
-    let names = &saved.facts.incident.names;
-    let port = saved.called.port.unwrap_or(80);
-    let table = saved.facts.incident.totals.paths.table();
-    table
-        .iter()
-        .filter(|(key, _)| {
-            let with_port = format!("{}:{port}", key.authority);
-            names.service(&key.authority) == destination || names.service(&with_port) == destination
-        })
+    saved
+        .asked_for(finding)
         .flat_map(|(_, spellings)| &spellings.0)
         .flat_map(|(path, seen)| {
             let path = if path.is_empty() { "/" } else { path };

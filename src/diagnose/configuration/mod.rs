@@ -18,6 +18,7 @@ use super::measure::Facts;
 use super::rules::Factors;
 use crate::aggregate::address::{port, service_namespace, short_service, workload};
 use crate::aggregate::configuration::{Configuration, ObjectKey, ProxyKey};
+use crate::aggregate::paths::{PathKey, Spellings};
 use crate::catalog::{Placeholders, fill_command};
 use crate::correlate::names::proxy_name;
 use crate::decode::document::Spot;
@@ -350,6 +351,21 @@ impl<'t> Saved<'t> {
             .copied()
             .collect();
         if of_caller.is_empty() { all } else { of_caller }
+    }
+
+    /// Authorities by which the service of the finding was asked, with the beginnings of the paths asked for.
+    fn asked_for(&self, finding: &Finding) -> impl Iterator<Item = (&'t PathKey, &'t Spellings)> + use<'t> {
+        let names = &self.facts.incident.names;
+        let destination = finding.scope.destination.clone().unwrap_or_default();
+        let port = self.called.port.unwrap_or(80);
+        let table = self.facts.incident.totals.paths.table();
+        table.iter().filter(move |(key, _)| {
+            let with_port = format!("{}:{port}", key.authority);
+            !destination.is_empty()
+                && [&key.authority, &with_port]
+                    .into_iter()
+                    .any(|name| names.service(name) == destination)
+        })
     }
 
     /// The `Service` that is called.

@@ -101,18 +101,8 @@ fn may_fit(form: PathForm, wanted: &str, path: &str) -> bool {
 
 /// Paths without a route that callers of the service asked for: authority and beginning of the path.
 fn unrouted_paths<'t>(saved: &Saved<'t>, finding: &Finding) -> BTreeSet<(&'t str, &'t str)> {
-    let Some(destination) = finding.scope.destination.as_deref() else {
-        return BTreeSet::new();
-    };
-    let names = &saved.facts.incident.names;
-    let port = saved.called.port.unwrap_or(80);
-    let table = saved.facts.incident.totals.paths.table();
-    table
-        .iter()
-        .filter(|(key, _)| {
-            let with_port = format!("{}:{port}", key.authority);
-            names.service(&key.authority) == destination || names.service(&with_port) == destination
-        })
+    saved
+        .asked_for(finding)
         .flat_map(|(key, spellings)| {
             let unrouted = spellings
                 .0
