@@ -658,9 +658,20 @@ fn what_ztunnel_knows_and_what_istiod_uses_is_looked_at() {
     let services = "NAMESPACE SERVICE NAME SERVICE VIP   WAYPOINT ENDPOINTS\n\
                     shop      cart         10.96.71.36   None     0/2\n";
     let stats = "# TYPE pilot_services gauge\npilot_services 1200\npilot_xds 340\nprocess_resident_memory_bytes 5.24288e+08\n";
+    let loggers = "ratings-v1.default:\nactive loggers:\n  admin: warning\n  connection: debug\n";
     let report = with(
         "healthy-bookinfo",
-        &[("services.txt", services), ("istiod-metrics.txt", stats)],
+        &[
+            ("services.txt", services),
+            ("istiod-metrics.txt", stats),
+            ("levels.txt", loggers),
+        ],
+    );
+    assert_eq!(kind(&report, "levels.txt"), "command-output");
+    assert!(
+        looked_at(&report, 3)
+            .iter()
+            .any(|(_, says, _)| *says == "proxy-config log: loggers connection at debug, admin at warning")
     );
     assert_eq!(text(&report, "/verdict/state"), "healthy");
     assert_eq!(kind(&report, "services.txt"), "command-output");

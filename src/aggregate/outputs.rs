@@ -36,6 +36,8 @@ pub enum Topic {
     Waypoint(String),
     /// Whether ztunnel takes traffic for a pod.
     Tunnel(bool),
+    /// Level of a logger.
+    Logger(String),
     /// State of a proxy and seconds since its start.
     Server(String, u64),
     /// Requests that a metric counts.
@@ -135,6 +137,7 @@ pub fn summed(fact: Fact, place: Place, line: &[u8]) -> (FactKey, FactSum) {
         } => (Topic::Figure(figure, value), subject),
         Fact::Waypoint { service, waypoint } => (Topic::Waypoint(waypoint), service),
         Fact::Tunnel { pod, hbone } => (Topic::Tunnel(hbone), pod),
+        Fact::Logger { name, level } => (Topic::Logger(level), name),
         Fact::Server { state, uptime_s } => (Topic::Server(state, uptime_s), String::new()),
         Fact::Requests(requests) => {
             let subject = requests.destination.clone();

@@ -29,6 +29,27 @@ pub(super) fn cells(line: &[u8]) -> Vec<&[u8]> {
     found
 }
 
+/// Levels of Envoy's loggers (envoyproxy/envoy `source/common/common/base_logger.h`).
+const LEVELS: [&[u8]; 7] = [
+    b"trace",
+    b"debug",
+    b"info",
+    b"warning",
+    b"error",
+    b"critical",
+    b"off",
+];
+
+/// `connection: debug`.
+pub(super) fn logger_line(line: &[u8]) -> Option<Fact> {
+    let (name, level) = line.split_at_checked(memmem::find(line, b": ")?)?;
+    let level = level.get(2..)?;
+    LEVELS.contains(&level).then(|| Fact::Logger {
+        name: text(name),
+        level: text(level),
+    })
+}
+
 /// The cell of a column. Rows with fewer cells than columns have lost some in the middle: only what stands before
 /// them is sure, so those are told by the first column.
 pub(super) fn column<'row>(columns: &[Vec<u8>], cells: &[&'row [u8]], name: &str) -> Option<&'row [u8]> {

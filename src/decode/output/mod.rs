@@ -48,6 +48,8 @@ pub enum TextKind {
     Events,
     /// Envoy's or a control plane's statistics, settings of a kernel.
     Stats,
+    /// `istioctl proxy-config log`, Envoy's `/logging`.
+    Loggers,
     /// Envoy's `/memory`.
     Memory,
     /// `kubectl top pods`.
@@ -92,6 +94,7 @@ impl TextKind {
             | Self::TlsCheck
             | Self::Describe
             | Self::Probe
+            | Self::Loggers
             | Self::Objects
             | Self::Other => Some("command-output"),
         }
@@ -210,6 +213,13 @@ pub enum Fact {
         pod: String,
         /// True if by HBONE, false if it goes there as plain TCP.
         hbone: bool,
+    },
+    /// The level of a logger of a proxy.
+    Logger {
+        /// The logger.
+        name: String,
+        /// `warning`.
+        level: String,
     },
     /// What a proxy says of itself (Envoy's `/server_info`).
     Server {
@@ -442,6 +452,8 @@ pub fn recognise(head: &[u8]) -> Text {
             form: Some(Form::Describe),
             columns: Vec::new(),
         };
+    } else if all().take(3).any(|line| line == b"active loggers:") {
+        TextKind::Loggers
     } else if first.starts_with(b"net.netfilter.nf_conntrack") {
         TextKind::Stats
     } else if all().any(|line| analyze_line(line).is_some()) || all().any(is_clean_analysis) {
@@ -725,6 +737,7 @@ impl Text {
             TextKind::Certs => certs_line(line),
             TextKind::Stats => figures::stat_line(line),
             TextKind::Memory => figures::memory_line(line),
+            TextKind::Loggers => lines::logger_line(line),
             TextKind::ProxyStatus
             | TextKind::Endpoints
             | TextKind::Secrets

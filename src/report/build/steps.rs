@@ -122,6 +122,7 @@ impl<'a> Looking<'a> {
             4 => vec![
                 self.sidecars(),
                 self.servers(),
+                self.loggers(),
                 self.captures(),
                 self.applications(),
             ],
@@ -358,6 +359,32 @@ impl<'a> Looking<'a> {
             );
             let places = all.iter().flat_map(|(_, sum)| sum.places.keys().copied());
             self.seen("metrics", says, false, false, places)
+        })
+    }
+
+    /// What proxies were told to log: what is missing from a log may not have been written.
+    fn loggers(&self) -> Option<Seen> {
+        let all = self.facts(|topic| matches!(topic, Topic::Logger(_)));
+        let mut by_level: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for (key, _) in &all {
+            if let Topic::Logger(level) = &key.topic {
+                by_level.entry(level).or_default().push(&key.subject);
+            }
+        }
+        let parts: Vec<String> = by_level
+            .into_iter()
+            .map(|(level, names)| {
+                if names.len() > NAMED {
+                    format!("{} at {level}", names.len())
+                } else {
+                    format!("{} at {level}", named(names.into_iter()))
+                }
+            })
+            .collect();
+        (!parts.is_empty()).then(|| {
+            let says = format!("proxy-config log: loggers {}", parts.join(", "));
+            let places = all.iter().flat_map(|(_, sum)| sum.places.keys().copied());
+            self.seen("sidecar", says, false, false, places)
         })
     }
 
