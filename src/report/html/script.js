@@ -70,6 +70,45 @@
   var rows = doc.querySelectorAll("tr[data-first]");
   var x = function (ms) { return left + (ms - start) / (end - start) * (right - left); };
   var time = function (ms) { return new Date(ms).toISOString().slice(0, 19).replace("T", " "); };
+  var number = function (n) { return n.toLocaleString("en-US"); };
+  // What the columns that lie in the window hold together; durations of good requests are bounds of a histogram, which can be added.
+  var sums = function () {
+    var width = +svg.dataset.column, sum = { requests: 0, failed: 0, denied: 0 }, counted = 0;
+    var good = Object.create(null), flags = Object.create(null);
+    var add = function (to, text) {
+      each(text ? text.split(" ") : [], function (part) {
+        var cut = part.lastIndexOf(":"), name = part.slice(0, cut);
+        to[name] = (to[name] || 0) + +part.slice(cut + 1);
+      });
+    };
+    each(svg.querySelectorAll("rect[data-at]"), function (column) {
+      var at = +column.dataset.at;
+      if (at > to || at + width <= from) { return; }
+      Object.keys(sum).forEach(function (name) { sum[name] += +column.dataset[name]; });
+      add(good, column.dataset.good);
+      add(flags, column.dataset.flags);
+    });
+    if (!sum.requests) { return ""; }
+    var bounds = Object.keys(good).map(Number).sort(function (a, b) { return a - b; });
+    bounds.forEach(function (bound) { counted += good[bound]; });
+    var quantile = function (share) {
+      var seen = 0, found = null;
+      bounds.forEach(function (bound) {
+        seen += good[bound];
+        if (found === null && seen >= counted * share) { found = bound; }
+      });
+      return number(found);
+    };
+    var parts = [number(sum.requests) + " requests",
+      number(sum.failed) + " failed (" + (100 * sum.failed / sum.requests).toFixed(1) + " %)"];
+    if (sum.denied) { parts.push(number(sum.denied) + " denied"); }
+    if (counted) { parts.push("good ones up to " + quantile(0.5) + " ms (p50), " + quantile(0.99) + " ms (p99)"); }
+    var named = Object.keys(flags).sort(function (a, b) { return flags[b] - flags[a]; }).slice(0, 6);
+    if (named.length) {
+      parts.push("flags " + named.map(function (flag) { return flag + " " + number(flags[flag]); }).join(", "));
+    }
+    return ": " + parts.join(", ");
+  };
   var show = function () {
     from = Math.max(start, Math.min(from, end));
     to = Math.max(from, Math.min(to, end));
@@ -85,8 +124,8 @@
       row.classList.toggle("out", out);
       hidden += out ? 1 : 0;
     });
-    says.textContent = whole ? "All of the time."
-      : time(from) + " – " + time(to) + " UTC; " + hidden + " rows of lists are outside and hidden.";
+    says.textContent = (whole ? "All of the time" : time(from) + " – " + time(to) + " UTC") + sums()
+      + (whole ? "." : "; " + hidden + " rows of lists are outside and hidden.");
   };
   first.addEventListener("input", function () { from = +first.value; to = Math.max(from, to); show(); });
   last.addEventListener("input", function () { to = +last.value; from = Math.min(from, to); show(); });

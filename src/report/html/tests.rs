@@ -62,7 +62,7 @@ const ELEMENTS: [&str; 49] = [
 ];
 
 /// Attributes that pages use. None of them acts, and none but `href` names a place.
-const ATTRIBUTES: [&str; 39] = [
+const ATTRIBUTES: [&str; 46] = [
     "aria-hidden",
     "aria-label",
     "aria-labelledby",
@@ -72,11 +72,18 @@ const ATTRIBUTES: [&str; 39] = [
     "cx",
     "cy",
     "d",
+    "data-at",
     "data-bottom",
+    "data-column",
+    "data-denied",
     "data-end",
+    "data-failed",
     "data-first",
+    "data-flags",
+    "data-good",
     "data-last",
     "data-left",
+    "data-requests",
     "data-right",
     "data-start",
     "datetime",

@@ -173,7 +173,7 @@ pub(super) fn timeline(context: &Context<'_>) -> Element {
                 .attr("id", "brush")
                 .attr("hidden", "")
                 .child(el("p").class("note").text(
-                    "Drag over the drawing, or move the ends with [ and ] or the sliders: the lists of the page keep to that time.",
+                    "Drag over the drawing, or move the ends with [ and ] or the sliders: the lists of the page keep to that time, and what it holds is summed here.",
                 )),
         )
         .child(drawing(context, &axis))
@@ -228,6 +228,7 @@ fn drawing(context: &Context<'_>, axis: &Axis) -> Element {
         )
         .attr("data-start", axis.time(0).millis_since(Timestamp(0)).to_string())
         .attr("data-end", end.millis_since(Timestamp(0)).to_string())
+        .attr("data-column", axis.column_s.saturating_mul(1000).to_string())
         .attr("data-left", LEFT.to_string())
         .attr("data-right", (WIDTH - RIGHT).to_string())
         .attr("data-bottom", bottom.to_string())
@@ -574,9 +575,23 @@ fn tooltips(context: &Context<'_>, axis: &Axis, bottom: f64) -> Element {
             return None;
         }
         let text = format!("{}: {}", context.clock.time(axis.time(number)), parts.join(", "));
+        // What the script sums over the window that is chosen.
+        let pairs = |parts: &mut dyn Iterator<Item = (String, u64)>| {
+            let parts: Vec<String> = parts.map(|(name, count)| format!("{name}:{count}")).collect();
+            parts.join(" ")
+        };
+        let latency = pairs(&mut column.latency.iter().map(|(le, count)| (le.to_string(), *count)));
+        let flags = pairs(&mut column.flags.iter().map(|(flag, count)| (flag.clone(), *count)));
+        let at = axis.time(number).millis_since(Timestamp(0));
         Some(
             el("rect")
                 .class("hit")
+                .attr("data-at", at.to_string())
+                .attr("data-requests", column.requests.to_string())
+                .attr("data-failed", column.failed.to_string())
+                .attr("data-denied", column.denied.to_string())
+                .attr("data-good", latency)
+                .attr("data-flags", flags)
                 .at([
                     ("x", axis.x(number)),
                     ("y", TOP),
