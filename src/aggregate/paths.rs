@@ -184,7 +184,12 @@ impl Paths {
         let hash = short_hash(seed, template);
         if !self.recent.has(hash, RECENT) {
             self.recent.put(hash, RECENT);
-            self.remember(authority, template, routed);
+            let seen = Seen {
+                routed,
+                unrouted: !routed,
+                ..Seen::default()
+            };
+            self.remember(authority, template, seen);
         }
         if decided_by <= HEAD_BYTES || path.len() < HEAD_BYTES {
             self.put_head(head, 0);
@@ -205,16 +210,11 @@ impl Paths {
     }
 
     #[cold]
-    fn remember(&mut self, authority: &[u8], template: &[u8], routed: bool) {
+    fn remember(&mut self, authority: &[u8], template: &[u8], seen: Seen) {
         let spelling = text(template);
         let key = PathKey {
             authority: text(authority),
             folded: spelling.to_ascii_lowercase(),
-        };
-        let seen = Seen {
-            routed,
-            unrouted: !routed,
-            refused: Methods::default(),
         };
         self.table.add(key, Spellings(BTreeMap::from([(spelling, seen)])));
     }
@@ -224,20 +224,14 @@ impl Paths {
         let (template, _) = template(path);
         let refused = Methods::one(method);
         let hash = short_hash(seed ^ u64::from(refused.0).rotate_left(32), template);
-        if self.recent.has(hash, RECENT) {
-            return;
+        if !self.recent.has(hash, RECENT) {
+            self.recent.put(hash, RECENT);
+            let seen = Seen {
+                refused,
+                ..Seen::default()
+            };
+            self.remember(authority, template, seen);
         }
-        self.recent.put(hash, RECENT);
-        let spelling = text(template);
-        let key = PathKey {
-            authority: text(authority),
-            folded: spelling.to_ascii_lowercase(),
-        };
-        let seen = Seen {
-            refused,
-            ..Seen::default()
-        };
-        self.table.add(key, Spellings(BTreeMap::from([(spelling, seen)])));
     }
 
     /// Adds other paths.
