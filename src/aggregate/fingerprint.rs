@@ -6,11 +6,11 @@
 //! 10^-26), unless somebody who knows this function writes a log for it, who could as well have written any other
 //! figure into that log. The functions are fixed, so that every worker and machine finds the same classes.
 //!
-//! Processors that have AES rounds for 64 bytes at a time hash by these (`WideHash`). Others have four lanes of
-//! 64×64-bit products that run beside each other; each round keeps all 128 bits of its product and what went into it, so
+//! Processors that have AES rounds hash by these, for 64 bytes at a time (`WideHash`) or for 16 (`NarrowHash`). Others have
+//! four lanes of 64×64-bit products that run beside each other; each round keeps all 128 bits of its product and what went into it, so
 //! that no round forgets what came before.
 
-use crate::decode::log::WideHash;
+use crate::decode::log::{NarrowHash, WideHash, short_words};
 
 /// Fractions of the square roots of primes: numbers with nothing up their sleeve.
 const ROOTS: [[u64; 2]; 5] = [
@@ -38,13 +38,16 @@ pub struct Fingerprint {
 pub(crate) enum Hasher {
     /// By products of 64 bits, on any processor.
     Products,
-    /// By what this processor has for it.
+    /// By AES rounds on 16 bytes.
+    Narrow(NarrowHash),
+    /// By AES rounds on 64 bytes.
     Wide(WideHash),
 }
 
 impl Default for Hasher {
     fn default() -> Self {
-        WideHash::new().map_or(Self::Products, Self::Wide)
+        let narrow = || NarrowHash::new().map_or(Self::Products, Self::Narrow);
+        WideHash::new().map_or_else(narrow, Self::Wide)
     }
 }
 
@@ -52,10 +55,14 @@ impl Hasher {
     /// The fingerprint of `seed` and four texts: other texts, or the same in another order, have another one.
     #[inline]
     pub(crate) fn of_four(self, seed: u64, parts: [&[u8]; 4]) -> Fingerprint {
-        let Self::Wide(wide) = self else {
-            let mut lanes = Lanes::new(seed);
-            lanes.add(parts);
-            return lanes.finish();
+        let wide = match self {
+            Self::Wide(wide) => wide,
+            Self::Narrow(narrow) => return Fingerprint::of_halves(narrow.of(seed, &parts)),
+            Self::Products => {
+                let mut lanes = Lanes::new(seed);
+                lanes.add(parts);
+                return lanes.finish();
+            }
         };
         let [first, second, third, fourth] = parts;
         // The second one is the longest by far; cut in three, none of its pieces is longer than what is hashed at once.
@@ -71,14 +78,17 @@ impl Hasher {
         seed: u64,
         rounds: &[[&[u8]; 4]; ROUNDS],
     ) -> Fingerprint {
-        let Self::Wide(wide) = self else {
-            let mut lanes = Lanes::new(seed);
-            for parts in rounds {
-                lanes.add(*parts);
+        match self {
+            Self::Wide(wide) => Fingerprint::of_halves(wide.of(seed, rounds.as_flattened())),
+            Self::Narrow(narrow) => Fingerprint::of_halves(narrow.of(seed, rounds.as_flattened())),
+            Self::Products => {
+                let mut lanes = Lanes::new(seed);
+                for parts in rounds {
+                    lanes.add(*parts);
+                }
+                lanes.finish()
             }
-            return lanes.finish();
-        };
-        Fingerprint::of_halves(wide.of(seed, rounds.as_flattened()))
+        }
     }
 }
 
@@ -155,7 +165,7 @@ impl Lane {
         let [a, b] = self.0;
         let mut lane = Self([a, b.wrapping_add((part.len() as u64).wrapping_mul(LENGTH_FACTOR))]);
         let Some(last) = part.last_chunk::<16>() else {
-            return lane.round(short(part));
+            return lane.round(short_words(part));
         };
         let (chunks, rest) = part.as_chunks::<16>();
         for chunk in chunks {
@@ -177,22 +187,6 @@ fn words(chunk: &[u8; 16]) -> [u64; 2] {
     [low, (number >> 64) as u64]
 }
 
-/// At most 15 bytes, the middle ones twice.
-#[inline]
-fn short(part: &[u8]) -> [u64; 2] {
-    if let (Some(head), Some(tail)) = (part.first_chunk::<8>(), part.last_chunk::<8>()) {
-        [u64::from_le_bytes(*head), u64::from_le_bytes(*tail)]
-    } else if let (Some(head), Some(tail)) = (part.first_chunk::<4>(), part.last_chunk::<4>()) {
-        [
-            u64::from(u32::from_le_bytes(*head)),
-            u64::from(u32::from_le_bytes(*tail)),
-        ]
-    } else {
-        let word = part.iter().fold(0, |word, byte| word << 8 | u64::from(*byte));
-        [word, 0]
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -200,8 +194,9 @@ mod tests {
     use std::collections::BTreeSet;
 
     /// All that this processor can make.
-    fn hashers() -> [Hasher; 2] {
-        [Hasher::Products, Hasher::default()]
+    fn hashers() -> [Hasher; 3] {
+        let narrow = NarrowHash::new().map_or(Hasher::Products, Hasher::Narrow);
+        [Hasher::Products, narrow, Hasher::default()]
     }
 
     fn differing_bits(a: Fingerprint, b: Fingerprint) -> [u32; 2] {

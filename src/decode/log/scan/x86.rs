@@ -1,7 +1,7 @@
 //! The kernels for processors with AVX2, 32 bytes a comparison, and with AVX-512, 64 bytes a comparison.
 //!
 //! All `unsafe` of this crate stands here: calls of functions that are compiled for more than the baseline, made
-//! through [`Avx2`], [`Avx512`] and [`Avx512Aes`] only, which exist only where the processor was asked; loads and a store
+//! through [`Avx2`], [`Avx512`], [`Avx512Aes`] and [`Aes`] only, which exist only where the processor was asked; loads and a store
 //! of arrays of just the length that they move; and a load of no more bytes than a text has.
 #![expect(
     unsafe_code,
@@ -10,10 +10,10 @@
 
 use super::{Blanks, Chunk, LineMasks, Marks, Masks, write_places};
 use std::arch::x86_64::{
-    __m256i, __m512i, _bzhi_u64, _mm_aesenc_si128, _mm_clmulepi64_si128, _mm_cvtsi128_si64,
-    _mm_extract_epi64, _mm_set_epi64x, _mm_set1_epi8, _mm256_add_epi16, _mm256_cmpeq_epi8,
-    _mm256_cvtepu8_epi16, _mm256_movemask_epi8, _mm256_or_si256, _mm256_set_epi64x, _mm256_set1_epi8,
-    _mm256_set1_epi16, _mm256_storeu_si256, _mm512_aesenc_epi128, _mm512_castsi512_si128,
+    __m128i, __m256i, __m512i, _bzhi_u64, _mm_aesenc_si128, _mm_clmulepi64_si128, _mm_cvtsi128_si64,
+    _mm_extract_epi64, _mm_set_epi64x, _mm_set1_epi8, _mm_set1_epi64x, _mm_xor_si128, _mm256_add_epi16,
+    _mm256_cmpeq_epi8, _mm256_cvtepu8_epi16, _mm256_movemask_epi8, _mm256_or_si256, _mm256_set_epi64x,
+    _mm256_set1_epi8, _mm256_set1_epi16, _mm256_storeu_si256, _mm512_aesenc_epi128, _mm512_castsi512_si128,
     _mm512_cmpeq_epi8_mask, _mm512_extracti32x4_epi32, _mm512_loadu_si512, _mm512_maskz_compress_epi8,
     _mm512_maskz_loadu_epi8, _mm512_set_epi64, _mm512_set1_epi8, _mm512_set1_epi64, _mm512_set4_epi64,
     _mm512_xor_si512,
@@ -124,6 +124,75 @@ impl Avx512Aes {
     pub(super) fn hash(self, seed: u64, parts: &[&[u8]]) -> [u64; 2] {
         // SAFETY: an `Avx512Aes` is made only after the processor said that it has these features.
         unsafe { hash_wide(seed, parts) }
+    }
+}
+
+/// Proof that this processor does AES rounds.
+#[derive(Clone, Copy, Debug)]
+pub(in super::super) struct Aes(());
+
+impl Aes {
+    pub(super) fn new() -> Option<Self> {
+        let all = is_x86_feature_detected!("aes") && is_x86_feature_detected!("sse4.1");
+        all.then_some(Self(()))
+    }
+
+    #[expect(
+        clippy::unused_self,
+        reason = "having it is the proof that makes the call sound"
+    )]
+    #[inline]
+    pub(super) fn hash(self, seed: u64, parts: &[&[u8]]) -> [u64; 2] {
+        // SAFETY: an `Aes` is made only after the processor said that it has these features.
+        unsafe { hash_narrow(seed, parts) }
+    }
+}
+
+/// As [`hash_wide`], with pieces of 16 bytes.
+#[target_feature(enable = "sse4.1,aes")]
+fn hash_narrow(seed: u64, parts: &[&[u8]]) -> [u64; 2] {
+    let [a, b, c, d] = ROOTS.map(u64::cast_signed);
+    let keys = [_mm_set_epi64x(b, a), _mm_set_epi64x(d, c)];
+    let mut sum = _mm_set1_epi64x(seed.cast_signed());
+    let mut number = 0_u64;
+    for part in parts {
+        let length = part.len() as u64;
+        let Some(last) = part.last_chunk::<16>() else {
+            let [low, high] = super::short_words(part).map(u64::cast_signed);
+            number = number.wrapping_add(NUMBER_STEP);
+            sum = _mm_xor_si128(sum, two_rounds(_mm_set_epi64x(high, low), number ^ length, keys));
+            continue;
+        };
+        // The last piece overlaps the one before it.
+        let (chunks, _) = part.as_chunks::<16>();
+        for chunk in chunks {
+            number = number.wrapping_add(NUMBER_STEP);
+            sum = _mm_xor_si128(sum, two_rounds(load_narrow(chunk), number ^ length, keys));
+        }
+        number = number.wrapping_add(NUMBER_STEP);
+        sum = _mm_xor_si128(sum, two_rounds(load_narrow(last), number ^ length, keys));
+    }
+    let [first, second] = keys;
+    let mixed = _mm_aesenc_si128(_mm_aesenc_si128(sum, first), second);
+    let all = _mm_aesenc_si128(_mm_aesenc_si128(mixed, first), second);
+    [_mm_cvtsi128_si64(all), _mm_extract_epi64::<1>(all)].map(i64::cast_unsigned)
+}
+
+/// What a piece adds: two rounds on it and its mark.
+#[inline]
+#[target_feature(enable = "aes")]
+fn two_rounds(piece: __m128i, mark: u64, [first, second]: [__m128i; 2]) -> __m128i {
+    let marked = _mm_xor_si128(piece, _mm_set1_epi64x(mark.cast_signed()));
+    _mm_aesenc_si128(_mm_aesenc_si128(marked, first), second)
+}
+
+#[inline]
+#[target_feature(enable = "sse2")]
+fn load_narrow(chunk: &[u8; 16]) -> __m128i {
+    let (words, _) = chunk.as_chunks::<8>();
+    match words {
+        [low, high] => _mm_set_epi64x(i64::from_le_bytes(*high), i64::from_le_bytes(*low)),
+        _ => _mm_set1_epi64x(0),
     }
 }
 
