@@ -32,6 +32,8 @@ pub struct Options {
     pub top: Vec<Field>,
     /// List every TCP connection of captures in the report.
     pub streams: bool,
+    /// Fill [`crate::report::model::OverTime`], which renderers need in which a window is chosen.
+    pub over_time: bool,
 }
 
 /// A bound on time as it was typed.
@@ -60,6 +62,7 @@ impl Default for Options {
             condition: None,
             top: Vec::new(),
             streams: false,
+            over_time: false,
         }
     }
 }

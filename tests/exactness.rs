@@ -24,12 +24,18 @@ const CASES: [&str; 8] = [
 fn report(options: &Options) -> String {
     let mut report = postmesh::analyze(options).unwrap();
     report.run = None;
-    serde_json::to_string_pretty(&report).unwrap()
+    // What pages sum windows from is no part of the document.
+    format!(
+        "{}\n{:#?}",
+        serde_json::to_string_pretty(&report).unwrap(),
+        report.over_time
+    )
 }
 
 fn options(paths: &[PathBuf]) -> Options {
     Options {
         paths: paths.to_vec(),
+        over_time: true,
         ..Options::default()
     }
 }
@@ -219,7 +225,9 @@ fn lines_of(seed: u64) -> Vec<String> {
 
 /// A report without what a cut of the files may change: the inputs, and what points into them.
 fn without_places(options: &Options) -> Value {
-    let mut report = serde_json::to_value(postmesh::analyze(options).unwrap()).unwrap();
+    let read = postmesh::analyze(options).unwrap();
+    let mut report = serde_json::to_value(&read).unwrap();
+    report["over_time"] = format!("{:?}", read.over_time).into();
     for key in ["run", "inputs"] {
         report[key] = Value::Null;
     }

@@ -60,3 +60,5 @@ mod slice;
 mod streams_agreement;
 /// The program on a real terminal, and interrupted.
 mod terminal;
+/// What a page sums a chosen window from.
+mod windows;

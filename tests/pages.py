@@ -13,6 +13,7 @@ import argparse
 import base64
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -155,6 +156,47 @@ def hold(what, condition):
         raise AssertionError(what)
 
 
+# All that follows the window, as it stands in the page.
+PANELS = """JSON.stringify([].map.call(
+    document.querySelectorAll('tr[data-counts],tr[data-spread],tr[data-calls],figure,svg.graph'),
+    function (e) { return e.textContent.length + e.outerHTML.replace(/<svg class="strip.*?<\\/svg>/g, '')
+        .replace(/ class=""/g, '') }))"""
+
+
+def follows(page, said, whole):
+    """Histograms, percentiles, flags and calls are those of the window: figures that come different ways agree."""
+    hold("no panel follows the window", page.value(PANELS) != whole)
+    number = "function n(cell) { return +cell.textContent.replace(/,/g, '') || 0 }"
+    sums = page.value(f"""(function () {{ {number}
+        return [].reduce.call(document.querySelectorAll('tr[data-calls]'), function (sum, row) {{
+            return [sum[0] + n(row.children[2]), sum[1] + n(row.children[3])] }}, [0, 0]).join(' ') }})()""")
+    requests, failed = (int(re.search(rf"([\d,]+) {what}", said)[1].replace(",", "")) for what in ("requests", "failed"))
+    hold(f"calls sum to {sums}, but: {said}", sums == f"{requests} {failed}")
+    # Failures by destination, once as rows were counted and once as their durations were.
+    apart = page.value(f"""(function () {{ {number}
+        var by = {{}}, wrong = [];
+        [].forEach.call(document.querySelectorAll('tr[data-spread]'), function (row) {{
+            var cells = row.children;
+            by[[cells[0].textContent, cells[1].textContent, cells[2].textContent]] = n(cells[3]); }});
+        [].forEach.call(document.querySelectorAll('tr[data-counts]'), function (row) {{
+            var cells = row.children, key = [cells[0].textContent, cells[1].textContent];
+            var timed = by[key.concat('failed')] || 0, good = by[key.concat('good')] || 0;
+            if (timed !== n(cells[3]) || good + timed > n(cells[2])) {{ wrong.push(key + ': ' + timed + ' and ' + n(cells[3])); }} }});
+        return wrong.slice(0, 4).join('; ') }})()""")
+    hold(f"failures by destination differ: {apart}", not apart)
+    # The bars of an outcome hold its requests, and the greatest one is as high as the drawing.
+    drawn = page.value(f"""[].filter.call(document.querySelectorAll('figure[data-ok]'), function (figure) {{ {number}
+        var row = document.getElementById(figure.dataset.ok), held = 0, highest = 0;
+        if (!row || !n(row.children[3])) {{ return false; }}
+        [].forEach.call(figure.querySelectorAll('rect.good[data-doubling]'), function (bar) {{
+            held += +bar.querySelector('title').textContent.split(' ms: ')[1].split(' ')[0].replace(/,/g, ''); }});
+        [].forEach.call(figure.querySelectorAll('rect[data-doubling]'), function (bar) {{ highest = Math.max(highest, +bar.getAttribute('height')); }});
+        return held !== n(row.children[3]) || Math.abs(highest - 92) > 0.1 }}).length""")
+    hold(f"{drawn} histograms hold other requests than their percentiles", drawn == 0)
+    hold("what keeps to the whole time does not say so", page.value(
+        "[].every.call(document.querySelectorAll('.whole-time'), function (note) { return !note.hidden })"))
+
+
 def check(browser, path, shots, hostile=False):
     size = path.stat().st_size
     hold(f"{size} bytes", size <= MAX_BYTES)
@@ -206,6 +248,7 @@ def check(browser, path, shots, hostile=False):
         box = page.value("(function () { var b = document.getElementById('time').getBoundingClientRect();"
                          " return {x: b.x, y: b.y, width: b.width, height: b.height} })()")
         y = min(max(box["y"] + 40, 60), 880)
+        whole = page.value(PANELS)
         page.mouse("mousePressed", box["x"] + box["width"] * 0.4, y)
         page.mouse("mouseMoved", box["x"] + box["width"] * 0.5, y)
         page.mouse("mouseReleased", box["x"] + box["width"] * 0.5, y)
@@ -214,11 +257,17 @@ def check(browser, path, shots, hostile=False):
         # Rows are summed; captures alone have none.
         if page.value("[].some.call(document.querySelectorAll('rect[data-at]'), function (r) { return +r.dataset.requests })"):
             hold(f"the window is not summed: {said}", " requests, " in said and " failed (" in said)
+            time.sleep(0.2)
+            follows(page, said, whole)
+            if shots:
+                page.screenshot(shots / f"{name}-window.png")
         page.call("Input.dispatchKeyEvent", type="keyDown", key="]", text="]")
         page.call("Input.dispatchKeyEvent", type="keyUp", key="]")
         hold("] did nothing", page.value("document.querySelector('#brush [role=status]').textContent") != said)
         page.value("document.querySelector('#brush button').click()")
         hold("lists stay narrowed", page.value("document.querySelectorAll('tr.out').length") == 0)
+        time.sleep(0.2)
+        hold("panels stay in the window", page.value(PANELS) == whole)
 
     # Every control can be reached by keyboard.
     hold("a control is out of the keyboard's reach", page.value(

@@ -3,7 +3,7 @@
 //! holds are sums.
 
 use super::bounded::Key;
-use super::class::{Reporter, RowClass};
+use super::class::RowClass;
 use super::fingerprint::Fingerprint;
 use super::flags::Outcome;
 use super::samples::{MAX_MS, Samples};
@@ -77,6 +77,8 @@ pub struct HotCell {
     pub path_seed: u64,
     /// Number of the cell, [`HotCell::NONE`] where the slot is empty.
     index: u32,
+    /// Number of the called service, as [`super::called::Seconds`] counts them.
+    pub called: u16,
     facts: Facts,
 }
 
@@ -95,10 +97,10 @@ impl Facts {
     const GOOD: u8 = 1 << 3;
     /// They failed with flag UC or UR.
     const RESET: u8 = 1 << 4;
-    /// The called side's proxy reports.
-    const CALLED_SIDE: u8 = 1 << 5;
     /// A policy refused them, as their details say.
-    const POLICY: u8 = 1 << 6;
+    const POLICY: u8 = 1 << 5;
+    /// The rows failed.
+    const FAILED: u8 = 1 << 6;
 
     fn of(class: &RowClass) -> Self {
         let key = &class.key;
@@ -107,8 +109,8 @@ impl Facts {
             (key.tcp, Self::TCP),
             (class.connect_failure, Self::CONNECT_FAILURE),
             (key.outcome == Outcome::Ok, Self::GOOD),
+            (key.outcome == Outcome::Failed, Self::FAILED),
             (reset, Self::RESET),
-            (key.reporter == Reporter::Destination, Self::CALLED_SIDE),
             (key.details.starts_with("rbac_access_denied"), Self::POLICY),
         ];
         let set = facts.into_iter().filter(|(is_so, _)| *is_so);
@@ -172,6 +174,8 @@ pub struct Cell {
     pub places: Vec<(Place, String)>,
     /// How many places to keep.
     pub keep_places: usize,
+    /// See [`HotCell::called`].
+    pub called: u16,
     /// Hash of the authority, which all rows of a class share, and of whether they found an upstream.
     pub path_seed: u64,
 }
@@ -391,6 +395,7 @@ impl HotCell {
         connection_seed: 0,
         path_seed: 0,
         index: Self::NONE,
+        called: 0,
         facts: Facts(0),
     };
 
@@ -403,6 +408,7 @@ impl HotCell {
             connection_seed: stable_hash_with(proxy, class.host.as_bytes()),
             path_seed: cell.path_seed,
             index,
+            called: cell.called,
             facts: Facts::of(&cell.class),
         }
     }
@@ -453,14 +459,10 @@ impl HotCell {
         self.is(Facts::POLICY)
     }
 
-    /// Who reports.
+    /// True if they failed.
     #[inline]
-    pub fn reporter(&self) -> Reporter {
-        if self.is(Facts::CALLED_SIDE) {
-            Reporter::Destination
-        } else {
-            Reporter::Source
-        }
+    pub fn failed(&self) -> bool {
+        self.is(Facts::FAILED)
     }
 }
 
@@ -604,6 +606,7 @@ impl Cell {
             series: Series::default(),
             places: Vec::new(),
             keep_places,
+            called: 0,
             path_seed: 0,
         }
     }

@@ -1,5 +1,6 @@
 //! One worker's part: lines in, [`Partial`]s out.
 
+use super::called::{CalledKey, SecondDurations, Seconds, Spread};
 use super::cells::{Cell, Cells, HotCell, MAX_SAMPLE_BYTES, Sums};
 use super::class::{Reporter, RowClass};
 use super::configuration::Configuration;
@@ -11,7 +12,7 @@ use super::outputs::{self, FactKey, FactSum};
 use super::paths::Paths;
 use super::record::RowRecord;
 use super::sampled::Sampled;
-use super::samples::{Bucket, Samples};
+use super::samples::Samples;
 use super::series::Series;
 use super::signatures::{HitKey, Hits, example_text};
 use super::slowest::{Slow, Slowest};
@@ -35,12 +36,6 @@ pub const MAX_ATTEMPTS: usize = 1 << 17;
 
 /// Rows that are followed by their upstream connection.
 pub const MAX_CONNECTION_ROWS: usize = 1 << 16;
-
-/// Seconds whose latencies a worker holds at a time.
-const SECONDS: usize = 32;
-
-/// The same as a divisor of seconds.
-const SLOTS: i64 = 32;
 
 /// Shared by all workers.
 #[derive(Clone, Copy, Debug)]
@@ -104,16 +99,7 @@ impl Merge for SecondLatency {
     }
 }
 
-/// Durations of good requests that completed in one second, by reporter.
-#[derive(Clone, Debug, Default)]
-pub struct SecondDurations {
-    /// The second, since the epoch.
-    pub second: i64,
-    /// The durations.
-    pub durations: [Vec<Bucket>; 2],
-}
-
-/// Durations by second that a worker holds before it hands them on (1 MiB).
+/// Durations by second that a worker holds before it hands them on (2 MiB).
 const MAX_SECOND_ROWS: usize = 1 << 19;
 
 /// Sums over some lines, to be merged into [`super::Totals`].
@@ -127,6 +113,8 @@ pub struct Partial {
     pub hops: Vec<(HopKey, Series<HopMoment>)>,
     /// Durations by second.
     pub seconds: Vec<SecondDurations>,
+    /// Durations by called service over time.
+    pub called: Vec<(CalledKey, Series<Spread>)>,
     /// Attempts by hash of request id, proxy and cluster.
     pub attempts: Sampled<()>,
     /// Rows by hash of proxy, host and local address.
@@ -156,6 +144,7 @@ impl Default for Partial {
             figures: Vec::new(),
             hops: Vec::new(),
             seconds: Vec::new(),
+            called: Vec::new(),
             attempts: Sampled::new(MAX_ATTEMPTS),
             connections: Sampled::new(MAX_CONNECTION_ROWS),
             followed: Followed::default(),
@@ -306,12 +295,12 @@ impl<'run> Collector<'run> {
         if !self.partial.cells.is_empty()
             || self.partial.outputs.len() > outputs::LIMIT
             || self.cells.is_full()
-            || self.cells.weight_bytes() > MAX_SAMPLE_BYTES
+            || self.cells.weight_bytes() + self.seconds.weight_bytes() > MAX_SAMPLE_BYTES
         {
             return Some(self.take());
         }
-        (self.seconds.rows > MAX_SECOND_ROWS).then(|| Partial {
-            seconds: self.seconds.take(),
+        (self.seconds.rows() > MAX_SECOND_ROWS).then(|| Partial {
+            seconds: self.seconds.take_durations(),
             ..Partial::default()
         })
     }
@@ -319,7 +308,6 @@ impl<'run> Collector<'run> {
     /// Everything collected so far.
     pub fn take(&mut self) -> Partial {
         self.spill_cells();
-        self.partial.seconds = self.seconds.take();
         std::mem::take(&mut self.partial)
     }
 
@@ -329,6 +317,9 @@ impl<'run> Collector<'run> {
         append(&mut self.partial.cells, &mut cells);
         append(&mut self.partial.figures, &mut shared.figures);
         append(&mut self.partial.hops, &mut shared.hops);
+        let mut timed = self.seconds.take();
+        append(&mut self.partial.seconds, &mut timed.seconds);
+        append(&mut self.partial.called, &mut timed.called);
     }
 
     /// Adds a line.
@@ -448,9 +439,14 @@ impl<'run> Collector<'run> {
         let place = self.place(at);
         let key = class_key(row, self.line_seed(wrapping), self.hasher);
         let (options, origin, hit_buffer) = (&self.options, &self.origin, &mut self.hit_buffer);
-        let stats = &mut self.stats;
+        let (stats, seconds) = (&mut self.stats, &mut self.seconds);
         let found = self.cells.find(key, || {
-            new_cell(options, origin, wrapping, row, hit_buffer, stats)
+            let cell = new_cell(options, origin, wrapping, row, hit_buffer, stats);
+            let called = &cell.class.key;
+            Cell {
+                called: seconds.number_of(called.reporter, &called.destination),
+                ..cell
+            }
         });
         let Some(slot) = found else { return };
         let Some(cell) = self.cells.get(slot) else { return };
@@ -890,8 +886,16 @@ fn follow<'cells>(
     completed: Option<Timestamp>,
     place: Place,
 ) {
-    if let (Some(at), Some(duration), true) = (completed, row.duration_ms, cell.good()) {
-        seconds.count(at.secs(), cell.reporter(), duration);
+    if let (Some(duration), true) = (row.duration_ms, cell.good() || cell.failed()) {
+        // A failure to connect belongs to its start.
+        let at = if cell.connect_failure() {
+            row.start
+        } else {
+            completed
+        };
+        if let Some(at) = at {
+            seconds.count(at.secs(), cell.called, cell.failed(), duration);
+        }
     }
     if let Some(id) = id_hash {
         partial.attempts.offer(mixed(cell.attempt_seed, id), ());
@@ -920,56 +924,6 @@ fn follow<'cells>(
         && let Some(sums) = sums()
     {
         partial.slowest.add(slow(&sums.cell, row, duration, place));
-    }
-}
-
-/// Durations by second: rows come nearly in order, so few seconds are open at a time.
-#[derive(Debug)]
-struct Seconds {
-    open: Vec<SecondDurations>,
-    closed: Vec<SecondDurations>,
-    rows: usize,
-}
-
-impl Default for Seconds {
-    fn default() -> Self {
-        Self {
-            open: vec![SecondDurations::default(); SECONDS],
-            closed: Vec::new(),
-            rows: 0,
-        }
-    }
-}
-
-impl Seconds {
-    #[inline]
-    fn count(&mut self, second: i64, reporter: Reporter, duration_ms: u64) {
-        let slot = usize::try_from(second.rem_euclid(SLOTS)).unwrap_or(0);
-        let Some(open) = self.open.get_mut(slot) else {
-            return;
-        };
-        if open.second != second {
-            // Seconds have about as many rows as those before them.
-            let next = SecondDurations {
-                second,
-                durations: [0, 1].map(|reporter: usize| {
-                    Vec::with_capacity(open.durations.get(reporter).map_or(0, Vec::len))
-                }),
-            };
-            self.closed.push(std::mem::replace(open, next));
-        }
-        if let Some(durations) = open.durations.get_mut(reporter as usize) {
-            durations.push(Bucket::of(duration_ms));
-            self.rows += 1;
-        }
-    }
-
-    fn take(&mut self) -> Vec<SecondDurations> {
-        let mut all = std::mem::take(self);
-        all.closed.append(&mut all.open);
-        all.closed
-            .retain(|second| second.durations.iter().any(|list| !list.is_empty()));
-        all.closed
     }
 }
 

@@ -12,6 +12,7 @@ use std::fmt::Write as _;
 
 pub mod address;
 pub mod bounded;
+pub mod called;
 pub mod captures;
 pub mod cells;
 pub mod class;

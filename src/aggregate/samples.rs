@@ -60,6 +60,40 @@ impl Bucket {
     fn index(self) -> usize {
         usize::from(self.0)
     }
+
+    /// Its number, below 2^15.
+    #[inline]
+    pub(super) fn number(self) -> u16 {
+        self.0
+    }
+
+    /// The bucket with a number that [`Bucket::number`] gave.
+    #[inline]
+    pub(super) fn numbered(number: u32) -> Self {
+        Self(u16::try_from(number).unwrap_or(u16::MAX))
+    }
+
+    /// How many doublings there are.
+    pub const DOUBLINGS: usize = 29;
+
+    /// Which doubling of the duration all of it lies in: 0, 1, 2, up to 4, up to 8 ms and so on.
+    #[inline]
+    pub fn doubling(self) -> usize {
+        let number = u32::from(self.0);
+        if number < 2048 {
+            return match number.checked_sub(1) {
+                None => 0,
+                Some(less) => 1 + (u32::BITS - less.leading_zeros()) as usize,
+            };
+        }
+        // From here on each doubling has 1024 buckets.
+        (number / 1024 + 11) as usize
+    }
+
+    /// The greatest duration of a doubling.
+    pub fn doubling_le_ms(doubling: usize) -> u64 {
+        doubling.checked_sub(1).map_or(0, |log2| 1 << log2.min(40))
+    }
 }
 
 /// The buckets that hold samples, in order, with how many: what figures are read from.

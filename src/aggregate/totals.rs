@@ -1,6 +1,7 @@
 //! The merge of all [`Partial`]s.
 
 use super::bounded::{Bounded, Key};
+use super::called::{CalledKey, MAX_CALLED, Spread};
 use super::captures::CaptureTotals;
 use super::cells::{Cell, Moment};
 use super::class::{GroupKey, Reporter, RowClass};
@@ -289,6 +290,8 @@ pub struct Totals {
     pub rows: u64,
     /// Durations over time.
     pub latency_series: Series<SecondLatency>,
+    /// Durations over time by called service.
+    pub called: Bounded<CalledKey, Series<Spread>>,
     /// All rows over time (only the widths of its buckets matter).
     pub row_series: Series<u64>,
     /// Attempts.
@@ -342,6 +345,7 @@ impl Default for Totals {
             tcp: [0; 2],
             rows: 0,
             latency_series: Series::default(),
+            called: Bounded::new(MAX_CALLED),
             row_series: Series::default(),
             attempts: Sampled::new(MAX_ATTEMPTS),
             connections: Sampled::new(MAX_CONNECTION_ROWS),
@@ -383,6 +387,9 @@ impl Totals {
                     samples.record_all(durations);
                 }
             });
+        }
+        for (key, series) in partial.called {
+            self.called.add(key, series);
         }
         self.attempts.absorb(partial.attempts);
         self.connections.absorb(partial.connections);

@@ -17,7 +17,8 @@ use std::sync::Arc;
 
 /// Runs the command.
 pub(super) fn run(args: &AnalyzeArgs, session: &mut Session<'_>) -> Result<Status, Error> {
-    let options = options::of_analyze(args)?;
+    let mut options = options::of_analyze(args)?;
+    options.over_time = drawing(args);
     for file in &args.output {
         file.check(&options.paths)?;
     }
@@ -83,7 +84,7 @@ pub(super) fn hide(document: &mut impl Texts, privacy: &PrivacyArgs) -> Result<u
     Ok(Secrets::built_in()?.mask_all(document))
 }
 
-/// Whether something is written that draws single requests.
+/// Whether something is written that draws single requests, and in which a window can be chosen.
 fn drawing(args: &AnalyzeArgs) -> bool {
     let formats = args.output.iter().map(super::output::OutputFile::format);
     formats

@@ -5,10 +5,11 @@ use crate::report::model::{
     CaptureHonesty, CaptureHttp, CapturePoint, CaptureServer, CaptureStreams, CaptureTcp, CaptureTls,
     CaptureTrouble, Captures, CatalogInfo, Change, ChangePoint, Correlation, Counts, DestinationSpent, Event,
     Evidence, EvidenceKind, Example, Filters, Finding, Fix, Gap, HistogramBucket, Impact, Input,
-    InputProblem, JoinExample, Latency, LatencyScope, Limit, LookedAt, Missing, Next, Privacy, Quantiles,
-    Quote, Ref, RejectedSample, Report, ReporterCounts, Requests, Retries, Role, RuledOut, Run, SCHEMA,
-    Scope, Selection, Severity, SignatureHits, SlowRequest, State, Step, StreamRef, TimeBucket, TimeQuality,
-    Timeline, Times, Tool, Topology, TopologyEdge, TopologyNode, Unit, ValidFor, Verdict, Window,
+    InputProblem, JoinExample, Latency, LatencyScope, Limit, LookedAt, Missing, Next, OverTime, Privacy,
+    Quantiles, Quote, Ref, RejectedSample, Report, ReporterCounts, Requests, Retries, Role, RuledOut, Run,
+    SCHEMA, Scope, Selection, Severity, SignatureHits, SlowRequest, State, Step, StreamRef, TimeBucket,
+    TimeQuality, Timeline, Times, Tool, Topology, TopologyEdge, TopologyNode, Unit, ValidFor, Verdict,
+    Window,
 };
 use crate::units::{InputId, Timestamp};
 use std::collections::BTreeMap;
@@ -84,6 +85,7 @@ pub(crate) fn empty() -> Report {
         limits: vec![],
         quotes: vec![],
         ladders: vec![],
+        over_time: OverTime::default(),
     }
 }
 

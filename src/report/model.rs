@@ -75,6 +75,39 @@ pub struct Report {
     /// Single requests and connections, step by step. Not part of the document: filled for renderers that draw them.
     #[serde(skip)]
     pub ladders: Vec<Ladder>,
+    /// Requests over time. Not part of the document: filled for renderers in which a window is chosen.
+    #[serde(skip)]
+    pub over_time: OverTime,
+}
+
+/// Requests over time, to be summed over any window.
+#[derive(Clone, Debug, Default)]
+pub struct OverTime {
+    /// Of each entry of `requests.by_destination`, in its order; empty where nobody asked.
+    pub by_destination: Vec<Vec<WindowMoment>>,
+    /// Of each entry of `topology.edges`, in its order: requests and failures alone.
+    pub edges: Vec<Vec<WindowMoment>>,
+}
+
+/// Requests in one bucket of the time line.
+#[derive(Clone, Debug, Default)]
+pub struct WindowMoment {
+    /// Start of the bucket in seconds since the epoch.
+    pub start_s: i64,
+    /// Requests.
+    pub requests: u64,
+    /// Of these, failed.
+    pub failed: u64,
+    /// Of these, denied.
+    pub denied: u64,
+    /// Of these, canceled.
+    pub canceled: u64,
+    /// Rows by flag.
+    pub flags: Counts,
+    /// Good requests by doubling of their duration, as in [`Latency::histogram`].
+    pub ok: Vec<HistogramBucket>,
+    /// Failed ones, likewise.
+    pub failed_durations: Vec<HistogramBucket>,
 }
 
 /// A request or a connection behind a finding, followed through the inputs.

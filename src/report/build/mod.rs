@@ -6,6 +6,7 @@ mod correlation;
 mod figures;
 mod findings;
 mod inputs;
+mod over_time;
 mod requests;
 mod steps;
 mod timeline;
@@ -101,6 +102,8 @@ pub struct Assembly<'a> {
     pub condition: Option<&'a Condition>,
     /// Fields of the table that was asked for.
     pub top: &'a [Field],
+    /// Fill what renderers need in which a window is chosen.
+    pub over_time: bool,
     /// True if reading was stopped before the end.
     pub interrupted: bool,
 }
@@ -116,6 +119,7 @@ pub fn assemble(assembly: Assembly<'_>) -> Report {
         diagnosis,
         condition,
         top,
+        over_time,
         interrupted,
     } = assembly;
     let inputs = inputs::inputs(incident, sources, unreadable, reads);
@@ -131,6 +135,9 @@ pub fn assemble(assembly: Assembly<'_>) -> Report {
     };
     let captures = captures::captures(incident, sources, reads);
     let (requests, latency) = (requests::requests(incident), figures::latency(incident));
+    let topology = requests::topology(incident);
+    let timeline = timeline::timeline(incident, catalog, &diagnosis);
+    let over_time = over_time.then(|| over_time::over_time(incident, &requests, &topology, &timeline));
     Report {
         schema: SCHEMA.to_owned(),
         tool: Tool {
@@ -154,17 +161,18 @@ pub fn assemble(assembly: Assembly<'_>) -> Report {
         steps: steps::steps(incident, catalog, &diagnosis.findings),
         slowest: requests::slowest(incident),
         signatures: findings::signatures(incident, catalog),
-        timeline: timeline::timeline(incident, catalog, &diagnosis),
+        timeline,
         captures,
         streams: captures::streams(incident),
         correlation: correlation::correlation(incident),
-        topology: requests::topology(incident),
+        topology,
         limits: limits(incident, &diagnosis),
         privacy: Privacy::default(),
         selection: selection(incident, condition, interrupted),
         top: (!top.is_empty()).then(|| top::top(incident, top)),
         quotes: Vec::new(),
         ladders: Vec::new(),
+        over_time: over_time.unwrap_or_default(),
         requests,
         latency,
         findings,
@@ -262,6 +270,12 @@ fn limits(incident: &Incident<'_>, diagnosis: &Diagnosis) -> Vec<Limit> {
             "rows; not in the time line and not in shares of a window",
             &totals.hops,
             |series| series.iter().map(|(_, moment)| moment.requests).sum(),
+        ),
+        of_table(
+            "called services over time",
+            "rows; not in the histograms of a chosen window",
+            &totals.called,
+            |series| series.iter().map(|(_, spread)| spread.count()).sum(),
         ),
         of_table(
             "addresses",

@@ -188,8 +188,7 @@ fn spread_of(samples: &Samples) -> Spread {
     let slots = samples.to_slots();
     let mut histogram: Vec<HistogramBucket> = Vec::new();
     for (bucket, count) in slots.iter() {
-        // Buckets of samples never reach over a power of two.
-        let le = as_f64(bucket.lowest_ms().max(1).next_power_of_two());
+        let le = as_f64(bucket.highest_ms().max(1).next_power_of_two());
         match histogram.last_mut() {
             Some(last) if last.le.total_cmp(&le).is_eq() => last.count = last.count.saturating_add(count),
             _ => histogram.push(HistogramBucket { le, count }),

@@ -64,6 +64,17 @@ impl Element {
         self
     }
 
+    /// With numbers for the script of the page: nothing else, of any length.
+    pub(super) fn numbers(mut self, name: &'static str, numbers: &str) -> Self {
+        self.attributes.push(' ');
+        self.attributes.push_str(name);
+        self.attributes.push_str("=\"");
+        let of_numbers = |c: &char| "0123456789.,: ".contains(*c);
+        self.attributes.extend(numbers.chars().filter(of_numbers));
+        self.attributes.push('"');
+        self
+    }
+
     /// With a text in it.
     pub(super) fn text(mut self, text: impl AsRef<str>) -> Self {
         push_escaped(&mut self.inside, text.as_ref());
@@ -178,6 +189,11 @@ mod tests {
             format!("<path d=\"{path}\"></path>")
         );
         assert_eq!(el("path").path("M1\"><b>2").finish(), "<path d=\"M12\"></path>");
+        let numbers = "7:3.1,2 ".repeat(500);
+        assert_eq!(
+            el("tr").numbers("data-n", &format!("{numbers}\" a=\"<")).finish(),
+            format!("<tr data-n=\"{numbers}  \"></tr>").replace("   ", "  ")
+        );
     }
 
     #[test]

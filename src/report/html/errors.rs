@@ -4,6 +4,7 @@ use super::cite::citation;
 use super::element::{Element, el};
 use super::table::{Set, Table, closed};
 use super::timeline::{moment, shade};
+use super::window::{Windows, whole_time};
 use super::words::side;
 use super::{Context, rest};
 use crate::report::model::{Breakdown, Counts, Ref};
@@ -54,15 +55,26 @@ pub(super) fn errors(context: &Context<'_>) -> Element {
             "Of {} access-log rows of all reporters, as they stand in the files; a row counts once under each of its flags.",
             group(requests.rows)
         )))
+        .child(whole_time("These counts are"))
         .child(list)
         .child(matrix(context, "Flags by destination", &requests.by_destination, true))
         .child(closed(
             "Flags by route",
-            matrix(context, "Flags by route", &requests.by_route, false),
+            el("").child(whole_time("These counts are")).child(matrix(
+                context,
+                "Flags by route",
+                &requests.by_route,
+                false,
+            )),
         ))
         .child(closed(
             "Flags by source",
-            matrix(context, "Flags by source", &requests.by_source, false),
+            el("").child(whole_time("These counts are")).child(matrix(
+                context,
+                "Flags by source",
+                &requests.by_source,
+                false,
+            )),
         ))
 }
 
@@ -99,7 +111,9 @@ pub(super) fn tally(context: &Context<'_>, counts: &Counts) -> Element {
     }
 }
 
-fn matrix(context: &Context<'_>, title: &'static str, rows: &[Breakdown], headed: bool) -> Element {
+/// `timed`: of destinations, whose rows follow the chosen window.
+fn matrix(context: &Context<'_>, title: &'static str, rows: &[Breakdown], timed: bool) -> Element {
+    let windows = Windows::of(context).filter(|_| timed);
     let mut sums = Counts::new();
     for (flag, count) in rows.iter().flat_map(|row| &row.flags) {
         let sum = sums.entry(flag.clone()).or_default();
@@ -129,7 +143,17 @@ fn matrix(context: &Context<'_>, title: &'static str, rows: &[Breakdown], headed
     let shown = context.rows(LISTED).min(rows.len());
     let mut body = el("tbody");
     for row in rows.iter().take(shown) {
-        let mut cells = el("tr")
+        let mut cells = el("tr");
+        if let Some(windows) = &windows {
+            let moments = windows.destination(&row.name, &row.reporter);
+            let numbers = windows.numbers(moments, |moment, values| {
+                values.extend([moment.requests, moment.failed, moment.denied, moment.canceled]);
+                let of_flag = |flag| moment.flags.get(flag).copied().unwrap_or(0);
+                values.extend(flags.iter().map(of_flag));
+            });
+            cells = cells.numbers("data-counts", &numbers);
+        }
+        cells = cells
             .child(el("th").attr("scope", "row").text(&row.name))
             .child(el("td").text(side(&row.reporter)));
         for value in [
@@ -152,7 +176,7 @@ fn matrix(context: &Context<'_>, title: &'static str, rows: &[Breakdown], headed
         return el("");
     }
     let table = super::table::scrolling(title, el("table").child(el("thead").child(head)).child(body));
-    let heading = if headed { el("h3").text(title) } else { el("") };
+    let heading = if timed { el("h3").text(title) } else { el("") };
     let cut = sums.len().saturating_sub(flags.len());
     let note = if cut > 0 {
         el("p")
@@ -225,7 +249,10 @@ pub(super) fn signatures(context: &Context<'_>) -> Element {
     if shown == 0 {
         return el("");
     }
-    el("").child(table.finish()).child(rest(shown, signatures.len()))
+    el("")
+        .child(whole_time("Counts are"))
+        .child(table.finish())
+        .child(rest(shown, signatures.len()))
 }
 
 /// Counts by input, by the inputs' names.

@@ -3,12 +3,14 @@
 use super::cite::citation;
 use super::element::{Element, el};
 use super::table::{Set, Table, closed};
-use super::timeline::moment;
+use super::timeline::{moment, shade};
+use super::window::{Windows, doubling};
 use super::words::side;
 use super::{Context, rest};
-use crate::report::model::{Latency, Report};
-use crate::report::text::number::{group, ratio, share, short};
+use crate::report::model::{Latency, Report, WindowMoment};
+use crate::report::text::number::{group, ratio, share as percent, short};
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 /// Destinations that are drawn.
 const DRAWN: usize = 8;
@@ -67,10 +69,13 @@ pub(super) fn latency(context: &Context<'_>) -> Element {
     }
     let all = drawn.len();
     drawn.truncate(context.rows(DRAWN));
+    let windows = Windows::of(context);
     let cards = el("div")
         .class("cards")
         .children(drawn.iter().map(|((name, reporter), pair)| {
             el("figure")
+                .attr("data-ok", row_id(&pairs, (name, reporter), "ok"))
+                .attr("data-bad", row_id(&pairs, (name, reporter), "failed"))
                 .child(
                     el("figcaption")
                         .child(el("strong").text(name))
@@ -78,15 +83,19 @@ pub(super) fn latency(context: &Context<'_>) -> Element {
                 )
                 .child(histogram(name, pair))
                 .child(curve(name, pair))
+                .child(windows.as_ref().map_or_else(
+                    || el(""),
+                    |windows| heat(context, windows, name, windows.destination(name, reporter)),
+                ))
         }));
     el("")
         .child(el("p").class("note").child(key("good", "good")).text(" ").child(key("bad", "failed")).text(
-            "Milliseconds. Left: share of the requests of that outcome by duration, each bar up to the value below it, beside the highest. \
-             Right: duration by percentile, log scale.",
+            "Milliseconds. First: share of the requests of that outcome by duration, each bar up to the value below it, beside the highest. \
+             Second: duration by percentile, log scale. Below: good requests over time by duration, darker is more.",
         ))
         .child(if drawn.is_empty() { el("") } else { cards })
         .child(rest(drawn.len(), all))
-        .child(percentiles(context, &pairs))
+        .child(percentiles(context, &pairs, windows.as_ref()))
         .child(slowest(context))
         .child(super::ladder::of(context, None))
 }
@@ -165,6 +174,7 @@ fn histogram(name: &str, pair: &Pair<'_>) -> Element {
             svg = svg.child(
                 el("rect")
                     .class(class)
+                    .attr("data-doubling", doubling(*le).to_string())
                     .at([
                         ("x", x + 1.0 + if both { place * bar } else { 0.0 }),
                         ("y", BASE - tall),
@@ -176,7 +186,7 @@ fn histogram(name: &str, pair: &Pair<'_>) -> Element {
                         short(*le),
                         group(count),
                         if class == "good" { "good" } else { "failed" },
-                        share(count, whole(latency))
+                        percent(count, whole(latency))
                     ))),
             );
         }
@@ -235,6 +245,7 @@ fn curve(name: &str, pair: &Pair<'_>) -> Element {
     let x = |nines: f64| LEFT + nines / 3.25 * (W - LEFT);
     let y = |ms: f64| BASE - (1.0 + ms.max(0.0)).ln() / (1.0 + greatest).ln() * 92.0;
     let mut svg = chart(W, H, &format!("Percentiles of {name}"))
+        .attr("data-top", greatest.to_string())
         .child(
             el("line")
                 .class("axis")
@@ -282,7 +293,96 @@ fn sure(value: f64, count: u64, beyond: f64) -> String {
     }
 }
 
-fn percentiles(context: &Context<'_>, pairs: &[((&str, &str), Pair<'_>)]) -> Element {
+/// The row of the table with the figures of a destination, as one side saw it, of one outcome; also where it was cut off.
+fn row_id(pairs: &[((&str, &str), Pair<'_>)], of: (&str, &str), outcome: &str) -> String {
+    let at = pairs
+        .iter()
+        .position(|(key, _)| *key == of)
+        .unwrap_or(pairs.len());
+    format!("spread-{at}-{outcome}")
+}
+
+/// Columns of a heat map.
+const HEAT_COLUMNS: usize = 80;
+
+/// Good requests over time by duration, darker where there were more.
+fn heat(context: &Context<'_>, windows: &Windows<'_>, name: &str, moments: &[WindowMoment]) -> Element {
+    const W: f64 = 620.0;
+    const LEFT: f64 = 38.0;
+    const ROW: f64 = 9.0;
+    let per_cell = windows.columns().div_ceil(HEAT_COLUMNS).max(1);
+    let columns = windows.columns().div_ceil(per_cell);
+    let mut counts: BTreeMap<(usize, usize), u64> = BTreeMap::new();
+    for moment in moments {
+        let Some(column) = windows.column(moment) else {
+            continue;
+        };
+        for bucket in &moment.ok {
+            *counts
+                .entry((doubling(bucket.le), column / per_cell))
+                .or_default() += bucket.count;
+        }
+    }
+    let most = counts.values().max().copied().unwrap_or(0);
+    let rows = counts.keys().map(|(doubling, _)| *doubling);
+    let (Some(least), Some(greatest)) = (rows.clone().min(), rows.max()) else {
+        return el("");
+    };
+    #[expect(clippy::cast_precision_loss, reason = "places on a drawing")]
+    let float = |n: usize| n as f64;
+    let step = (W - LEFT) / float(columns.max(1));
+    let bottom = float(greatest - least + 1) * ROW;
+    // One path for each shade, which is a fifth of as many rectangles.
+    let mut shades: BTreeMap<u32, String> = BTreeMap::new();
+    for ((doubling, column), count) in &counts {
+        let (x, y) = (LEFT + float(*column) * step, float(greatest - doubling) * ROW);
+        let path = shades.entry(shade(*count, most)).or_default();
+        // Writing to a String cannot fail.
+        let _ = write!(path, "M{x:.1} {y:.0}h{step:.1}v8h-{step:.1}z");
+    }
+    let mut svg = el("svg")
+        .class("strip")
+        .attr("viewBox", format!("0 0 {W} {}", bottom + 14.0))
+        .attr("role", "img")
+        .attr(
+            "aria-label",
+            format!(
+                "Good requests of {name} over time by duration, most {}",
+                group(most)
+            ),
+        )
+        .attr("data-left", LEFT.to_string())
+        .attr("data-right", W.to_string())
+        .attr("data-bottom", bottom.to_string());
+    for (row, doubling) in (least..=greatest).rev().enumerate() {
+        // Every other label: a row is lower than two of them.
+        if row.is_multiple_of(2) {
+            let ms = doubling
+                .checked_sub(1)
+                .map_or(0.0, |log2| float(1 << log2.min(40)));
+            svg = svg.child(text(LEFT - 4.0, float(row) * ROW + 8.0, "scale", &compact(ms)));
+        }
+    }
+    let ends = [(LEFT, "scale start", 0), (W, "scale", windows.columns())];
+    for (shade, path) in &shades {
+        svg = svg.child(el("path").class(format!("heat{shade}")).path(path));
+    }
+    for (x, class, column) in ends {
+        svg = svg.child(text(
+            x,
+            bottom + 11.0,
+            class,
+            &context.clock.time(windows.time(column)),
+        ));
+    }
+    svg
+}
+
+fn percentiles(
+    context: &Context<'_>,
+    pairs: &[((&str, &str), Pair<'_>)],
+    windows: Option<&Windows<'_>>,
+) -> Element {
     let mut table = Table::new(
         "Percentiles by destination, in milliseconds",
         [
@@ -309,7 +409,7 @@ fn percentiles(context: &Context<'_>, pairs: &[((&str, &str), Pair<'_>)]) -> Ele
     for ((name, reporter), latency) in all.take(context.rows(LISTED)) {
         resolution = resolution.max(latency.resolution_ms);
         let n = latency.count;
-        table.row([
+        let cells = [
             (*name).to_owned(),
             side(reporter).to_owned(),
             if latency.outcome == "ok" {
@@ -325,7 +425,17 @@ fn percentiles(context: &Context<'_>, pairs: &[((&str, &str), Pair<'_>)]) -> Ele
             sure(latency.p99, n, 0.01),
             sure(latency.p999, n, 0.001),
             short(latency.max),
-        ]);
+        ];
+        let mut row = el("tr").attr("id", row_id(pairs, (name, reporter), &latency.outcome));
+        if let Some(windows) = windows {
+            let moments = windows.destination(name, reporter);
+            let spread = match latency.outcome.as_str() {
+                "ok" => windows.spread(moments, |moment| &moment.ok),
+                _ => windows.spread(moments, |moment| &moment.failed_durations),
+            };
+            row = row.numbers("data-spread", &spread);
+        }
+        table.row_in(row, cells.map(|cell| el("").text(cell)), None);
     }
     let shown = table.len();
     if shown == 0 {
@@ -336,7 +446,7 @@ fn percentiles(context: &Context<'_>, pairs: &[((&str, &str), Pair<'_>)]) -> Ele
         .child(table.finish())
         .child(rest(shown, total))
         .child(el("p").class("note").text(format!(
-            "~ fewer than ten requests lie beyond it. Resolution of the logs: {} ms.",
+            "~ fewer than ten requests lie beyond it. Resolution of the logs: {} ms; of a chosen window: the next power of two.",
             short(resolution)
         )))
 }

@@ -21,6 +21,7 @@ mod tests;
 mod timeline;
 mod topology;
 mod verdict;
+mod window;
 pub(in crate::report) mod words;
 
 use super::model::Report;

@@ -5,6 +5,7 @@ use super::element::{Element, el};
 use super::errors::tally;
 use super::table::{Set, Table, closed};
 use super::timeline::moment;
+use super::window::whole_time;
 use super::{Context, rest};
 use crate::report::model::{Captures, Counts, Times};
 use crate::report::text::number::{bytes, counted, group, short};
@@ -20,6 +21,7 @@ pub(super) fn packets(context: &Context<'_>) -> Element {
         return el("");
     }
     el("")
+        .child(whole_time("Counts are"))
         .child(el("p").text(format!(
             "{}, {}; {} over TCP, {}.",
             counted(captures.packets, "packet"),

@@ -4,6 +4,7 @@ use super::cite::citation;
 use super::element::{Element, el};
 use super::latency::key;
 use super::table::{Set, Table, closed, scrolling};
+use super::window::whole_time;
 use super::{Context, rest};
 use crate::report::model::{Correlation, Counts, Quantiles, Ref};
 use crate::report::text::number::{counted, decimal, group};
@@ -52,7 +53,7 @@ pub(super) fn spent(context: &Context<'_>) -> Element {
         return el("");
     }
     let shown = context.rows(DESTINATIONS).min(correlation.by_destination.len());
-    let mut inside = el("");
+    let mut inside = el("").child(whole_time("These times are"));
     if shown > 0 {
         inside = inside
             .child(el("p").class("note").text(

@@ -37,7 +37,17 @@ impl Table {
 
     /// A row of elements; `span` is from when to when it was, in milliseconds, for the choice of a window.
     pub(super) fn row_of(&mut self, cells: impl IntoIterator<Item = Element>, span: Option<(i64, i64)>) {
-        let mut row = el("tr");
+        self.row_in(el("tr"), cells, span);
+    }
+
+    /// The same, in a row that has attributes of its own.
+    pub(super) fn row_in(
+        &mut self,
+        row: Element,
+        cells: impl IntoIterator<Item = Element>,
+        span: Option<(i64, i64)>,
+    ) {
+        let mut row = row;
         if let Some((first, last)) = span {
             row = row
                 .attr("data-first", first.to_string())

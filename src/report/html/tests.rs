@@ -62,7 +62,7 @@ const ELEMENTS: [&str; 49] = [
 ];
 
 /// Attributes that pages use. None of them acts, and none but `href` names a place.
-const ATTRIBUTES: [&str; 46] = [
+const ATTRIBUTES: [&str; 55] = [
     "aria-hidden",
     "aria-label",
     "aria-labelledby",
@@ -73,9 +73,13 @@ const ATTRIBUTES: [&str; 46] = [
     "cy",
     "d",
     "data-at",
+    "data-bad",
     "data-bottom",
+    "data-calls",
     "data-column",
+    "data-counts",
     "data-denied",
+    "data-doubling",
     "data-end",
     "data-failed",
     "data-first",
@@ -83,9 +87,14 @@ const ATTRIBUTES: [&str; 46] = [
     "data-good",
     "data-last",
     "data-left",
+    "data-ok",
+    "data-packets",
     "data-requests",
     "data-right",
+    "data-row",
+    "data-spread",
     "data-start",
+    "data-top",
     "datetime",
     "height",
     "hidden",

@@ -81,33 +81,61 @@ impl Column {
     }
 }
 
-/// Time from left to right.
-struct Axis {
+/// How time is cut in columns.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Scale {
     start_s: i64,
     column_s: i64,
-    columns: Vec<Column>,
+    /// Columns.
+    pub(super) count: usize,
 }
 
-impl Axis {
-    fn new(timeline: &Timeline) -> Option<Self> {
+impl Scale {
+    /// None where nothing has a time.
+    pub(super) fn of(timeline: &Timeline) -> Option<Self> {
         let bucket_s = i64::try_from(timeline.bucket_s).ok().filter(|s| *s > 0)?;
         let start_s = timeline.buckets.iter().map(|bucket| bucket.start.secs()).min()?;
         let end_s = timeline.buckets.iter().map(|bucket| bucket.start.secs()).max()?;
         let buckets = end_s.saturating_sub(start_s) / bucket_s + 1;
         let column_s = bucket_s.saturating_mul((buckets + COLUMNS - 1) / COLUMNS);
         let count = end_s.saturating_sub(start_s) / column_s + 1;
-        let mut columns = vec![Column::default(); usize::try_from(count).ok()?];
-        for bucket in &timeline.buckets {
-            let at = bucket.start.secs().saturating_sub(start_s) / column_s;
-            if let Some(column) = usize::try_from(at).ok().and_then(|at| columns.get_mut(at)) {
-                column.add(bucket);
-            }
-        }
         Some(Self {
             start_s,
             column_s,
-            columns,
+            count: usize::try_from(count).ok()?,
         })
+    }
+
+    /// When a column begins.
+    pub(super) fn time(self, column: usize) -> Timestamp {
+        let s = i64::try_from(column).unwrap_or(0).saturating_mul(self.column_s);
+        Timestamp::from_secs(self.start_s.saturating_add(s))
+    }
+
+    /// The column of a second.
+    pub(super) fn column(self, second: i64) -> Option<usize> {
+        let at = second.checked_sub(self.start_s)?.div_euclid(self.column_s);
+        usize::try_from(at).ok().filter(|at| *at < self.count)
+    }
+}
+
+/// Time from left to right.
+struct Axis {
+    scale: Scale,
+    columns: Vec<Column>,
+}
+
+impl Axis {
+    fn new(timeline: &Timeline) -> Option<Self> {
+        let scale = Scale::of(timeline)?;
+        let mut columns = vec![Column::default(); scale.count];
+        for bucket in &timeline.buckets {
+            let at = scale.column(bucket.start.secs());
+            if let Some(column) = at.and_then(|at| columns.get_mut(at)) {
+                column.add(bucket);
+            }
+        }
+        Some(Self { scale, columns })
     }
 
     fn step(&self) -> f64 {
@@ -119,15 +147,14 @@ impl Axis {
     }
 
     fn x_of(&self, t: Timestamp) -> f64 {
-        let start = Timestamp::from_secs(self.start_s);
+        let start = Timestamp::from_secs(self.scale.start_s);
         #[expect(clippy::cast_precision_loss, reason = "a place on a drawing")]
-        let columns = t.millis_since(start) as f64 / (self.column_s as f64 * 1000.0);
+        let columns = t.millis_since(start) as f64 / (self.scale.column_s as f64 * 1000.0);
         (LEFT + columns * self.step()).clamp(LEFT, WIDTH - RIGHT)
     }
 
     fn time(&self, column: usize) -> Timestamp {
-        let s = i64::try_from(column).unwrap_or(0).saturating_mul(self.column_s);
-        Timestamp::from_secs(self.start_s.saturating_add(s))
+        self.scale.time(column)
     }
 }
 
@@ -162,7 +189,9 @@ pub(super) fn timeline(context: &Context<'_>) -> Element {
     let Some(axis) = Axis::new(timeline) else {
         return el("");
     };
-    let millis = u64::try_from(axis.column_s).unwrap_or(0).saturating_mul(1000);
+    let millis = u64::try_from(axis.scale.column_s)
+        .unwrap_or(0)
+        .saturating_mul(1000);
     el("")
         .child(el("p").class("note").text(format!(
             "Each column is {}. The dashed lines are onsets, by the number of the finding. Latency is that of good requests.",
@@ -173,7 +202,7 @@ pub(super) fn timeline(context: &Context<'_>) -> Element {
                 .attr("id", "brush")
                 .attr("hidden", "")
                 .child(el("p").class("note").text(
-                    "Drag over the drawing, or move the ends with [ and ] or the sliders: the lists of the page keep to that time, and what it holds is summed here.",
+                    "Drag over the drawing, or move the ends with [ and ] or the sliders: lists, histograms, percentiles, flags and calls of the page keep to that time, and what it holds is summed here.",
                 )),
         )
         .child(drawing(context, &axis))
@@ -228,7 +257,10 @@ fn drawing(context: &Context<'_>, axis: &Axis) -> Element {
         )
         .attr("data-start", axis.time(0).millis_since(Timestamp(0)).to_string())
         .attr("data-end", end.millis_since(Timestamp(0)).to_string())
-        .attr("data-column", axis.column_s.saturating_mul(1000).to_string())
+        .attr(
+            "data-column",
+            axis.scale.column_s.saturating_mul(1000).to_string(),
+        )
         .attr("data-left", LEFT.to_string())
         .attr("data-right", (WIDTH - RIGHT).to_string())
         .attr("data-bottom", bottom.to_string())
@@ -582,6 +614,13 @@ fn tooltips(context: &Context<'_>, axis: &Axis, bottom: f64) -> Element {
         };
         let latency = pairs(&mut column.latency.iter().map(|(le, count)| (le.to_string(), *count)));
         let flags = pairs(&mut column.flags.iter().map(|(flag, count)| (flag.clone(), *count)));
+        let packets = [
+            column.connections,
+            column.failed_connections,
+            column.resets,
+            column.retransmissions,
+        ];
+        let packets = packets.map(|count| count.to_string()).join(" ");
         let at = axis.time(number).millis_since(Timestamp(0));
         Some(
             el("rect")
@@ -592,6 +631,7 @@ fn tooltips(context: &Context<'_>, axis: &Axis, bottom: f64) -> Element {
                 .attr("data-denied", column.denied.to_string())
                 .attr("data-good", latency)
                 .attr("data-flags", flags)
+                .attr("data-packets", packets)
                 .at([
                     ("x", axis.x(number)),
                     ("y", TOP),

@@ -3,6 +3,7 @@
 use super::element::{Element, el};
 use super::table::{Set, Table, scrolling};
 use super::timeline::cut;
+use super::window::Windows;
 use super::{Context, rest};
 use crate::report::model::Topology;
 use crate::report::text::number::{group, share, short};
@@ -24,8 +25,9 @@ pub(super) fn topology(context: &Context<'_>) -> Element {
     if topology.edges.is_empty() {
         return el("");
     }
-    let mut edges: Vec<_> = topology.edges.iter().collect();
-    edges.sort_by(|a, b| {
+    let windows = Windows::of(context);
+    let mut edges: Vec<_> = topology.edges.iter().enumerate().collect();
+    edges.sort_by(|(_, a), (_, b)| {
         (b.failed, b.requests)
             .cmp(&(a.failed, a.requests))
             .then_with(|| (&a.source, &a.destination).cmp(&(&b.source, &b.destination)))
@@ -41,15 +43,23 @@ pub(super) fn topology(context: &Context<'_>) -> Element {
             ("p99 ms, good", Set::Right),
         ],
     );
-    for edge in edges.iter().take(context.rows(LISTED)) {
-        table.row([
+    for (at, edge) in edges.iter().take(context.rows(LISTED)) {
+        let mut row = el("tr").attr("id", row_of(*at));
+        if let Some(windows) = &windows {
+            let numbers = windows.numbers(windows.edge(*at), |moment, values| {
+                values.extend([moment.requests, moment.failed]);
+            });
+            row = row.numbers("data-calls", &numbers);
+        }
+        let cells = [
             edge.source.clone(),
             edge.destination.clone(),
             group(edge.requests),
             group(edge.failed),
             share(edge.failed, edge.requests),
             edge.p99_ms.map_or("–".to_owned(), short),
-        ]);
+        ];
+        table.row_in(row, cells.map(|cell| el("").text(cell)), None);
     }
     let shown = table.len();
     let drawing = if topology.nodes.len() <= MOST_NODES {
@@ -64,6 +74,11 @@ pub(super) fn topology(context: &Context<'_>) -> Element {
         .child(drawing)
         .child(table.finish())
         .child(rest(shown, edges.len()))
+}
+
+/// The row of the table with an edge's figures.
+fn row_of(edge: usize) -> String {
+    format!("calls-{edge}")
 }
 
 /// How many calls away from where nobody calls each node is; calls in a circle end the count.
@@ -116,7 +131,7 @@ fn drawing(topology: &Topology) -> Element {
     let most = topology.edges.iter().map(|edge| edge.requests).max().unwrap_or(1);
     let mut lines = el("g");
     let mut labels = el("g");
-    for edge in &topology.edges {
+    for (number, edge) in topology.edges.iter().enumerate() {
         let (Some(from), Some(to)) = (
             places.get(edge.source.as_str()),
             places.get(edge.destination.as_str()),
@@ -139,6 +154,7 @@ fn drawing(topology: &Topology) -> Element {
         lines = lines.child(
             el("path")
                 .class(format!("edge w{weight}{}", if bad { " failing" } else { "" }))
+                .attr("data-row", row_of(number))
                 .path(&format!(
                     "M{x1:.0} {y1:.0}C{:.0} {y1:.0} {:.0} {y2:.0} {x2:.0} {y2:.0}",
                     x1 + bend,
@@ -150,6 +166,7 @@ fn drawing(topology: &Topology) -> Element {
             labels = labels.child(
                 el("text")
                     .class("scale middle failing")
+                    .attr("data-row", row_of(number))
                     // On the curve, beyond its middle: edges of one caller have parted there.
                     .at([("x", x1 + (x2 - x1) * 0.576), ("y", y1 + (y2 - y1) * 0.648 - 5.0)])
                     .text(format!("{} failed", share(edge.failed, edge.requests))),
