@@ -158,7 +158,7 @@ def hold(what, condition):
 
 # All that follows the window, as it stands in the page.
 PANELS = """JSON.stringify([].map.call(
-    document.querySelectorAll('tr[data-counts],tr[data-spread],tr[data-calls],figure,svg.graph'),
+    document.querySelectorAll('tr[data-counts],tr[data-spread],tr[data-calls],figure,svg.graph,svg[data-spent]'),
     function (e) { return e.textContent.length + e.outerHTML.replace(/<svg class="strip.*?<\\/svg>/g, '')
         .replace(/ class=""/g, '') }))"""
 
@@ -193,6 +193,12 @@ def follows(page, said, whole):
         [].forEach.call(figure.querySelectorAll('rect[data-doubling]'), function (bar) {{ highest = Math.max(highest, +bar.getAttribute('height')); }});
         return held !== n(row.children[3]) || Math.abs(highest - 92) > 0.1 }}).length""")
     hold(f"{drawn} histograms hold other requests than their percentiles", drawn == 0)
+    hold("parts of the time are not those of the window", page.value(
+        "[].every.call(document.querySelectorAll('svg[data-spent]'), function (drawing) {"
+        " var mean = drawing.querySelector('g.mean'), said = mean.lastChild.textContent;"
+        " var bars = [].reduce.call(mean.querySelectorAll('rect title'), function (sum, title) {"
+        " return sum + +title.textContent.split(' ').slice(-2)[0] }, 0);"
+        " return said === 'no request in the window' ? !bars : Math.abs(parseFloat(said) - bars) < 0.05 })"))
     hold("what keeps to the whole time does not say so", page.value(
         "[].every.call(document.querySelectorAll('.whole-time'), function (note) { return !note.hidden })"))
 

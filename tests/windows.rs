@@ -15,6 +15,8 @@ const CASES: [&str; 6] = [
     "grpc-backend-refused",
 ];
 
+type Spread = fn(&WindowMoment) -> &Vec<HistogramBucket>;
+
 fn sum(moments: &[WindowMoment], of: impl Fn(&WindowMoment) -> u64) -> u64 {
     moments.iter().map(of).sum()
 }
@@ -63,7 +65,7 @@ fn all_moments_together_are_the_figures_of_the_whole_time() {
                 *flags.entry(flag.clone()).or_default() += *count;
             }
             assert_eq!(flags, row.flags, "{of}");
-            let spreads: [(&str, fn(&WindowMoment) -> &Vec<HistogramBucket>); 2] = [
+            let spreads: [(&str, Spread); 2] = [
                 ("ok", |moment| &moment.ok),
                 ("failed", |moment| &moment.failed_durations),
             ];
@@ -96,6 +98,19 @@ fn all_moments_together_are_the_figures_of_the_whole_time() {
                 edge.source,
                 edge.destination
             );
+        }
+        let spent = &report.correlation.by_destination;
+        assert_eq!(report.over_time.spent.len(), spent.len(), "{case}");
+        for (listed, moments) in spent.iter().zip(&report.over_time.spent) {
+            for (part, quantiles) in &listed.time_spent_ms {
+                let parts = moments
+                    .iter()
+                    .filter_map(|moment| moment.parts.get(part.as_str()));
+                let (requests, sum_us) = parts.fold((0, 0), |sum, part| (sum.0 + part.0, sum.1 + part.1));
+                assert_eq!(requests, quantiles.count, "{case}: {part} of {}", listed.name);
+                let most_us = f64::from(u32::try_from(requests).unwrap()) * quantiles.max * 1000.0;
+                assert!(f64::from(u32::try_from(sum_us).unwrap()) <= most_us + 0.5);
+            }
         }
         // What no page asked for is not made.
         let plain = postmesh::analyze(&Options {

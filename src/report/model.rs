@@ -87,6 +87,18 @@ pub struct OverTime {
     pub by_destination: Vec<Vec<WindowMoment>>,
     /// Of each entry of `topology.edges`, in its order: requests and failures alone.
     pub edges: Vec<Vec<WindowMoment>>,
+    /// Of each entry of `correlation.by_destination`, in its order.
+    pub spent: Vec<Vec<SpentMoment>>,
+}
+
+/// Where the time of requests went that ended in one bucket of the time line.
+#[derive(Clone, Debug, Default)]
+pub struct SpentMoment {
+    /// Start of the bucket in seconds since the epoch.
+    pub start_s: i64,
+    /// By part, as in [`DestinationSpent::time_spent_ms`]: requests of which it is known, and the sum of their times in
+    /// microseconds.
+    pub parts: BTreeMap<&'static str, (u64, u64)>,
 }
 
 /// Requests in one bucket of the time line.

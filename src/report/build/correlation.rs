@@ -131,24 +131,34 @@ impl Sums {
     }
 }
 
-/// Requests count once, as everywhere: by the caller's rows where that hop has them. Where packets tell of some requests of a
-/// destination, those without packets are left out, so that one kind of figure is not mixed with the other.
-fn time_spent(incident: &Incident<'_>, correlation: &mut Correlation) {
+/// Rows of which it is told where their time went. Requests count once, as everywhere: by the caller's rows where that hop has
+/// them. Where packets tell of some requests of a destination, those without packets are left out, so that one kind of
+/// figure is not mixed with the other. With each, whether it is among those of the whole.
+pub(super) fn spent_rows<'i, 't>(
+    incident: &'i Incident<'t>,
+) -> impl Iterator<Item = (&'i JoinedRow, &'i Call<'t>, &'i Spent, bool)> {
     let counted = || rows(incident).filter(|(_, call)| call.counted);
     let by_packets: BTreeSet<&str> = counted()
         .filter(|(row, _)| row.spent.is_some_and(|spent| spent.from != SpentFrom::Rows))
         .map(|(_, call)| call.destination.as_str())
         .collect();
+    counted().filter_map(move |(row, call)| {
+        let spent = row.spent.as_ref()?;
+        let by_rows = spent.from == SpentFrom::Rows;
+        if by_rows && by_packets.contains(call.destination.as_str()) {
+            return None;
+        }
+        Some((row, call, spent, by_packets.is_empty() || !by_rows))
+    })
+}
+
+fn time_spent(incident: &Incident<'_>, correlation: &mut Correlation) {
     let mut by_destination: BTreeMap<(&str, &str), Sums> = BTreeMap::new();
     let mut all = Sums::default();
-    for (row, call) in counted() {
-        let Some(spent) = &row.spent else { continue };
-        if spent.from == SpentFrom::Rows && by_packets.contains(call.destination.as_str()) {
-            continue;
-        }
+    for (_, call, spent, of_all) in spent_rows(incident) {
         let key = (call.destination.as_str(), call.key.reporter.name());
         by_destination.entry(key).or_default().add(spent);
-        if by_packets.is_empty() || spent.from != SpentFrom::Rows {
+        if of_all {
             all.add(spent);
         }
     }

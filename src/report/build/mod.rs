@@ -137,7 +137,9 @@ pub fn assemble(assembly: Assembly<'_>) -> Report {
     let (requests, latency) = (requests::requests(incident), figures::latency(incident));
     let topology = requests::topology(incident);
     let timeline = timeline::timeline(incident, catalog, &diagnosis);
-    let over_time = over_time.then(|| over_time::over_time(incident, &requests, &topology, &timeline));
+    let correlation = correlation::correlation(incident);
+    let over_time =
+        over_time.then(|| over_time::over_time(incident, &requests, &topology, &correlation, &timeline));
     Report {
         schema: SCHEMA.to_owned(),
         tool: Tool {
@@ -164,7 +166,7 @@ pub fn assemble(assembly: Assembly<'_>) -> Report {
         timeline,
         captures,
         streams: captures::streams(incident),
-        correlation: correlation::correlation(incident),
+        correlation,
         topology,
         limits: limits(incident, &diagnosis),
         privacy: Privacy::default(),

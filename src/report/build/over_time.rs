@@ -5,26 +5,33 @@ use crate::aggregate::class::Reporter;
 use crate::aggregate::flags::Outcome;
 use crate::aggregate::samples::Bucket;
 use crate::correlate::Incident;
-use crate::report::model::{HistogramBucket, OverTime, Requests, Timeline, Topology, WindowMoment};
+use crate::correlate::join::Phase;
+use crate::report::model::{
+    Correlation, HistogramBucket, OverTime, Requests, SpentMoment, Timeline, Topology, WindowMoment,
+};
 use std::collections::BTreeMap;
 
 /// Moments by start of their bucket.
-type Moments = BTreeMap<i64, WindowMoment>;
+type Moments<M> = BTreeMap<i64, M>;
+
+/// The moments of what two names are of, with its place in the list.
+type Listed<'n, M> = BTreeMap<(&'n str, &'n str), (usize, Moments<M>)>;
 
 /// The moments of destinations and hops, in the order in which `requests` and `topology` list them.
 pub(super) fn over_time(
     incident: &Incident<'_>,
     requests: &Requests,
     topology: &Topology,
+    correlation: &Correlation,
     timeline: &Timeline,
 ) -> OverTime {
     let bucket_s = i64::try_from(timeline.bucket_s).unwrap_or(1).max(1);
     let start_of = |second: i64| second.div_euclid(bucket_s).saturating_mul(bucket_s);
-    let mut destinations: BTreeMap<(&str, &str), (usize, Moments)> = BTreeMap::new();
+    let mut destinations: Listed<'_, WindowMoment> = BTreeMap::new();
     for (index, row) in requests.by_destination.iter().enumerate() {
         destinations.insert((&row.reporter, &row.name), (index, Moments::new()));
     }
-    let mut edges: BTreeMap<(&str, &str), (usize, Moments)> = BTreeMap::new();
+    let mut edges: Listed<'_, WindowMoment> = BTreeMap::new();
     for (index, edge) in topology.edges.iter().enumerate() {
         edges.insert((&edge.source, &edge.destination), (index, Moments::new()));
     }
@@ -72,10 +79,39 @@ pub(super) fn over_time(
             add_spread(moments.entry(start_of(second)).or_default(), spread);
         }
     }
+    let dated = |start_s, moment| WindowMoment { start_s, ..moment };
     OverTime {
-        by_destination: in_order(destinations),
-        edges: in_order(edges),
+        by_destination: in_order(destinations, dated),
+        edges: in_order(edges, dated),
+        spent: spent(incident, correlation, start_of),
     }
+}
+
+/// Sums of the parts of requests' time, in the order in which `correlation` lists destinations.
+fn spent(
+    incident: &Incident<'_>,
+    correlation: &Correlation,
+    start_of: impl Fn(i64) -> i64,
+) -> Vec<Vec<SpentMoment>> {
+    let mut lists: Listed<'_, SpentMoment> = BTreeMap::new();
+    for (index, listed) in correlation.by_destination.iter().enumerate() {
+        lists.insert((&listed.name, &listed.reporter), (index, BTreeMap::new()));
+    }
+    for (row, call, spent, _) in super::correlation::spent_rows(incident) {
+        let key = (call.destination.as_str(), call.key.reporter.name());
+        let Some((_, moments)) = lists.get_mut(&key) else {
+            continue;
+        };
+        let moment = moments.entry(start_of(row.row.end().secs())).or_default();
+        for phase in Phase::ALL {
+            if let Some(ns) = spent.of_ns(phase) {
+                let (requests, sum_us) = moment.parts.entry(phase.name()).or_default();
+                *requests += 1;
+                *sum_us = sum_us.saturating_add(ns / 1000);
+            }
+        }
+    }
+    in_order(lists, |start_s, moment| SpentMoment { start_s, ..moment })
 }
 
 fn add_spread(moment: &mut WindowMoment, spread: &Spread) {
@@ -100,15 +136,11 @@ fn add(list: &mut Vec<HistogramBucket>, counts: &Doublings) {
     }
 }
 
-fn in_order(moments: BTreeMap<(&str, &str), (usize, Moments)>) -> Vec<Vec<WindowMoment>> {
-    let mut list: Vec<(usize, Moments)> = moments.into_values().collect();
+fn in_order<M>(listed: Listed<'_, M>, dated: impl Fn(i64, M) -> M) -> Vec<Vec<M>> {
+    let mut list: Vec<(usize, Moments<M>)> = listed.into_values().collect();
     list.sort_unstable_by_key(|(index, _)| *index);
-    list.into_iter()
-        .map(|(_, moments)| {
-            let dated = moments.into_iter();
-            dated
-                .map(|(start_s, moment)| WindowMoment { start_s, ..moment })
-                .collect()
-        })
+    let moments = list.into_iter().map(|(_, moments)| moments.into_iter());
+    moments
+        .map(|moments| moments.map(|(start_s, moment)| dated(start_s, moment)).collect())
         .collect()
 }

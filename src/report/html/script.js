@@ -243,6 +243,48 @@
       }
     });
   };
+  // Of a window the mean of each part, which sums give exactly; the bars by quantile are of the whole time.
+  var spent = function (whole) {
+    each(doc.querySelectorAll("svg[data-spent]"), function (drawing) {
+      each(drawing.querySelectorAll("g.mean"), function (old) { drawing.removeChild(old); });
+      each(drawing.children, function (bar) { setAttribute(bar, "class", whole ? null : "gone"); });
+      if (whole) { return; }
+      var sums = within(drawing.dataset.spent), classes = drawing.dataset.classes.split(" ");
+      var titles = drawing.dataset.titles.split(" "), mean = doc.createElementNS(svg.namespaceURI, "g");
+      var parts = titles.map(function (_, i) {
+        return at0(sums, 2 * i) ? at0(sums, 2 * i + 1) / sums[2 * i] / 1000 : 0;
+      });
+      var all = total(parts), left = 70, requests = 0;
+      var label = function (left, kind, text) {
+        var node = doc.createElementNS(svg.namespaceURI, "text");
+        node.setAttribute("class", kind);
+        node.setAttribute("x", left);
+        node.setAttribute("y", 15);
+        node.textContent = text;
+        mean.appendChild(node);
+      };
+      mean.setAttribute("class", "mean");
+      label(left - 6, "scale", "mean");
+      parts.forEach(function (ms, i) {
+        requests = Math.max(requests, at0(sums, 2 * i));
+        if (!ms) { return; }
+        var rect = doc.createElementNS(svg.namespaceURI, "rect"), title = doc.createElementNS(svg.namespaceURI, "title");
+        var wide = Math.max(1, ms / all * 620);
+        rect.setAttribute("class", classes[i]);
+        rect.setAttribute("x", left);
+        rect.setAttribute("y", 2);
+        rect.setAttribute("width", wide);
+        rect.setAttribute("height", 18);
+        title.textContent = titles[i] + " " + ms.toFixed(2) + " ms";
+        rect.appendChild(title);
+        mean.appendChild(rect);
+        left += wide;
+      });
+      label(left + 6, "scale start", requests ? all.toFixed(2) + " ms, of " + number(requests) + " requests in the window"
+        : "no request in the window");
+      drawing.appendChild(mean);
+    });
+  };
   var topology = function (whole) {
     var most = 0;
     var sums = Array.prototype.map.call(calls, function (row) {
@@ -275,7 +317,7 @@
     wasWhole = whole;
     clearTimeout(due);
     due = setTimeout(function () {
-      [matrix, percentiles, redraw, topology].forEach(function (panel) { panel(whole); });
+      [matrix, percentiles, redraw, spent, topology].forEach(function (panel) { panel(whole); });
       each(doc.querySelectorAll(".whole-time"), function (note) { note.hidden = whole; });
     }, 60);
   };

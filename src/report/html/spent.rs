@@ -4,7 +4,7 @@ use super::cite::citation;
 use super::element::{Element, el};
 use super::latency::key;
 use super::table::{Set, Table, closed, scrolling};
-use super::window::whole_time;
+use super::window::{Windows, whole_time};
 use super::{Context, rest};
 use crate::report::model::{Correlation, Counts, Quantiles, Ref};
 use crate::report::text::number::{counted, decimal, group};
@@ -53,7 +53,8 @@ pub(super) fn spent(context: &Context<'_>) -> Element {
         return el("");
     }
     let shown = context.rows(DESTINATIONS).min(correlation.by_destination.len());
-    let mut inside = el("").child(whole_time("These times are"));
+    let windows = Windows::of(context);
+    let mut inside = el("");
     if shown > 0 {
         inside = inside
             .child(el("p").class("note").text(
@@ -62,7 +63,7 @@ pub(super) fn spent(context: &Context<'_>) -> Element {
             .child(legend(correlation));
     }
     let mut table = Table::new("Parts of the time, in milliseconds", columns());
-    for destination in correlation.by_destination.iter().take(shown) {
+    for (at, destination) in correlation.by_destination.iter().enumerate().take(shown) {
         let of = |part: &str| destination.time_spent_ms.get(part);
         let count = |part: &str| of(part).map_or(0, |quantiles| quantiles.count);
         let quantiles: [Line; 3] = [("p50", |q| q.p50), ("p90", |q| q.p90), ("p99", |q| q.p99)];
@@ -110,7 +111,7 @@ pub(super) fn spent(context: &Context<'_>) -> Element {
             )
             .child(scrolling(
                 "Parts of the time",
-                el("svg")
+                timed(windows.as_ref(), at, &parts_at(|_| 0.0))
                     .class("chart bars")
                     .attr("viewBox", "0 0 1000 66")
                     .attr("role", "img")
@@ -126,10 +127,36 @@ pub(super) fn spent(context: &Context<'_>) -> Element {
     }
     inside
         .child(rest(shown, correlation.by_destination.len()))
-        .child(closed("Parts of the time as a table, ms", table.finish()))
+        .child(closed(
+            "Parts of the time as a table, ms",
+            el("").child(whole_time("These times are")).child(table.finish()),
+        ))
+        .child(whole_time("What follows is"))
         .child(joined(context))
         .child(clocks(context))
         .child(examples(context))
+}
+
+/// A drawing with the sums of what it shows by column: of each part how many requests it is known of, and their time in
+/// microseconds.
+fn timed(windows: Option<&Windows<'_>>, at: usize, drawn: &[(&str, &str, f64)]) -> Element {
+    let svg = el("svg");
+    let Some(windows) = windows else { return svg };
+    let parts: Vec<&(&str, &str, &str)> = PARTS
+        .iter()
+        .filter(|(_, title, _)| drawn.iter().any(|(shown, ..)| shown == title))
+        .collect();
+    let numbers = windows.numbers(windows.spent(at), |moment, values| {
+        for (part, ..) in &parts {
+            let (requests, sum_us) = moment.parts.get(part).copied().unwrap_or_default();
+            values.extend([requests, sum_us]);
+        }
+    });
+    let titles: Vec<&str> = parts.iter().map(|(_, title, _)| *title).collect();
+    let classes: Vec<&str> = parts.iter().map(|(.., class)| *class).collect();
+    svg.numbers("data-spent", &numbers)
+        .attr("data-titles", titles.join(" "))
+        .attr("data-classes", classes.join(" "))
 }
 
 fn columns() -> Vec<(&'static str, Set)> {

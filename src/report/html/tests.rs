@@ -62,7 +62,7 @@ const ELEMENTS: [&str; 49] = [
 ];
 
 /// Attributes that pages use. None of them acts, and none but `href` names a place.
-const ATTRIBUTES: [&str; 55] = [
+const ATTRIBUTES: [&str; 58] = [
     "aria-hidden",
     "aria-label",
     "aria-labelledby",
@@ -76,6 +76,7 @@ const ATTRIBUTES: [&str; 55] = [
     "data-bad",
     "data-bottom",
     "data-calls",
+    "data-classes",
     "data-column",
     "data-counts",
     "data-denied",
@@ -92,8 +93,10 @@ const ATTRIBUTES: [&str; 55] = [
     "data-requests",
     "data-right",
     "data-row",
+    "data-spent",
     "data-spread",
     "data-start",
+    "data-titles",
     "data-top",
     "datetime",
     "height",

@@ -7,7 +7,7 @@
 use super::Context;
 use super::element::{Element, el};
 use super::timeline::Scale;
-use crate::report::model::{HistogramBucket, WindowMoment};
+use crate::report::model::{HistogramBucket, SpentMoment, WindowMoment};
 use crate::units::Timestamp;
 use std::fmt::Write as _;
 
@@ -18,6 +18,24 @@ const DOUBLINGS: usize = 32;
 pub(super) struct Windows<'r> {
     scale: Scale,
     context: &'r Context<'r>,
+}
+
+/// What belongs to a bucket of time.
+pub(super) trait Dated {
+    /// Start of the bucket in seconds since the epoch.
+    fn start_s(&self) -> i64;
+}
+
+impl Dated for WindowMoment {
+    fn start_s(&self) -> i64 {
+        self.start_s
+    }
+}
+
+impl Dated for SpentMoment {
+    fn start_s(&self) -> i64 {
+        self.start_s
+    }
 }
 
 impl<'r> Windows<'r> {
@@ -43,20 +61,23 @@ impl<'r> Windows<'r> {
         lists.get(at).map_or(&[], Vec::as_slice)
     }
 
+    /// The sums of a destination's parts of the time, by its place in the list.
+    pub(super) fn spent(&self, at: usize) -> &'r [SpentMoment] {
+        let lists = &self.context.report.over_time.spent;
+        lists.get(at).map_or(&[], Vec::as_slice)
+    }
+
     /// What `values` adds for each moment, by column.
-    pub(super) fn numbers(
-        &self,
-        moments: &[WindowMoment],
-        values: impl Fn(&WindowMoment, &mut Vec<u64>),
-    ) -> String {
+    pub(super) fn numbers<M: Dated>(&self, moments: &[M], values: impl Fn(&M, &mut Vec<u64>)) -> String {
         let mut text = String::new();
         let mut next = 0;
         let mut of_moment = Vec::new();
-        let columns = moments.chunk_by(|a, b| self.scale.column(a.start_s) == self.scale.column(b.start_s));
+        let columns =
+            moments.chunk_by(|a, b| self.scale.column(a.start_s()) == self.scale.column(b.start_s()));
         for moments in columns {
             let Some(column) = moments
                 .first()
-                .and_then(|moment| self.scale.column(moment.start_s))
+                .and_then(|moment| self.scale.column(moment.start_s()))
             else {
                 continue;
             };
