@@ -362,6 +362,7 @@ pub(super) fn limits(totals: &CaptureTotals) -> Vec<Option<Limit>> {
     let unnamed = "addresses beyond the limit; they stay unnamed";
     list.extend(names.map(|(table, votes)| of_table(table, unnamed, votes, |_| 0)));
     list.extend(of_shards(&totals.shards.0));
+    list.push(troubles::limit(totals));
     let left_out = totals.kept.left_out_of_list();
     list.push((left_out > 0).then(|| Limit {
         table: "list of connections".to_owned(),
@@ -585,6 +586,23 @@ mod tests {
                 ("10.0.0.9:80", 0, 1)
             ]
         );
+    }
+
+    #[test]
+    fn what_is_not_listed_of_what_went_wrong_is_counted() {
+        let on_each = |servers: u16| {
+            let mut totals = CaptureTotals::new(false, false);
+            for port in 1..=servers {
+                let mut one = refused(u64::from(port), 0);
+                one.server = endpoint("10.0.0.5", port);
+                totals.stream(one);
+            }
+            limits(&totals).into_iter().flatten().collect::<Vec<_>>()
+        };
+        assert_eq!(on_each(200), []);
+        let limits = on_each(203);
+        let told: Vec<_> = limits.iter().map(|limit| (limit.limit, limit.left_out)).collect();
+        assert_eq!(told, [(200, 3)], "{limits:?}");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use crate::aggregate::captures::{CaptureTotals, ServerKey, StreamClass, StreamGr
 use crate::aggregate::signatures::earliest;
 use crate::correlate::Names;
 use crate::decode::packet::{Address, Endpoint, FrameRef};
-use crate::report::model::{CaptureClient, CaptureTrouble};
+use crate::report::model::{CaptureClient, CaptureTrouble, Limit};
 use crate::streams::{CapturePoint, Protocol, SideFacts};
 use crate::units::Timestamp;
 use std::cmp::Reverse;
@@ -50,9 +50,34 @@ impl Trouble {
     }
 }
 
-/// All that went wrong.
+/// What went wrong with a server, at one capture point.
+type Kind = (StreamClass, CapturePoint, Endpoint);
+
+/// What went wrong, as far as it is listed.
 pub(super) fn troubles(totals: &CaptureTotals, names: &Names) -> Vec<CaptureTrouble> {
-    let mut by_server: BTreeMap<(StreamClass, CapturePoint, Endpoint), Trouble> = BTreeMap::new();
+    let mut list = ranked(totals);
+    list.truncate(MAX_TROUBLES);
+    list.into_iter()
+        .map(|((class, point, server), trouble)| of_server(totals, names, class, (point, server), &trouble))
+        .collect()
+}
+
+/// What is not listed, if there is more.
+pub(super) fn limit(totals: &CaptureTotals) -> Option<Limit> {
+    let list = ranked(totals);
+    let rest = list.get(MAX_TROUBLES..).filter(|rest| !rest.is_empty())?;
+    Some(Limit {
+        table: "troubles of connections".to_owned(),
+        limit: MAX_TROUBLES as u64,
+        kept: MAX_TROUBLES as u64,
+        left_out: rest.iter().map(|(_, trouble)| trouble.connections).sum(),
+        what: "connections; counted in totals, not among what went wrong by server".to_owned(),
+    })
+}
+
+/// All that went wrong.
+fn ranked(totals: &CaptureTotals) -> Vec<(Kind, Trouble)> {
+    let mut by_server: BTreeMap<Kind, Trouble> = BTreeMap::new();
     for (key, group) in totals.groups.iter().filter(|(key, _)| !key.class.is_good()) {
         by_server
             .entry((key.class, key.point, key.server))
@@ -71,10 +96,7 @@ pub(super) fn troubles(totals: &CaptureTotals, names: &Names) -> Vec<CaptureTrou
         let sort = Sort::of(&[*class]);
         (sort, most, *class, *server, Reverse(trouble.connections), *point)
     });
-    list.truncate(MAX_TROUBLES);
-    list.into_iter()
-        .map(|((class, point, server), trouble)| of_server(totals, names, class, (point, server), &trouble))
-        .collect()
+    list
 }
 
 fn of_server(
