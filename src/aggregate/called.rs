@@ -59,6 +59,12 @@ impl Spread {
         self.ok.iter().chain(failed).map(|count| u64::from(*count)).sum()
     }
 
+    /// Bytes that are held beside it.
+    #[inline]
+    fn apart_bytes(&self) -> usize {
+        self.failed.as_ref().map_or(0, |_| size_of::<Doublings>())
+    }
+
     #[inline]
     fn count_row(&mut self, row: TimedRow) {
         let counts = if row.failed() {
@@ -250,7 +256,11 @@ fn close(open: &mut OpenSecond, closed: &mut Vec<SecondDurations>, called: &mut 
             continue;
         };
         let before = series.len();
-        series.change(open.second, |spread| spread.count_row(row));
+        series.change(open.second, |spread| {
+            let before = spread.apart_bytes();
+            spread.count_row(row);
+            called.weight_bytes += spread.apart_bytes() - before;
+        });
         called.weight_bytes += series.len().saturating_sub(before) * size_of::<(i64, Spread)>();
         if !row.failed()
             && let Some(list) = durations.get_mut(*reporter as usize)

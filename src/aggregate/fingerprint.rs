@@ -6,11 +6,10 @@
 //! 10^-26), unless somebody who knows this function writes a log for it, who could as well have written any other
 //! figure into that log. The functions are fixed, so that every worker and machine finds the same classes.
 //!
-//! Processors that have AES rounds hash by these, for 64 bytes at a time (`WideHash`) or for 16 (`NarrowHash`). Others have
-//! four lanes of 64×64-bit products that run beside each other; each round keeps all 128 bits of its product and what went into it, so
+//! Processors that have AES rounds hash by these (`AesHash`). Others have four lanes of 64×64-bit products that run beside each other; each round keeps all 128 bits of its product and what went into it, so
 //! that no round forgets what came before.
 
-use crate::decode::log::{NarrowHash, WideHash, short_words};
+use crate::decode::log::{AesHash, short_words};
 
 /// Fractions of the square roots of primes: numbers with nothing up their sleeve.
 const ROOTS: [[u64; 2]; 5] = [
@@ -38,16 +37,13 @@ pub struct Fingerprint {
 pub(crate) enum Hasher {
     /// By products of 64 bits, on any processor.
     Products,
-    /// By AES rounds on 16 bytes.
-    Narrow(NarrowHash),
-    /// By AES rounds on 64 bytes.
-    Wide(WideHash),
+    /// By AES rounds, where this processor has them.
+    Aes(AesHash),
 }
 
 impl Default for Hasher {
     fn default() -> Self {
-        let narrow = || NarrowHash::new().map_or(Self::Products, Self::Narrow);
-        WideHash::new().map_or_else(narrow, Self::Wide)
+        AesHash::new().map_or(Self::Products, Self::Aes)
     }
 }
 
@@ -55,20 +51,16 @@ impl Hasher {
     /// The fingerprint of `seed` and four texts: other texts, or the same in another order, have another one.
     #[inline]
     pub(crate) fn of_four(self, seed: u64, parts: [&[u8]; 4]) -> Fingerprint {
-        let wide = match self {
-            Self::Wide(wide) => wide,
-            Self::Narrow(narrow) => return Fingerprint::of_halves(narrow.of(seed, &parts)),
-            Self::Products => {
-                let mut lanes = Lanes::new(seed);
-                lanes.add(parts);
-                return lanes.finish();
-            }
+        let Self::Aes(aes) = self else {
+            let mut lanes = Lanes::new(seed);
+            lanes.add(parts);
+            return lanes.finish();
         };
         let [first, second, third, fourth] = parts;
         // The second one is the longest by far; cut in three, none of its pieces is longer than what is hashed at once.
-        let (begin, rest) = second.split_at(second.len().min(WideHash::PART_BYTES));
-        let (middle, end) = rest.split_at(rest.len().min(WideHash::PART_BYTES));
-        Fingerprint::of_halves(wide.of(seed, &[first, begin, middle, end, third, fourth]))
+        let (begin, rest) = second.split_at(second.len().min(AesHash::PART_BYTES));
+        let (middle, end) = rest.split_at(rest.len().min(AesHash::PART_BYTES));
+        Fingerprint::of_halves(aes.of(seed, &[first, begin, middle, end, third, fourth]))
     }
 
     /// The same of texts of which there are a multiple of four.
@@ -78,17 +70,14 @@ impl Hasher {
         seed: u64,
         rounds: &[[&[u8]; 4]; ROUNDS],
     ) -> Fingerprint {
-        match self {
-            Self::Wide(wide) => Fingerprint::of_halves(wide.of(seed, rounds.as_flattened())),
-            Self::Narrow(narrow) => Fingerprint::of_halves(narrow.of(seed, rounds.as_flattened())),
-            Self::Products => {
-                let mut lanes = Lanes::new(seed);
-                for parts in rounds {
-                    lanes.add(*parts);
-                }
-                lanes.finish()
+        let Self::Aes(aes) = self else {
+            let mut lanes = Lanes::new(seed);
+            for parts in rounds {
+                lanes.add(*parts);
             }
-        }
+            return lanes.finish();
+        };
+        Fingerprint::of_halves(aes.of(seed, rounds.as_flattened()))
     }
 }
 
@@ -195,7 +184,7 @@ mod tests {
 
     /// All that this processor can make.
     fn hashers() -> [Hasher; 3] {
-        let narrow = NarrowHash::new().map_or(Hasher::Products, Hasher::Narrow);
+        let narrow = AesHash::narrow().map_or(Hasher::Products, Hasher::Aes);
         [Hasher::Products, narrow, Hasher::default()]
     }
 

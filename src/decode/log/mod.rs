@@ -19,7 +19,7 @@ mod wrapper;
 
 pub use application::{ApplicationLine, application_line};
 pub use block::{LineAt, LogDecoder, may_cut};
-pub(crate) use scan::{NarrowHash, WideHash, short_words};
+pub(crate) use scan::{AesHash, short_words};
 
 use crate::units::Timestamp;
 

@@ -72,26 +72,35 @@ impl Scanner {
     }
 }
 
-/// A hash of several texts, 64 bytes at a time, for processors that do AES rounds on so many. With it in place of
-/// products of 64 bits whole runs take 0.93 (JSON) and 0.98 (text) of the CPU time, mostly because it has no branch for
-/// each length. Another processor needs another hash, so this one is for tables whose order nobody sees.
+/// A hash of several texts for processors that do AES rounds, on 64 bytes at a time where they can, else on 16. With the wide
+/// rounds in place of products of 64 bits whole runs take 0.93 (JSON) and 0.98 (text) of the CPU time, mostly because they
+/// need no branch for each length. Another processor needs another hash, so this one is for tables whose order nobody sees.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct WideHash(
-    #[cfg(target_arch = "x86_64")] x86::Avx512Aes,
+pub(crate) struct AesHash(
+    #[cfg(target_arch = "x86_64")] x86::AesKernel,
     #[cfg(not(target_arch = "x86_64"))] std::convert::Infallible,
 );
 
-impl WideHash {
-    /// The hash, where this processor has it.
+impl AesHash {
+    /// The widest that this processor has.
     pub(crate) fn new() -> Option<Self> {
         #[cfg(target_arch = "x86_64")]
-        return x86::Avx512Aes::new().map(Self);
+        return x86::AesKernel::widest().map(Self);
+        #[cfg(not(target_arch = "x86_64"))]
+        return None;
+    }
+
+    /// The one on 16 bytes, for comparisons.
+    #[cfg(test)]
+    pub(crate) fn narrow() -> Option<Self> {
+        #[cfg(target_arch = "x86_64")]
+        return x86::AesKernel::narrow().map(Self);
         #[cfg(not(target_arch = "x86_64"))]
         return None;
     }
 
     /// 128 bits that stand for `seed` and all of `parts`, in their order and each with its length. Parts of up to
-    /// [`WideHash::PART_BYTES`] are the quickest.
+    /// [`AesHash::PART_BYTES`] are the quickest.
     #[inline]
     pub(crate) fn of(self, seed: u64, parts: &[&[u8]]) -> [u64; 2] {
         #[cfg(target_arch = "x86_64")]
@@ -102,32 +111,6 @@ impl WideHash {
 
     /// Bytes that are hashed at once.
     pub(crate) const PART_BYTES: usize = CHUNK_BYTES;
-}
-
-/// The same for processors that do AES rounds on 16 bytes, which nearly all do.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct NarrowHash(
-    #[cfg(target_arch = "x86_64")] x86::Aes,
-    #[cfg(not(target_arch = "x86_64"))] std::convert::Infallible,
-);
-
-impl NarrowHash {
-    /// The hash, where this processor has it.
-    pub(crate) fn new() -> Option<Self> {
-        #[cfg(target_arch = "x86_64")]
-        return x86::Aes::new().map(Self);
-        #[cfg(not(target_arch = "x86_64"))]
-        return None;
-    }
-
-    /// 128 bits that stand for `seed` and all of `parts`, in their order and each with its length.
-    #[inline]
-    pub(crate) fn of(self, seed: u64, parts: &[&[u8]]) -> [u64; 2] {
-        #[cfg(target_arch = "x86_64")]
-        return self.0.hash(seed, parts);
-        #[cfg(not(target_arch = "x86_64"))]
-        match (self.0, seed, parts) {}
-    }
 }
 
 /// At most 15 bytes, the middle ones twice: other bytes of that length are other words.

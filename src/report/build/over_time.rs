@@ -1,7 +1,6 @@
 //! Requests over time of each destination and each hop, for renderers in which a reader chooses a window.
 
 use crate::aggregate::called::{Doublings, Spread};
-use crate::aggregate::class::Reporter;
 use crate::aggregate::flags::Outcome;
 use crate::aggregate::samples::Bucket;
 use crate::correlate::Incident;
@@ -72,7 +71,7 @@ pub(super) fn over_time(
     let lumped = incident.totals.called.lumped();
     let lumped = lumped.map(|(reporter, series)| ((*reporter, "other"), series));
     for ((reporter, name), series) in called.chain(lumped) {
-        let Some((_, moments)) = destinations.get_mut(&(Reporter::name(reporter), name)) else {
+        let Some((_, moments)) = destinations.get_mut(&(reporter.name(), name)) else {
             continue;
         };
         for (second, spread) in series.iter() {

@@ -191,8 +191,8 @@ mod tests {
         assert_eq!(el("path").path("M1\"><b>2").finish(), "<path d=\"M12\"></path>");
         let numbers = "7:3.1,2 ".repeat(500);
         assert_eq!(
-            el("tr").numbers("data-n", &format!("{numbers}\" a=\"<")).finish(),
-            format!("<tr data-n=\"{numbers}  \"></tr>").replace("   ", "  ")
+            el("tr").numbers("data-n", &format!("{numbers}\"a=\"<")).finish(),
+            format!("<tr data-n=\"{numbers}\"></tr>")
         );
     }
 

@@ -8,7 +8,7 @@ use super::window::{Windows, doubling};
 use super::words::side;
 use super::{Context, rest};
 use crate::report::model::{Latency, Report, WindowMoment};
-use crate::report::text::number::{group, ratio, share as percent, short};
+use crate::report::text::number::{group, ratio, share, short};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
@@ -186,7 +186,7 @@ fn histogram(name: &str, pair: &Pair<'_>) -> Element {
                         short(*le),
                         group(count),
                         if class == "good" { "good" } else { "failed" },
-                        percent(count, whole(latency))
+                        share(count, whole(latency))
                     ))),
             );
         }

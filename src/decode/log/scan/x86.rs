@@ -1,7 +1,7 @@
 //! The kernels for processors with AVX2, 32 bytes a comparison, and with AVX-512, 64 bytes a comparison.
 //!
 //! All `unsafe` of this crate stands here: calls of functions that are compiled for more than the baseline, made
-//! through [`Avx2`], [`Avx512`], [`Avx512Aes`] and [`Aes`] only, which exist only where the processor was asked; loads and a store
+//! through [`Avx2`], [`Avx512`] and [`AesKernel`] only, which exist only where the processor was asked; loads and a store
 //! of arrays of just the length that they move; and a load of no more bytes than a text has.
 #![expect(
     unsafe_code,
@@ -105,46 +105,33 @@ impl Avx512 {
     }
 }
 
-/// Proof that this processor has all that the hash is compiled for.
+/// Proof that this processor does the AES rounds that a hash is compiled for.
 #[derive(Clone, Copy, Debug)]
-pub(in super::super) struct Avx512Aes(());
-
-impl Avx512Aes {
-    pub(super) fn new() -> Option<Self> {
-        let all =
-            Avx512::new().is_some() && is_x86_feature_detected!("aes") && is_x86_feature_detected!("vaes");
-        all.then_some(Self(()))
-    }
-
-    #[expect(
-        clippy::unused_self,
-        reason = "having it is the proof that makes the call sound"
-    )]
-    #[inline]
-    pub(super) fn hash(self, seed: u64, parts: &[&[u8]]) -> [u64; 2] {
-        // SAFETY: an `Avx512Aes` is made only after the processor said that it has these features.
-        unsafe { hash_wide(seed, parts) }
-    }
+pub(in super::super) struct AesKernel {
+    /// On 64 bytes at a time; else on 16.
+    wide: bool,
 }
 
-/// Proof that this processor does AES rounds.
-#[derive(Clone, Copy, Debug)]
-pub(in super::super) struct Aes(());
-
-impl Aes {
-    pub(super) fn new() -> Option<Self> {
-        let all = is_x86_feature_detected!("aes") && is_x86_feature_detected!("sse4.1");
-        all.then_some(Self(()))
+impl AesKernel {
+    pub(super) fn widest() -> Option<Self> {
+        let wide = Avx512::new().is_some() && is_x86_feature_detected!("vaes");
+        Self::narrow().map(|_| Self { wide })
     }
 
-    #[expect(
-        clippy::unused_self,
-        reason = "having it is the proof that makes the call sound"
-    )]
+    pub(super) fn narrow() -> Option<Self> {
+        let all = is_x86_feature_detected!("aes") && is_x86_feature_detected!("sse4.1");
+        all.then_some(Self { wide: false })
+    }
+
     #[inline]
     pub(super) fn hash(self, seed: u64, parts: &[&[u8]]) -> [u64; 2] {
-        // SAFETY: an `Aes` is made only after the processor said that it has these features.
-        unsafe { hash_narrow(seed, parts) }
+        if self.wide {
+            // SAFETY: `wide` is set only after the processor said that it has these features.
+            unsafe { hash_wide(seed, parts) }
+        } else {
+            // SAFETY: an `AesKernel` is made only after the processor said that it has these features.
+            unsafe { hash_narrow(seed, parts) }
+        }
     }
 }
 
@@ -164,13 +151,15 @@ fn hash_narrow(seed: u64, parts: &[&[u8]]) -> [u64; 2] {
             continue;
         };
         // The last piece overlaps the one before it.
-        let (chunks, _) = part.as_chunks::<16>();
+        let (chunks, rest) = part.as_chunks::<16>();
         for chunk in chunks {
             number = number.wrapping_add(NUMBER_STEP);
             sum = _mm_xor_si128(sum, two_rounds(load_narrow(chunk), number ^ length, keys));
         }
-        number = number.wrapping_add(NUMBER_STEP);
-        sum = _mm_xor_si128(sum, two_rounds(load_narrow(last), number ^ length, keys));
+        if !rest.is_empty() {
+            number = number.wrapping_add(NUMBER_STEP);
+            sum = _mm_xor_si128(sum, two_rounds(load_narrow(last), number ^ length, keys));
+        }
     }
     let [first, second] = keys;
     let mixed = _mm_aesenc_si128(_mm_aesenc_si128(sum, first), second);
