@@ -514,7 +514,7 @@ impl Worker<'_, '_> {
             Some(text) if !text.kind.is_log() => collector.output(text, &block.data),
             _ => {
                 collector.set_text(text.map_or(TextKind::Log, |text| text.kind));
-                decoder.decode_block(&block.data, &mut |at, line| collector.line(at, line));
+                decoder.decode_into(&block.data, collector);
             }
         }
         collector.end_block(block.data.len());

@@ -1,23 +1,16 @@
 //! How long requests to each service took over time, coarsely: by doublings of the duration, so that any window can be
-//! summed from it. Collected by second as rows come, which is nearly in order, and handed on by service.
-//!
-//! Never: a percentile. Those of the whole time are read from [`super::samples`], which are finer.
+//! summed from it; and, finer but of all services together, of good ones.
 
 use super::bounded::Key;
+use super::cells::RecentRow;
 use super::class::Reporter;
-use super::samples::Bucket;
+use super::samples::{Bucket, Samples};
 use super::series::Series;
 use super::{Merge, stable_hash_with};
 use std::collections::BTreeMap;
 
 /// Called services kept, of both reporters together.
 pub const MAX_CALLED: usize = 256;
-
-/// Seconds that a worker holds open at a time.
-const SECONDS: usize = 32;
-
-/// The same as a divisor of seconds.
-const SLOTS: i64 = 32;
 
 /// A called service as one reporter names it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -65,14 +58,15 @@ impl Spread {
         self.failed.as_ref().map_or(0, |_| size_of::<Doublings>())
     }
 
+    /// Adds a request.
     #[inline]
-    fn count_row(&mut self, row: TimedRow) {
-        let counts = if row.failed() {
+    fn count_row(&mut self, duration: Bucket, failed: bool) {
+        let counts = if failed {
             self.failed.get_or_insert_default()
         } else {
             &mut self.ok
         };
-        if let Some(count) = counts.get_mut(row.bucket().doubling()) {
+        if let Some(count) = counts.get_mut(duration.doubling()) {
             *count = count.saturating_add(1);
         }
     }
@@ -95,86 +89,55 @@ impl Merge for Spread {
     }
 }
 
-/// Durations of good requests that completed in one second, by reporter.
+/// Durations of good requests that completed in one bucket of time, by reporter.
 #[derive(Clone, Debug, Default)]
-pub struct SecondDurations {
-    /// The second, since the epoch.
-    pub second: i64,
-    /// The durations.
-    pub durations: [Vec<Bucket>; 2],
+pub struct SecondLatency(pub [Samples; 2]);
+
+impl Merge for SecondLatency {
+    fn merge(&mut self, other: Self) {
+        self.0.iter_mut().zip(other.0).for_each(|(a, b)| a.merge(b));
+    }
 }
 
-/// A row that waits for its second to end: the number of the service that was called, whether it failed, its duration.
+/// A row as it counts for latency over time.
 #[derive(Clone, Copy, Debug)]
-struct TimedRow(u32);
-
-impl TimedRow {
-    const FAILED: u32 = 1 << 15;
-
-    #[inline]
-    fn new(called: u16, failed: bool, duration_ms: u64) -> Self {
-        let failed = if failed { Self::FAILED } else { 0 };
-        Self(u32::from(called) << 16 | failed | u32::from(Bucket::of(duration_ms).number()))
-    }
-
-    #[inline]
-    fn called(self) -> usize {
-        (self.0 >> 16) as usize
-    }
-
-    #[inline]
-    fn failed(self) -> bool {
-        self.0 & Self::FAILED != 0
-    }
-
-    #[inline]
-    fn bucket(self) -> Bucket {
-        Bucket::numbered(self.0 & (Self::FAILED - 1))
-    }
+pub struct TimedRow {
+    /// To which second since the epoch it belongs.
+    pub second: i64,
+    /// Number of the called service: see [`Seconds::number_of`].
+    pub called: u16,
+    /// True if it failed.
+    pub failed: bool,
+    /// How long it took.
+    pub duration: Bucket,
 }
 
-#[derive(Clone, Debug, Default)]
-struct OpenSecond {
-    second: i64,
-    rows: Vec<TimedRow>,
-}
-
-/// Rows by second, of one worker: rows come nearly in order, so few seconds are open at a time.
-#[derive(Debug)]
-pub struct Seconds {
-    open: Vec<OpenSecond>,
-    closed: Vec<SecondDurations>,
-    numbers: BTreeMap<CalledKey, u16>,
-    called: Called,
-    rows: usize,
-}
-
-/// Sums by the number of the called service.
+/// Rows over time, of one worker.
 #[derive(Debug, Default)]
-struct Called {
-    series: Vec<(Reporter, Series<Spread>)>,
-    weight_bytes: usize,
+pub struct Seconds {
+    latency: Series<SecondLatency>,
+    numbers: BTreeMap<CalledKey, u16>,
+    called: Vec<Called>,
+    called_bytes: usize,
+    latency_bytes: usize,
+    /// How coarse the latencies were when they were weighed.
+    weighed_log2: u32,
 }
 
-/// What was collected of some seconds.
+/// Sums of a called service.
+#[derive(Debug)]
+struct Called {
+    reporter: Reporter,
+    series: Series<Spread>,
+}
+
+/// What was collected.
 #[derive(Debug, Default)]
 pub struct Taken {
-    /// Durations by second.
-    pub seconds: Vec<SecondDurations>,
+    /// Durations of good requests.
+    pub latency: Series<SecondLatency>,
     /// Requests by called service.
     pub called: Vec<(CalledKey, Series<Spread>)>,
-}
-
-impl Default for Seconds {
-    fn default() -> Self {
-        Self {
-            open: vec![OpenSecond::default(); SECONDS],
-            closed: Vec::new(),
-            numbers: BTreeMap::new(),
-            called: Called::default(),
-            rows: 0,
-        }
-    }
 }
 
 impl Seconds {
@@ -186,93 +149,80 @@ impl Seconds {
             destination: destination.to_owned(),
         };
         *self.numbers.entry(key).or_insert_with(|| {
-            let number = u16::try_from(self.called.series.len()).unwrap_or(u16::MAX);
-            self.called.series.push((reporter, Series::default()));
+            let number = u16::try_from(self.called.len()).unwrap_or(u16::MAX);
+            let series = Series::default();
+            self.called.push(Called { reporter, series });
             number
         })
     }
 
-    /// Rows held.
-    pub fn rows(&self) -> usize {
-        self.rows
+    /// Bytes of samples and series held.
+    pub fn weight_bytes(&mut self) -> usize {
+        // Where buckets were joined, less is held than was added.
+        if self.weighed_log2 != self.latency.width_log2() {
+            self.weighed_log2 = self.latency.width_log2();
+            let samples = self.latency.iter().flat_map(|(_, latency)| &latency.0);
+            self.latency_bytes = samples.map(Samples::weight_bytes).sum();
+        }
+        self.called_bytes + self.latency_bytes
     }
 
-    /// Bytes of series held.
-    pub fn weight_bytes(&self) -> usize {
-        self.called.weight_bytes
+    /// Adds rows.
+    pub fn count_all(&mut self, rows: &[RecentRow]) {
+        for row in rows.iter().filter_map(RecentRow::timed) {
+            self.count_called(row);
+        }
+        for row in rows.iter().filter_map(RecentRow::timed).filter(|row| !row.failed) {
+            self.count_latency(row);
+        }
     }
 
-    /// Adds a row.
     #[inline]
-    pub fn count(&mut self, second: i64, called: u16, failed: bool, duration_ms: u64) {
-        let slot = usize::try_from(second.rem_euclid(SLOTS)).unwrap_or(0);
-        let Some(open) = self.open.get_mut(slot) else {
+    fn count_called(&mut self, row: TimedRow) {
+        let Some(called) = self.called.get_mut(usize::from(row.called)) else {
             return;
         };
-        if open.second != second {
-            close(open, &mut self.closed, &mut self.called);
-            open.second = second;
+        let buckets = called.series.len();
+        let mut more_bytes = 0;
+        called.series.change(row.second, |spread| {
+            let before = spread.apart_bytes();
+            spread.count_row(row.duration, row.failed);
+            more_bytes = spread.apart_bytes() - before;
+        });
+        if called.series.len() != buckets || more_bytes > 0 {
+            let held = self.called_bytes + more_bytes + called.series.len() * size_of::<(i64, Spread)>();
+            self.called_bytes = held.saturating_sub(buckets * size_of::<(i64, Spread)>());
         }
-        open.rows.push(TimedRow::new(called, failed, duration_ms));
-        self.rows += 1;
     }
 
-    /// Hands on the durations. Those by service stay.
-    pub fn take_durations(&mut self) -> Vec<SecondDurations> {
-        for open in &mut self.open {
-            close(open, &mut self.closed, &mut self.called);
-            open.rows = Vec::new();
-        }
-        self.rows = 0;
-        std::mem::take(&mut self.closed)
+    #[inline]
+    fn count_latency(&mut self, row: TimedRow) {
+        let reporter = self
+            .called
+            .get(usize::from(row.called))
+            .map(|called| called.reporter);
+        let mut more_bytes = 0;
+        self.latency.change(row.second, |latency| {
+            if let Some(samples) = reporter.and_then(|reporter| latency.0.get_mut(reporter as usize)) {
+                more_bytes = samples.record_bucket(row.duration);
+            }
+        });
+        self.latency_bytes += more_bytes;
     }
 
     /// Hands on all. Numbers of services mean nothing from then on.
     pub fn take(&mut self) -> Taken {
-        let seconds = self.take_durations();
-        let called = std::mem::take(&mut self.called).series;
-        let numbered = std::mem::take(&mut self.numbers).into_iter();
-        let mut series: Vec<_> = called.into_iter().map(|(_, series)| series).collect();
-        let called = numbered.filter_map(|(key, number)| {
-            let series = std::mem::take(series.get_mut(usize::from(number))?);
+        let all = std::mem::take(self);
+        let mut sums = all.called;
+        let called = all.numbers.into_iter().filter_map(|(key, number)| {
+            let sums = sums.get_mut(usize::from(number))?;
+            let series = std::mem::take(&mut sums.series);
             (!series.is_empty()).then_some((key, series))
         });
         Taken {
             called: called.collect(),
-            seconds,
+            latency: all.latency,
         }
-    }
-}
-
-/// Ends a second: its rows go to their services, the durations of good ones to the second.
-#[cold]
-fn close(open: &mut OpenSecond, closed: &mut Vec<SecondDurations>, called: &mut Called) {
-    if open.rows.is_empty() {
-        return;
-    }
-    let mut durations: [Vec<Bucket>; 2] = Default::default();
-    for row in open.rows.drain(..) {
-        let Some((reporter, series)) = called.series.get_mut(row.called()) else {
-            continue;
-        };
-        let before = series.len();
-        series.change(open.second, |spread| {
-            let before = spread.apart_bytes();
-            spread.count_row(row);
-            called.weight_bytes += spread.apart_bytes() - before;
-        });
-        called.weight_bytes += series.len().saturating_sub(before) * size_of::<(i64, Spread)>();
-        if !row.failed()
-            && let Some(list) = durations.get_mut(*reporter as usize)
-        {
-            list.push(row.bucket());
-        }
-    }
-    if durations.iter().any(|list| !list.is_empty()) {
-        closed.push(SecondDurations {
-            second: open.second,
-            durations,
-        });
     }
 }
 
@@ -307,9 +257,17 @@ mod tests {
             for (second, called, failed, ms) in *rows {
                 let (reporter, destination) = key(*called);
                 let number = seconds.number_of(reporter, &destination);
-                seconds.count(*second, number, *failed, *ms);
+                let row = TimedRow {
+                    second: *second,
+                    called: number,
+                    failed: *failed,
+                    duration: Bucket::of(*ms),
+                };
+                seconds.count_called(row);
+                if !*failed {
+                    seconds.count_latency(row);
+                }
             }
-            assert_eq!(seconds.rows(), rows.len());
             seconds.take()
         };
         parts.iter().map(part).collect()
@@ -324,8 +282,14 @@ mod tests {
         ) {
             let (left, right) = rows.split_at(cut.min(rows.len()));
             let whole = collected(&[&rows]);
-            let good: usize = whole[0].seconds.iter().flat_map(|second| &second.durations).map(Vec::len).sum();
-            prop_assert_eq!(good, rows.iter().filter(|row| !row.2).count());
+            for (second, latency) in whole[0].latency.iter() {
+                for (samples, reporter) in latency.0.iter().zip(Reporter::ALL) {
+                    let good = rows.iter().filter(|row| row.0 == second && !row.2 && key(row.1).0 == reporter);
+                    prop_assert_eq!(samples.count(), good.count() as u64);
+                }
+            }
+            let good: u64 = whole[0].latency.iter().flat_map(|(_, latency)| &latency.0).map(Samples::count).sum();
+            prop_assert_eq!(good, rows.iter().filter(|row| !row.2).count() as u64);
             let whole = sums(whole);
             let mut expected: BTreeMap<(CalledKey, i64, bool, u64), u32> = BTreeMap::new();
             for (second, called, failed, ms) in &rows {

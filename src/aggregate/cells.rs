@@ -3,10 +3,11 @@
 //! holds are sums.
 
 use super::bounded::Key;
+use super::called::TimedRow;
 use super::class::RowClass;
 use super::fingerprint::Fingerprint;
 use super::flags::Outcome;
-use super::samples::{MAX_MS, Samples};
+use super::samples::{Bucket, MAX_MS, Samples};
 use super::series::Series;
 use super::signatures::example_text;
 use super::tallies::{Batch, Tallies, Units};
@@ -30,8 +31,8 @@ const SLOTS: usize = 8192;
 /// Bytes of samples and series held at a time, per worker.
 pub const MAX_SAMPLE_BYTES: usize = 12 << 20;
 
-/// Rows of a class that wait to be summed together (1 KiB): one at a time, the sums of thousands of classes would
-/// be fetched from memory for each row.
+/// Rows of a class that wait to be summed together (512 bytes): one at a time, the sums of thousands of classes would be fetched
+/// from memory for each row.
 const PENDING: usize = Batch::ROWS;
 
 /// Rows of one second.
@@ -59,9 +60,9 @@ impl super::Merge for Moment {
     }
 }
 
-/// Rows that were read last and wait to be handed to their classes (6 KiB): a class's waiting rows lie where no other
-/// row's do, and fetching the places of many rows at once takes hardly longer than fetching one.
-const RECENT: usize = 256;
+/// Rows that were read last and wait to be counted (6 KiB), first all in one table, then all in the next: what a table
+/// touches is at hand then, and fetching the places of many rows at once takes hardly longer than fetching one.
+pub const RECENT: usize = 256;
 
 /// A slot of the table, with all that every row of a class needs in the 64 bytes that a processor fetches at once: it is
 /// seldom at hand, and what is found by it lies apart and is touched once in many rows.
@@ -101,6 +102,12 @@ impl Facts {
     const POLICY: u8 = 1 << 5;
     /// The rows failed.
     const FAILED: u8 = 1 << 6;
+
+    /// True if one of these is so.
+    #[inline]
+    fn has(self, facts: u8) -> bool {
+        self.0 & facts != 0
+    }
 
     fn of(class: &RowClass) -> Self {
         let key = &class.key;
@@ -145,6 +152,47 @@ struct Pending {
     duration_ms: u32,
     /// [`NO_MS`] for none.
     upstream_ms: u32,
+}
+
+/// A row that is not yet with its class.
+#[derive(Clone, Copy, Debug)]
+pub struct RecentRow {
+    /// Number of its cell.
+    index: u32,
+    called: u16,
+    facts: Facts,
+    row: Pending,
+}
+
+impl RecentRow {
+    /// A row of a cell that belongs to `at`.
+    #[inline]
+    pub fn new(
+        cell: &HotCell,
+        at: Option<Timestamp>,
+        duration_ms: Option<u64>,
+        upstream_ms: Option<u64>,
+    ) -> Self {
+        Self {
+            index: cell.index,
+            called: cell.called,
+            facts: cell.facts,
+            row: Pending::new(at, duration_ms, upstream_ms),
+        }
+    }
+
+    /// What counts for latency over time, if it does: a request that went well or failed, and how long it took.
+    #[inline]
+    pub fn timed(&self) -> Option<TimedRow> {
+        let row = &self.row;
+        let counts = !self.facts.has(Facts::TCP) && self.facts.has(Facts::GOOD | Facts::FAILED);
+        (counts && row.at_ns != NO_TIME && row.duration_ms != NO_MS).then(|| TimedRow {
+            second: Timestamp(row.at_ns).secs(),
+            called: self.called,
+            failed: self.facts.has(Facts::FAILED),
+            duration: Bucket::of(u64::from(row.duration_ms)),
+        })
+    }
 }
 
 /// Stands for no time: 16 bytes a row instead of 32 are what the small types cost.
@@ -197,8 +245,6 @@ pub struct Cells {
         reason = "they are large, and would be copied whenever the list grows"
     )]
     sums: Vec<Box<Sums>>,
-    /// Rows that are not yet with their cells.
-    recent: Vec<(u32, Pending)>,
     rows: usize,
     tallies: Tallies,
     batch: Batch,
@@ -217,7 +263,6 @@ impl Default for Cells {
             pending: Vec::new(),
             waiting: Vec::new(),
             sums: Vec::new(),
-            recent: Vec::with_capacity(RECENT),
             rows: 0,
             tallies: Tallies::default(),
             batch: Batch::default(),
@@ -234,7 +279,7 @@ impl Cells {
         self.beyond = self.full_at.is_none_or(|last| last < place);
     }
 
-    /// Finds the slot of `key`; `make` works out its class on first sight. Then [`Self::record`] adds the row.
+    /// Finds the slot of `key`; `make` works out its class on first sight. Then [`Self::record_all`] adds the row.
     #[inline]
     pub fn find(&mut self, key: Fingerprint, make: impl FnOnce() -> Cell) -> Option<usize> {
         let mask = SLOTS - 1;
@@ -281,27 +326,16 @@ impl Cells {
         self.sums.get(cell.index()).map(Box::as_ref)
     }
 
-    /// Adds a row that completed at `at` to a cell, by its [`HotCell::index`].
+    /// Says that a row will come to the cell that was found.
     #[inline]
-    pub fn record(
-        &mut self,
-        index: usize,
-        at: Option<Timestamp>,
-        duration_ms: Option<u64>,
-        upstream_ms: Option<u64>,
-    ) {
+    pub fn note_row(&mut self) {
         self.rows += 1;
-        let row = Pending::new(at, duration_ms, upstream_ms);
-        self.recent.push((u32::try_from(index).unwrap_or(u32::MAX), row));
-        if self.recent.len() >= RECENT {
-            self.hand_out();
-        }
     }
 
-    /// Hands the rows that were read last to their cells.
-    fn hand_out(&mut self) {
-        for (index, row) in self.recent.drain(..) {
-            let index = index as usize;
+    /// Adds rows to their cells.
+    pub fn record_all(&mut self, rows: &[RecentRow]) {
+        for RecentRow { index, row, .. } in rows {
+            let index = *index as usize;
             let Some(waiting) = self.waiting.get_mut(index) else {
                 continue;
             };
@@ -317,7 +351,8 @@ impl Cells {
                 && let Some(sums) = self.sums.get_mut(index)
             {
                 *waiting = 0;
-                self.weight_bytes += sums.settle(room, &mut self.tallies, &mut self.batch);
+                let change_bytes = sums.settle(room, &mut self.tallies, &mut self.batch);
+                self.weight_bytes = self.weight_bytes.saturating_add_signed(change_bytes);
             }
         }
     }
@@ -360,9 +395,8 @@ impl Cells {
         self.weight_bytes + self.tallies.weight_bytes()
     }
 
-    /// Empties the table: its cells, and what they share.
-    pub fn take(&mut self) -> (Vec<Cell>, Tallies) {
-        self.hand_out();
+    /// Empties the table: its cells, and what they share. Rows that were found their cells must be recorded before.
+    pub fn take(&mut self) -> (Vec<Box<Sums>>, Tallies) {
         for slot in self.used.drain(..) {
             if let Some(used) = self.slots.get_mut(slot) {
                 *used = HotCell::EMPTY;
@@ -371,18 +405,16 @@ impl Cells {
         self.rows = 0;
         self.weight_bytes = 0;
         self.full_at = None;
-        let mut cells = Vec::with_capacity(self.sums.len());
         let rooms = self.pending.chunks(PENDING).zip(self.waiting.drain(..));
-        for (mut sums, (room, waiting)) in std::mem::take(&mut self.sums).into_iter().zip(rooms) {
+        for (sums, (room, waiting)) in self.sums.iter_mut().zip(rooms) {
             let rows = room.get(..usize::from(waiting)).unwrap_or_default();
             sums.settle(rows, &mut self.tallies, &mut self.batch);
-            let Sums { cell, units, tcp, .. } = *sums;
-            if !tcp {
-                self.tallies.count(&units, &cell.class, cell.count);
+            if !sums.tcp {
+                let Sums { units, cell, .. } = &**sums;
+                self.tallies.count(units, &cell.class, cell.count);
             }
-            cells.push(cell);
         }
-        (cells, std::mem::take(&mut self.tallies))
+        (std::mem::take(&mut self.sums), std::mem::take(&mut self.tallies))
     }
 }
 
@@ -426,7 +458,7 @@ impl HotCell {
 
     #[inline]
     fn is(&self, fact: u8) -> bool {
-        self.facts.0 & fact != 0
+        self.facts.has(fact)
     }
 
     /// True on rows of TCP connections.
@@ -527,8 +559,8 @@ impl Sums {
         full
     }
 
-    /// Moves the rows that wait into the sums; gives the bytes by which the cell grew.
-    fn settle(&mut self, rows: &[[u64; 2]], tallies: &mut Tallies, batch: &mut Batch) -> usize {
+    /// Moves the rows that wait into the sums; gives the bytes by which the cell grew: where buckets were joined, it shrank.
+    fn settle(&mut self, rows: &[[u64; 2]], tallies: &mut Tallies, batch: &mut Batch) -> isize {
         let Self { cell, units, .. } = self;
         let (tcp, kept_apart) = (self.tcp, self.tcp || !self.plain);
         let outcome = self.outcome;
@@ -589,7 +621,7 @@ impl Sums {
         if outcome != Outcome::Ok {
             cell.duration.record_all(batch.durations());
         }
-        cell.weight_bytes().saturating_sub(before)
+        cell.weight_bytes().cast_signed() - before.cast_signed()
     }
 }
 

@@ -6,7 +6,7 @@ use super::bounded::Key;
 use super::flags::{self, Outcome, OutcomeFacts};
 use super::text;
 use crate::catalog::FlagTable;
-use crate::decode::log::{AccessFormat, AccessRow};
+use crate::decode::log::{AccessFormat, AccessRow, Row};
 
 /// Which proxy of a hop wrote a row, as in Istio's metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -52,15 +52,17 @@ pub const PROXY_BODIES: [&str; 16] = [
     "Jwt is expired",
 ];
 
-/// The length of the body of an error that came from the upstream, where it is that of a body of [`PROXY_BODIES`];
-/// else 0. Few lengths, so that an application's own bodies make no classes of their own.
+/// The length of the body of an error that came from the upstream (see [`crate::decode::log::ClassBytes::error_body`]), where it is that of a body
+/// of [`PROXY_BODIES`]; else 0. Few lengths, so that an application's own bodies make no classes of their own.
 #[inline]
-pub fn proxy_body(row: &AccessRow<'_>) -> u16 {
-    let from_upstream = row.code >= 400 && row.details == Some(b"via_upstream");
-    match u16::try_from(row.bytes_sent) {
-        Ok(length) if from_upstream && PROXY_BODIES.iter().any(|body| body.len() == usize::from(length)) => {
-            length
-        }
+pub fn proxy_body(error_body: Option<u64>) -> u16 {
+    error_body.map_or(0, known_body)
+}
+
+#[cold]
+fn known_body(bytes: u64) -> u16 {
+    match u16::try_from(bytes) {
+        Ok(length) if PROXY_BODIES.iter().any(|body| body.len() == usize::from(length)) => length,
         _ => 0,
     }
 }
@@ -213,7 +215,7 @@ impl RowClass {
             host: row.upstream_host.map(text).unwrap_or_default(),
             route: row.route.map(text).unwrap_or_default(),
             code: row.code,
-            proxy_body: proxy_body(row),
+            proxy_body: proxy_body(row.class_bytes().error_body),
             flags: flags.join(","),
             details,
             termination,

@@ -1,7 +1,7 @@
 //! One worker's part: lines in, [`Partial`]s out.
 
-use super::called::{CalledKey, SecondDurations, Seconds, Spread};
-use super::cells::{Cell, Cells, HotCell, MAX_SAMPLE_BYTES, Sums};
+use super::called::{CalledKey, SecondLatency, Seconds, Spread};
+use super::cells::{Cell, Cells, HotCell, MAX_SAMPLE_BYTES, RECENT, RecentRow, Sums};
 use super::class::{Reporter, RowClass};
 use super::configuration::Configuration;
 use super::fingerprint::{Fingerprint, Hasher, mixed, short_hash};
@@ -12,7 +12,6 @@ use super::outputs::{self, FactKey, FactSum};
 use super::paths::Paths;
 use super::record::RowRecord;
 use super::sampled::Sampled;
-use super::samples::Samples;
 use super::series::Series;
 use super::signatures::{HitKey, Hits, example_text};
 use super::slowest::{Slow, Slowest};
@@ -22,7 +21,8 @@ use super::{Merge, stable_hash_with, text};
 use crate::catalog::{Catalog, SignatureSource};
 use crate::decode::document::{self, Form, Statement};
 use crate::decode::log::{
-    AccessRow, ComponentLine, Content, Level, Line, LineAt, Reject, Wrapping, application_line,
+    AccessRow, ComponentLine, Content, Level, Line, LineAt, LineSink, PlainRow, Reject, Row, Wrapping,
+    application_line,
 };
 use crate::decode::output::{self, Text, TextKind};
 use crate::matcher::{Matcher, SignatureIndex};
@@ -89,30 +89,17 @@ pub fn scope_hash(reporter: Reporter, destination: &str) -> u64 {
     stable_hash_with(reporter as u64 + 1, destination.as_bytes())
 }
 
-/// Durations of good requests that completed in one bucket of time, by reporter.
-#[derive(Clone, Debug, Default)]
-pub struct SecondLatency(pub [Samples; 2]);
-
-impl Merge for SecondLatency {
-    fn merge(&mut self, other: Self) {
-        self.0.iter_mut().zip(other.0).for_each(|(a, b)| a.merge(b));
-    }
-}
-
-/// Durations by second that a worker holds before it hands them on (2 MiB).
-const MAX_SECOND_ROWS: usize = 1 << 19;
-
 /// Sums over some lines, to be merged into [`super::Totals`].
 #[derive(Debug)]
 pub struct Partial {
-    /// Sums by class of rows.
-    pub cells: Vec<Cell>,
+    /// Sums by class of rows: large, and handed on without a copy.
+    pub cells: Vec<Box<Sums>>,
     /// Counts and latencies by name; none of destinations, whose are the sum over their routes.
     pub figures: Vec<(FigureKey, Figures)>,
     /// Rows over time by caller and called service.
     pub hops: Vec<(HopKey, Series<HopMoment>)>,
-    /// Durations by second.
-    pub seconds: Vec<SecondDurations>,
+    /// Durations of good requests over time.
+    pub latency: Series<SecondLatency>,
     /// Durations by called service over time.
     pub called: Vec<(CalledKey, Series<Spread>)>,
     /// Attempts by hash of request id, proxy and cluster.
@@ -143,7 +130,7 @@ impl Default for Partial {
             cells: Vec::new(),
             figures: Vec::new(),
             hops: Vec::new(),
-            seconds: Vec::new(),
+            latency: Series::default(),
             called: Vec::new(),
             attempts: Sampled::new(MAX_ATTEMPTS),
             connections: Sampled::new(MAX_CONNECTION_ROWS),
@@ -167,6 +154,7 @@ pub struct Collector<'run> {
     cells: Cells,
     partial: Partial,
     seconds: Seconds,
+    recent: Vec<RecentRow>,
     hit_buffer: Vec<SignatureIndex>,
     // Of the block at hand:
     origin: Origin,
@@ -223,6 +211,7 @@ impl<'run> Collector<'run> {
             cells: Cells::default(),
             partial: Partial::default(),
             seconds: Seconds::default(),
+            recent: Vec::with_capacity(RECENT),
             hit_buffer: Vec::new(),
             origin: Origin {
                 input: InputId(0),
@@ -299,10 +288,7 @@ impl<'run> Collector<'run> {
         {
             return Some(self.take());
         }
-        (self.seconds.rows() > MAX_SECOND_ROWS).then(|| Partial {
-            seconds: self.seconds.take_durations(),
-            ..Partial::default()
-        })
+        None
     }
 
     /// Everything collected so far.
@@ -312,29 +298,15 @@ impl<'run> Collector<'run> {
     }
 
     fn spill_cells(&mut self) {
+        self.hand_out();
         let (mut cells, mut tallies) = self.cells.take();
         let mut shared = tallies.take();
         append(&mut self.partial.cells, &mut cells);
         append(&mut self.partial.figures, &mut shared.figures);
         append(&mut self.partial.hops, &mut shared.hops);
         let mut timed = self.seconds.take();
-        append(&mut self.partial.seconds, &mut timed.seconds);
+        self.partial.latency.merge(timed.latency);
         append(&mut self.partial.called, &mut timed.called);
-    }
-
-    /// Adds a line.
-    pub fn line(&mut self, at: &LineAt<'_>, line: &Line<'_>) {
-        self.summary.lines = self.summary.lines.max(at.line + 1);
-        if line.wrapping.kinds.depth() > 0 {
-            *self.stats.wrappers.entry(line.wrapping.kinds).or_default() += 1;
-        }
-        match &line.content {
-            Content::Access(row) => self.access(at, &line.wrapping, row),
-            Content::Component(message) => self.component(at, &line.wrapping, message),
-            Content::Continuation(more) => self.continuation(at, &line.wrapping, more),
-            Content::Blank => self.stats.skipped += 1,
-            Content::Unknown(reject) => self.unknown(at, &line.wrapping, *reject),
-        }
     }
 
     fn place(&self, at: &LineAt<'_>) -> Place {
@@ -379,17 +351,18 @@ impl<'run> Collector<'run> {
     }
 
     #[inline]
-    fn access(&mut self, at: &LineAt<'_>, wrapping: &Wrapping<'_>, row: &AccessRow<'_>) {
+    fn access(&mut self, at: &LineAt<'_>, wrapping: &Wrapping<'_>, row: &impl Row) {
         let completed = row
-            .start
-            .map(|start| start.plus_millis(row.duration_ms.unwrap_or(0)));
+            .start()
+            .map(|start| start.plus_millis(row.duration_ms().unwrap_or(0)));
         if !self.selected(completed, wrapping) {
             self.stats.deselected += 1;
             self.stats.skipped += 1;
             self.in_deselected = true;
             return;
         }
-        if (self.options.condition.is_some() || !self.options.top.is_empty()) && !self.queried(wrapping, row)
+        if (self.options.condition.is_some() || !self.options.top.is_empty())
+            && !self.queried(wrapping, &row.full())
         {
             self.stats.unmet += 1;
             self.stats.skipped += 1;
@@ -397,10 +370,10 @@ impl<'run> Collector<'run> {
             return;
         }
         self.in_deselected = false;
-        if let Some(count) = self.stats.formats.get_mut(row.format.index()) {
+        if let Some(count) = self.stats.formats.get_mut(row.format().index()) {
             *count += 1;
         }
-        if let (Some(start), Some(end)) = (row.start, completed) {
+        if let (Some(start), Some(end)) = (row.start(), completed) {
             self.note_time(start, end);
         } else {
             self.stats.undated += 1;
@@ -430,7 +403,7 @@ impl<'run> Collector<'run> {
         &mut self,
         at: &LineAt<'_>,
         wrapping: &Wrapping<'_>,
-        row: &AccessRow<'_>,
+        row: &impl Row,
         completed: Option<Timestamp>,
     ) {
         if self.cells.is_full() {
@@ -441,7 +414,7 @@ impl<'run> Collector<'run> {
         let (options, origin, hit_buffer) = (&self.options, &self.origin, &mut self.hit_buffer);
         let (stats, seconds) = (&mut self.stats, &mut self.seconds);
         let found = self.cells.find(key, || {
-            let cell = new_cell(options, origin, wrapping, row, hit_buffer, stats);
+            let cell = new_cell(options, origin, wrapping, &row.full(), hit_buffer, stats);
             let called = &cell.class.key;
             Cell {
                 called: seconds.number_of(called.reporter, &called.destination),
@@ -450,34 +423,40 @@ impl<'run> Collector<'run> {
         });
         let Some(slot) = found else { return };
         let Some(cell) = self.cells.get(slot) else { return };
-        let index = cell.index();
-        let id_hash = row.request_id.map(followed::id_hash);
+        let at_time = if cell.connect_failure() {
+            // A failure to connect belongs to its start.
+            row.start()
+        } else {
+            completed
+        };
         let sums = || self.cells.sums(cell);
+        let id_hash = row.request_id().map(followed::id_hash);
         self.partial.followed.offer(cell.good(), row, id_hash, place, || {
             sums().map_or(0, |sums| sums.group_hash)
         });
         if !cell.tcp() {
-            follow(
-                &mut self.partial,
-                &mut self.seconds,
-                cell,
-                sums,
-                (row, id_hash),
-                completed,
-                place,
-            );
+            follow(&mut self.partial, cell, sums, (row, id_hash), completed, place);
         }
-        let at_time = if cell.connect_failure() {
-            row.start
-        } else {
-            completed
-        };
         // How long a TCP connection lasted is no latency; how long it took to fail is what tells a refusal from a timeout.
-        let duration_ms = row.duration_ms.filter(|_| !cell.tcp() || cell.connect_failure());
+        let duration_ms = row
+            .duration_ms()
+            .filter(|_| !cell.tcp() || cell.connect_failure());
+        let recent = RecentRow::new(cell, at_time, duration_ms, row.upstream_ms());
         if self.cells.wants_place(cell, place) {
             self.cells.keep_place(slot, place, at.text);
         }
-        self.cells.record(index, at_time, duration_ms, row.upstream_ms);
+        self.cells.note_row();
+        self.recent.push(recent);
+        if self.recent.len() >= RECENT {
+            self.hand_out();
+        }
+    }
+
+    /// Counts the rows that were read last.
+    fn hand_out(&mut self) {
+        self.seconds.count_all(&self.recent);
+        self.cells.record_all(&self.recent);
+        self.recent.clear();
     }
 
     fn line_seed(&self, wrapping: &Wrapping<'_>) -> u64 {
@@ -785,6 +764,31 @@ impl<'run> Collector<'run> {
     }
 }
 
+impl LineSink for Collector<'_> {
+    fn line(&mut self, at: &LineAt<'_>, line: &Line<'_>) {
+        self.summary.lines = self.summary.lines.max(at.line + 1);
+        if line.wrapping.kinds.depth() > 0 {
+            *self.stats.wrappers.entry(line.wrapping.kinds).or_default() += 1;
+        }
+        match &line.content {
+            Content::Access(row) => self.access(at, &line.wrapping, row),
+            Content::Component(message) => self.component(at, &line.wrapping, message),
+            Content::Continuation(more) => self.continuation(at, &line.wrapping, more),
+            Content::Blank => self.stats.skipped += 1,
+            Content::Unknown(reject) => self.unknown(at, &line.wrapping, *reject),
+        }
+    }
+
+    #[inline]
+    fn plain_row(&mut self, at: &LineAt<'_>, wrapping: &Wrapping<'_>, row: &PlainRow<'_, '_>) {
+        self.summary.lines = self.summary.lines.max(at.line + 1);
+        if wrapping.kinds.depth() > 0 {
+            *self.stats.wrappers.entry(wrapping.kinds).or_default() += 1;
+        }
+        self.access(at, wrapping, row);
+    }
+}
+
 /// `istioctl bug-report` puts such a line before the log of the container before, which it appends (istio/istio
 /// `tools/bug-report/pkg/content`).
 const PREVIOUS_LOG: &[u8] = b"========= Previous log";
@@ -841,19 +845,21 @@ fn new_cell(
 
 /// The fingerprint of the bytes that decide a row's class: its spans where it has them, else its fields.
 #[inline]
-fn class_key(row: &AccessRow<'_>, proxy_seed: u64, hasher: Hasher) -> Fingerprint {
-    let connected = u64::from(row.upstream_local.is_some()) << 8;
-    let grpc = row.grpc_status.map_or(0, |s| u64::from(s) + 1);
-    let inbound = row
-        .cluster
-        .is_none_or(|c| c.starts_with(b"in") || c.starts_with(b"In"));
-    let body = u64::from(super::class::proxy_body(row)).rotate_left(48);
+fn class_key(row: &impl Row, proxy_seed: u64, hasher: Hasher) -> Fingerprint {
+    let bytes = row.class_bytes();
+    let connected = u64::from(row.upstream_local().is_some()) << 8;
+    let grpc = bytes.grpc_status.map_or(0, |s| u64::from(s) + 1);
+    let body = u64::from(super::class::proxy_body(bytes.error_body)).rotate_left(48);
     let seed = proxy_seed ^ connected ^ grpc.rotate_left(32) ^ body;
-    if let Some([outcome, target, addresses, server]) = row.class_spans {
-        // Which client called matters on the called side alone; a gateway has many.
-        let addresses = if inbound { addresses } else { b"" };
-        return hasher.of_four(seed, [outcome, target, addresses, server]);
+    match bytes.spans {
+        Some(spans) => hasher.of_four(seed, spans),
+        None => field_key(&row.full(), bytes.inbound, seed, hasher),
     }
+}
+
+/// The same of a row whose fields do not lie side by side.
+#[inline]
+fn field_key(row: &AccessRow<'_>, inbound: bool, seed: u64, hasher: Hasher) -> Fingerprint {
     let remote_ip = row
         .downstream_remote
         .and_then(super::address::ip)
@@ -875,32 +881,20 @@ fn class_key(row: &AccessRow<'_>, proxy_seed: u64, hasher: Hasher) -> Fingerprin
     hasher.of_many(seed, &rounds.map(|parts| parts.map(or_none)))
 }
 
-/// What is kept of a row beyond the sums of its class.
+/// What is kept of a row of a request beyond the sums of its class.
 #[inline]
 fn follow<'cells>(
     partial: &mut Partial,
-    seconds: &mut Seconds,
     cell: &HotCell,
     sums: impl Fn() -> Option<&'cells Sums>,
-    (row, id_hash): (&AccessRow<'_>, Option<u64>),
+    (row, id_hash): (&impl Row, Option<u64>),
     completed: Option<Timestamp>,
     place: Place,
 ) {
-    if let (Some(duration), true) = (row.duration_ms, cell.good() || cell.failed()) {
-        // A failure to connect belongs to its start.
-        let at = if cell.connect_failure() {
-            row.start
-        } else {
-            completed
-        };
-        if let Some(at) = at {
-            seconds.count(at.secs(), cell.called, cell.failed(), duration);
-        }
-    }
     if let Some(id) = id_hash {
         partial.attempts.offer(mixed(cell.attempt_seed, id), ());
     }
-    if let (Some(local), Some(start), Some(end)) = (row.upstream_local, row.start, completed) {
+    if let (Some(local), Some(start), Some(end)) = (row.upstream_local(), row.start(), completed) {
         let hash = short_hash(cell.connection_seed, local);
         partial.connections.offer_with(hash, || ConnectionRow {
             start_ns: start.0,
@@ -909,21 +903,23 @@ fn follow<'cells>(
             scope: sums().map_or(0, |sums| sums.scope_hash),
         });
     }
-    if let (Some(authority), Some(path)) = (row.authority, row.path) {
-        let routed = row.upstream_host.is_some();
+    if let (Some(authority), Some(path)) = (row.authority(), row.path()) {
+        let routed = row.upstream_host().is_some();
         partial.paths.note(cell.path_seed, authority, path, routed);
         if cell.refused_by_policy() {
-            let method = row.method.unwrap_or_default();
+            let method = row.full().method.unwrap_or_default();
             partial
                 .paths
                 .note_refused(cell.path_seed, authority, path, method);
         }
     }
-    if let Some(duration) = row.duration_ms
+    if let Some(duration) = row.duration_ms()
         && partial.slowest.admits(duration)
         && let Some(sums) = sums()
     {
-        partial.slowest.add(slow(&sums.cell, row, duration, place));
+        partial
+            .slowest
+            .add(slow(&sums.cell, &row.full(), duration, place));
     }
 }
 

@@ -87,20 +87,44 @@ impl Fingerprint {
     }
 }
 
-/// 64 bits that stand for `seed` and `bytes`, for tables that keep rows by their hash.
+/// 64 bits that stand for `seed` and `bytes`, for tables that keep rows by their hash. A round is a product of 64 bits whose
+/// halves are joined, as wyhash has it (<https://github.com/wangyi-fudan/wyhash>).
 #[inline]
 pub fn short_hash(seed: u64, bytes: &[u8]) -> u64 {
-    let [[low, high], .., last] = ROOTS;
-    let Lane([low, high]) = Lane([low ^ seed, high]).add(bytes).round(last);
-    low ^ high
+    let [[first, second], [third, fourth], [fifth, sixth], ..] = ROOTS;
+    let join = |held: u64, [low, high]: [u64; 2]| folded(low ^ held, high ^ second);
+    let mut held = seed ^ first;
+    if let Some(last) = bytes.last_chunk::<16>() {
+        // The last piece overlaps the one before it.
+        let (chunks, rest) = bytes.as_chunks::<16>();
+        for chunk in chunks {
+            held = join(held, words(chunk));
+        }
+        if !rest.is_empty() {
+            let [low, high] = words(last);
+            held = folded(low ^ held, high ^ third);
+        }
+    } else {
+        let [low, high] = short_words(bytes);
+        held = folded(low ^ held, high ^ fourth);
+    }
+    folded(held ^ fifth, bytes.len() as u64 ^ sixth)
 }
 
 /// A hash of what `hash` stands for that another `seed` makes another one.
 #[inline]
 pub fn mixed(seed: u64, hash: u64) -> u64 {
-    let [[low, high], .., last] = ROOTS;
-    let Lane([low, high]) = Lane([low ^ seed, high]).round([hash, !hash]).round(last);
-    low ^ high
+    let [[first, second], [third, _], ..] = ROOTS;
+    folded(folded(seed ^ first, hash ^ second), third)
+}
+
+/// Both halves of a product of 64 bits.
+#[inline]
+fn folded(a: u64, b: u64) -> u64 {
+    let product = u128::from(a).wrapping_mul(u128::from(b));
+    #[expect(clippy::cast_possible_truncation, reason = "the lower half")]
+    let low = product as u64;
+    low ^ (product >> 64) as u64
 }
 
 /// Half-made fingerprints that later become one.

@@ -8,7 +8,7 @@
 use super::Merge;
 use super::fingerprint::short_hash;
 use super::sampled::Sampled;
-use crate::decode::log::AccessRow;
+use crate::decode::log::Row;
 use crate::decode::packet::{Address, Endpoint};
 use crate::units::{Place, Timestamp};
 use std::net::SocketAddr;
@@ -100,22 +100,19 @@ impl Followed {
     pub fn offer(
         &mut self,
         good: bool,
-        row: &AccessRow<'_>,
+        row: &impl Row,
         id_hash: Option<u64>,
         place: Place,
         group: impl FnOnce() -> u64,
     ) {
-        let Some(start) = row.start else { return };
-        let remarkable = !good || row.duration_ms.is_some_and(|duration| duration >= SLOW_MS);
+        let Some(start) = row.start() else { return };
+        let remarkable = !good || row.duration_ms().is_some_and(|duration| duration >= SLOW_MS);
         let table = if remarkable {
             &mut self.remarkable
         } else {
             &mut self.ordinary
         };
-        let hash = id_hash.unwrap_or_else(|| {
-            let remote = short_hash(start.0.cast_unsigned(), row.downstream_remote.unwrap_or_default());
-            short_hash(remote, row.upstream_local.unwrap_or_default())
-        });
+        let hash = id_hash.unwrap_or_else(|| hash_without_id(row, start));
         table.offer_with(hash, || followed(group(), row, start, place));
     }
 
@@ -166,6 +163,14 @@ impl Merge for Followed {
     }
 }
 
+/// The hash by which a row is kept that has no request id.
+#[cold]
+fn hash_without_id(row: &impl Row, start: Timestamp) -> u64 {
+    let remote = row.downstream_remote().unwrap_or_default();
+    let remote = short_hash(start.0.cast_unsigned(), remote);
+    short_hash(remote, row.upstream_local().unwrap_or_default())
+}
+
 /// The hash of a request id by which rows are kept.
 #[inline]
 pub fn id_hash(id: &[u8]) -> u64 {
@@ -173,84 +178,61 @@ pub fn id_hash(id: &[u8]) -> u64 {
 }
 
 #[cold]
-fn followed(group: u64, row: &AccessRow<'_>, start: Timestamp, place: Place) -> FollowedRow {
+fn followed(group: u64, row: &impl Row, start: Timestamp, place: Place) -> FollowedRow {
     let ms = |ms: Option<u64>| {
         ms.and_then(|ms| u32::try_from(ms).ok())
             .map_or(NO_MS, |ms| ms.min(NO_MS - 1))
     };
-    let end = |address: Option<&[u8]>| address.and_then(endpoint).map_or(0, endpoint_hash);
+    let end = |address: Option<&[u8]>| address.map_or(0, address_hash);
     FollowedRow {
         place,
         start_ns: start.0,
-        duration_ms: ms(row.duration_ms),
-        upstream_ms: ms(row.upstream_ms),
+        duration_ms: ms(row.duration_ms()),
+        upstream_ms: ms(row.upstream_ms()),
         group,
         request: row
-            .request_id
+            .request_id()
             .map_or(NO_REQUEST, |id| crate::streams::request_id_hash(id).max(1)),
-        upstream_local: end(row.upstream_local),
-        upstream_host: end(row.upstream_host),
-        downstream_remote: end(row.downstream_remote),
-        downstream_local: end(row.downstream_local),
+        upstream_local: end(row.upstream_local()),
+        upstream_host: end(row.upstream_host()),
+        downstream_remote: end(row.downstream_remote()),
+        downstream_local: end(row.downstream_local()),
     }
 }
 
-/// The hash of an address and port by which rows and connections meet; never 0.
+/// The hash of an address and port by which rows and connections meet; never 0. It is made of the text that Envoy would
+/// write: rows are many more than connections, and their texts need not be read then.
 pub fn endpoint_hash(endpoint: Endpoint) -> u64 {
-    let mut bytes = [0; 18];
-    let (address, port) = bytes.split_at_mut(16);
-    address.copy_from_slice(&endpoint.address.0);
-    port.copy_from_slice(&endpoint.port.to_be_bytes());
-    rapidhash::v3::rapidhash_v3(&bytes).max(1)
+    text_hash(endpoint.to_string().as_bytes())
 }
 
-/// `10.0.0.1:80` or `[2001:db8::1]:80`; nothing else has both (`envoy://..`, a path of a socket, a name).
-fn endpoint(text: &[u8]) -> Option<Endpoint> {
-    if let Some(endpoint) = ipv4_endpoint(text) {
-        return Some(endpoint);
+/// The [`endpoint_hash`] of `10.0.0.1:80` or `[2001:db8::1]:80`; 0 for what does not look like one (`envoy://..`, a path of a
+/// socket, a name). A text that only looks like one meets no connection.
+fn address_hash(text: &[u8]) -> u64 {
+    if matches!(text, [b'0'..=b'9', .., b'0'..=b'9']) && text.contains(&b':') {
+        return text_hash(text);
     }
-    let address: SocketAddr = std::str::from_utf8(text).ok()?.parse().ok()?;
-    Some(Endpoint {
-        address: Address::from(address.ip()),
-        port: address.port(),
+    // An IPv6 address has several spellings.
+    let address = std::str::from_utf8(text)
+        .ok()
+        .and_then(|text| text.parse::<SocketAddr>().ok());
+    address.map_or(0, |address| {
+        endpoint_hash(Endpoint {
+            address: Address::from(address.ip()),
+            port: address.port(),
+        })
     })
 }
 
-/// The usual form without a detour; anything else is read by the standard library.
-fn ipv4_endpoint(text: &[u8]) -> Option<Endpoint> {
-    let mut octets = [0_u8; 4];
-    let mut rest = text;
-    for (place, octet) in octets.iter_mut().enumerate() {
-        let end = if place == 3 { b':' } else { b'.' };
-        let at = rest.iter().take(4).position(|byte| *byte == end)?;
-        let (digits, after) = rest.split_at_checked(at)?;
-        *octet = u8::try_from(number(digits)?).ok()?;
-        rest = after.get(1..)?;
-    }
-    let port = u16::try_from(number(rest)?).ok()?;
-    Some(Endpoint {
-        address: Address::v4(octets),
-        port,
-    })
-}
-
-/// A decimal number of at most five digits.
-fn number(digits: &[u8]) -> Option<u32> {
-    if digits.is_empty() || digits.len() > 5 || !digits.iter().all(u8::is_ascii_digit) {
-        return None;
-    }
-    Some(
-        digits
-            .iter()
-            .fold(0, |sum, digit| sum * 10 + u32::from(digit - b'0')),
-    )
+fn text_hash(text: &[u8]) -> u64 {
+    short_hash(0, text).max(1)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::aggregate::flags::Outcome;
-    use crate::decode::log::AccessFormat;
+    use crate::decode::log::{AccessFormat, AccessRow};
     use crate::units::InputId;
     use proptest::prelude::*;
 
@@ -298,38 +280,28 @@ mod tests {
         assert!(kept(200_000) && kept(200_001));
     }
 
+    fn of_packet(address: &str) -> Endpoint {
+        let address: SocketAddr = address.parse().unwrap();
+        Endpoint {
+            address: Address::from(address.ip()),
+            port: address.port(),
+        }
+    }
+
     #[test]
     fn addresses_of_logs_and_packets_meet() {
-        let of_packet = |address: &str| {
-            let address: SocketAddr = address.parse().unwrap();
-            Endpoint {
-                address: Address::from(address.ip()),
-                port: address.port(),
-            }
-        };
         for address in [
             "10.244.1.11:42048",
             "127.0.0.6:1",
             "[2001:db8::1]:80",
+            "[2001:DB8:0:0::1]:80",
             "[::ffff:10.0.0.1]:80",
         ] {
-            assert_eq!(
-                endpoint(address.as_bytes()),
-                Some(of_packet(address)),
-                "{address}"
-            );
+            let hash = endpoint_hash(of_packet(address));
+            assert_eq!(address_hash(address.as_bytes()), hash, "{address}");
         }
-        for not_one in [
-            "",
-            "10.0.0.1",
-            "10.0.0:80",
-            "10.0.0.256:80",
-            "10.0.0.1:65536",
-            "10.0.0.1:",
-            "envoy://a/b",
-            "a:80",
-        ] {
-            assert_eq!(endpoint(not_one.as_bytes()), None, "{not_one}");
+        for not_one in ["", "10.0.0.1", "envoy://a/b", "a:80", "/var/run/a.sock", "[::1]"] {
+            assert_eq!(address_hash(not_one.as_bytes()), 0, "{not_one}");
         }
         assert_eq!(
             endpoint_hash(of_packet("[::ffff:10.0.0.1]:80")),
@@ -339,12 +311,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_short_way_reads_what_the_library_reads(text in "[0-9]{1,4}\\.[0-9]{1,4}\\.[0-9]{1,3}\\.[0-9]{1,3}:[0-9]{1,6}") {
-            let plain: Option<SocketAddr> = text.parse().ok();
-            if let Some(plain) = plain {
-                let expected = Endpoint { address: Address::from(plain.ip()), port: plain.port() };
-                prop_assert_eq!(endpoint(text.as_bytes()), Some(expected));
-            }
+        fn addresses_meet_only_their_own(octets: [u8; 4], port: u16, other in "[0-9]{1,3}\\.[0-9]{1,3}\\.[0-9]\\.[0-9]:[0-9]{1,6}") {
+            let [a, b, c, d] = octets;
+            let text = format!("{a}.{b}.{c}.{d}:{port}");
+            let hash = endpoint_hash(of_packet(&text));
+            prop_assert_eq!(address_hash(text.as_bytes()), hash);
+            prop_assert_eq!(address_hash(other.as_bytes()) == hash, other == text);
         }
     }
 }

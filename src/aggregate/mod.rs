@@ -66,6 +66,10 @@ impl Merge for u64 {
 /// Bytes of a log as text: as they are where they are UTF-8, `\xNN` for each byte that is not, so that
 /// different bytes stay different names.
 pub fn text(bytes: &[u8]) -> String {
+    // Nearly all texts are ASCII, which is checked many bytes at a time.
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        return text.to_owned();
+    }
     let mut out = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
         out.push_str(chunk.valid());

@@ -7,6 +7,9 @@ use super::Merge;
 /// By how much room grows: room that is not written to takes no memory, and rows are seldom copied.
 const GROWTH: usize = 16;
 
+/// Rows of a run that is sorted by itself.
+const RUN_ROWS: usize = 8;
+
 /// Rows with a hash, at most `limit` of them.
 #[derive(Clone, Debug)]
 pub struct Sampled<R> {
@@ -37,6 +40,11 @@ impl<R: Copy + Ord> Sampled<R> {
     #[inline]
     pub fn offer_with(&mut self, hash: u64, row: impl FnOnce() -> R) {
         self.seen += 1;
+        self.keep_with(hash, row);
+    }
+
+    #[inline]
+    fn keep_with(&mut self, hash: u64, row: impl FnOnce() -> R) {
         if hash <= self.threshold {
             if self.rows.len() == self.rows.capacity() {
                 self.grow();
@@ -54,7 +62,13 @@ impl<R: Copy + Ord> Sampled<R> {
         let held = self.rows.len();
         let beyond = self.limit.saturating_add(1).saturating_sub(held);
         let more = held.saturating_mul(GROWTH - 1).max(64);
-        self.rows.reserve_exact(more.min(beyond.max(1)));
+        // All that can ever be wanted, rather than one row less.
+        let more = if held.saturating_add(more) >= self.limit {
+            beyond.max(1)
+        } else {
+            more
+        };
+        self.rows.reserve_exact(more);
     }
 
     #[cold]
@@ -80,9 +94,9 @@ impl<R: Copy + Ord> Sampled<R> {
         self.threshold = self.threshold.min(other.threshold);
         let threshold = self.threshold;
         self.rows.retain(|(hash, _)| *hash <= threshold);
-        self.rows
-            .extend(other.rows.into_iter().filter(|(hash, _)| *hash <= threshold));
-        self.shrink();
+        for (hash, row) in other.rows {
+            self.keep_with(hash, || row);
+        }
     }
 
     /// Rows offered.
@@ -112,8 +126,39 @@ impl<R: Copy + Ord> Sampled<R> {
 
     /// The kept rows in order of hash, then row: rows that belong together stand together.
     pub fn sorted(&self) -> Vec<(u64, R)> {
+        // Hashes are spread evenly below the threshold: by their highest bits rows fall into short runs.
+        let runs = (self.rows.len() / RUN_ROWS).next_power_of_two();
+        let shift = (u64::BITS - self.threshold.leading_zeros()).saturating_sub(runs.trailing_zeros());
+        let run_of = |hash: u64| {
+            let run = hash.checked_shr(shift).unwrap_or(0);
+            usize::try_from(run).unwrap_or(usize::MAX).min(runs - 1)
+        };
+        let mut ends = vec![0; runs];
+        for (hash, _) in &self.rows {
+            if let Some(count) = ends.get_mut(run_of(*hash)) {
+                *count += 1;
+            }
+        }
+        let mut begin = 0;
+        for end in &mut ends {
+            begin += std::mem::replace(end, begin);
+        }
         let mut rows = self.rows.clone();
-        rows.sort_unstable();
+        for row in &self.rows {
+            if let Some(end) = ends.get_mut(run_of(row.0)) {
+                if let Some(place) = rows.get_mut(*end) {
+                    *place = *row;
+                }
+                *end += 1;
+            }
+        }
+        let mut begin = 0;
+        for end in ends {
+            if let Some(run) = rows.get_mut(begin..end) {
+                run.sort_unstable();
+            }
+            begin = end;
+        }
         rows
     }
 }
@@ -143,6 +188,17 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn sorted_is_sorted(rows in prop::collection::vec((any::<u64>(), any::<u16>()), 0..300), same in any::<u64>(), limit in 1usize..400) {
+            let mut sample = Sampled::new(limit);
+            for (number, (hash, row)) in rows.iter().enumerate() {
+                sample.offer(if number % 5 == 0 { same } else { *hash }, *row);
+            }
+            let mut expected: Vec<(u64, u16)> = sample.rows().collect();
+            expected.sort_unstable();
+            prop_assert_eq!(sample.sorted(), expected);
+        }
+
         #[test]
         fn order_and_split_do_not_matter(keys in prop::collection::vec(0u16..200, 0..500), limit in 20usize..200, cut in 0usize..500) {
             let whole = of(&keys, limit);

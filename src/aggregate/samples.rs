@@ -61,18 +61,6 @@ impl Bucket {
         usize::from(self.0)
     }
 
-    /// Its number, below 2^15.
-    #[inline]
-    pub(super) fn number(self) -> u16 {
-        self.0
-    }
-
-    /// The bucket with a number that [`Bucket::number`] gave.
-    #[inline]
-    pub(super) fn numbered(number: u32) -> Self {
-        Self(u16::try_from(number).unwrap_or(u16::MAX))
-    }
-
     /// How many doublings there are.
     pub const DOUBLINGS: usize = 29;
 
@@ -145,15 +133,24 @@ impl Slots {
 
     /// The least duration that this share of samples does not exceed (0 < `share` <= 1).
     pub fn quantile_ms(&self, share: f64) -> u64 {
-        let wanted = (share * as_f64(self.sum)).ceil().max(1.0);
-        let mut seen = 0;
-        for (bucket, count) in self.iter() {
-            seen += count;
-            if as_f64(seen) >= wanted {
-                return bucket.highest_ms();
+        let [quantile_ms] = self.quantiles_ms([share]);
+        quantile_ms
+    }
+
+    /// The same for several shares, in rising order.
+    pub fn quantiles_ms<const COUNT: usize>(&self, shares: [f64; COUNT]) -> [u64; COUNT] {
+        let mut counts = self.iter();
+        let (mut seen, mut at_ms) = (0, 0);
+        shares.map(|share| {
+            let wanted = (share * as_f64(self.sum)).ceil().max(1.0);
+            while as_f64(seen) < wanted
+                && let Some((bucket, count)) = counts.next()
+            {
+                seen += count;
+                at_ms = bucket.highest_ms();
             }
-        }
-        self.max_ms()
+            at_ms
+        })
     }
 }
 
@@ -203,6 +200,22 @@ impl Samples {
             }
             _ => self.record_elsewhere(buckets),
         }
+    }
+
+    /// Adds a sample, and tells by how many bytes more are held.
+    #[inline]
+    pub fn record_bucket(&mut self, bucket: Bucket) -> usize {
+        if let Store::Counted(counters) = &mut self.0
+            && counters.has_room(1)
+            && let Some(count) = counters.counts.get_mut(bucket.index())
+        {
+            *count = count.wrapping_add(1);
+            counters.sum = counters.sum.wrapping_add(1);
+            return 0;
+        }
+        let before = self.weight_bytes();
+        self.record_all(&[bucket]);
+        self.weight_bytes().saturating_sub(before)
     }
 
     #[cold]
@@ -439,7 +452,9 @@ mod tests {
             prop_assert_eq!(slots.count(), h.len());
             prop_assert_eq!((slots.min_ms(), slots.max_ms()), (h.min(), h.max()));
             prop_assert_eq!(slots.mean_ms().to_bits(), h.mean().to_bits());
-            for share in [0.001, 0.5, 0.75, 0.9, 0.95, 0.99, 0.999, 1.0] {
+            let shares = [0.001, 0.5, 0.75, 0.9, 0.95, 0.99, 0.999, 1.0];
+            prop_assert_eq!(slots.quantiles_ms(shares), shares.map(|share| slots.quantile_ms(share)));
+            for share in shares {
                 prop_assert_eq!(slots.quantile_ms(share), h.value_at_quantile(share).min(h.max()), "{}", share);
             }
         }

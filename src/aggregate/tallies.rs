@@ -65,7 +65,7 @@ impl BatchOf {
 
 impl Batch {
     /// Rows that it holds at most; more are left out.
-    pub const ROWS: usize = 64;
+    pub const ROWS: usize = 32;
 
     /// Adds a row.
     #[inline]
@@ -185,7 +185,8 @@ impl Tallies {
         if let Some(series) = self.hops.get_mut(units.hop) {
             let before = series.len();
             series.change(second, |hop| hop.count(outcome, moment));
-            self.weight_bytes += series.len().saturating_sub(before) * size_of::<(i64, HopMoment)>();
+            let held = self.weight_bytes + series.len() * size_of::<(i64, HopMoment)>();
+            self.weight_bytes = held.saturating_sub(before * size_of::<(i64, HopMoment)>());
         }
     }
 

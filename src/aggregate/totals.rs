@@ -1,11 +1,12 @@
 //! The merge of all [`Partial`]s.
 
 use super::bounded::{Bounded, Key};
+use super::called::SecondLatency;
 use super::called::{CalledKey, MAX_CALLED, Spread};
 use super::captures::CaptureTotals;
 use super::cells::{Cell, Moment};
 use super::class::{GroupKey, Reporter, RowClass};
-use super::collector::{ConnectionRow, MAX_ATTEMPTS, MAX_CONNECTION_ROWS, Partial, SecondLatency};
+use super::collector::{ConnectionRow, MAX_ATTEMPTS, MAX_CONNECTION_ROWS, Partial};
 use super::configuration::Configuration;
 use super::flags::Outcome;
 use super::followed::Followed;
@@ -367,7 +368,8 @@ impl Default for Totals {
 impl Totals {
     /// Adds a partial.
     pub fn absorb(&mut self, partial: Partial) {
-        for cell in partial.cells {
+        for sums in partial.cells {
+            let cell = sums.cell;
             self.absorb_cell(cell);
         }
         for (key, figures) in partial.figures {
@@ -381,13 +383,7 @@ impl Totals {
             self.row_series.widen_to(series.width_log2());
             self.hops.add(key, series);
         }
-        for second in partial.seconds {
-            self.latency_series.change(second.second, |latency| {
-                for (samples, durations) in latency.0.iter_mut().zip(&second.durations) {
-                    samples.record_all(durations);
-                }
-            });
-        }
+        self.latency_series.merge(partial.latency);
         for (key, series) in partial.called {
             self.called.add(key, series);
         }

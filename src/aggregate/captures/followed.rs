@@ -5,7 +5,7 @@
 
 use super::class::StreamClass;
 use crate::aggregate::Merge;
-use crate::aggregate::followed::endpoint_hash;
+use crate::aggregate::fingerprint::short_hash;
 use crate::decode::packet::{Endpoint, FrameRef};
 use crate::streams::{Burst, CapturePoint, Close, Opening, Protocol, StreamRecord, TimedExchange};
 use crate::units::Timestamp;
@@ -143,7 +143,7 @@ impl Default for Table {
 impl Table {
     fn offer(&mut self, record: &mut StreamRecord, classes: &[StreamClass]) {
         self.seen += 1;
-        let hash = endpoint_hash(record.client);
+        let hash = short_hash(u64::from(record.client.port), &record.client.address.0);
         if hash <= self.threshold {
             let connection = FollowedConnection::of(record, classes);
             self.weight += connection.weight();

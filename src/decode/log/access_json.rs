@@ -123,8 +123,68 @@ impl<'block> Fields<'block> {
 #[derive(Debug, Default)]
 pub(super) struct KeyOrder {
     leads: Vec<u8>,
-    members: Vec<(Key, usize)>,
+    members: Vec<(Key, Lead)>,
     marks: Marks,
+}
+
+/// What stands before a value: the end of the value before it, and the key.
+#[derive(Clone, Copy, Debug)]
+struct Lead {
+    len: usize,
+    /// Its bytes, as many as there is room for, and zeros.
+    words: [u64; Lead::WORDS],
+    /// Ones where it has bytes.
+    masks: [u64; Lead::WORDS],
+}
+
+impl Lead {
+    /// Room for all keys that Envoy's and Istio's documents name.
+    const WORDS: usize = 6;
+    const ROOM: usize = Self::WORDS * 8;
+
+    fn new(text: &[u8]) -> Self {
+        let kept = text.len().min(Self::ROOM);
+        let mut bytes = [0; Self::ROOM];
+        if let (Some(room), Some(text)) = (bytes.get_mut(..kept), text.get(..kept)) {
+            room.copy_from_slice(text);
+        }
+        let mut masks = [0; Self::WORDS];
+        for (mask, start) in masks.iter_mut().zip((0..).step_by(8)) {
+            let others = 8_usize.saturating_sub(kept.saturating_sub(start)).wrapping_mul(8);
+            *mask = u64::MAX
+                .checked_shr(u32::try_from(others).unwrap_or(u64::BITS))
+                .unwrap_or(0);
+        }
+        Self {
+            len: text.len(),
+            words: words(&bytes),
+            masks,
+        }
+    }
+
+    /// Whether `text` begins with it. All of the room is compared at once: how long it is need not be known for that.
+    #[inline(always)]
+    fn begins(&self, text: &[u8], leads: &[u8]) -> bool {
+        match text.first_chunk() {
+            Some(head) if self.len <= Self::ROOM => {
+                let mut differ = 0;
+                for ((word, lead), mask) in words(head).iter().zip(&self.words).zip(&self.masks) {
+                    differ |= (word ^ lead) & mask;
+                }
+                differ == 0
+            }
+            _ => text.get(..self.len) == leads.get(..self.len),
+        }
+    }
+}
+
+#[inline(always)]
+fn words(bytes: &[u8; Lead::ROOM]) -> [u64; Lead::WORDS] {
+    let mut words = [0; Lead::WORDS];
+    for (word, bytes) in words.iter_mut().zip(bytes.as_chunks::<8>().0) {
+        *word = u64::from_le_bytes(*bytes);
+    }
+    words
 }
 
 impl KeyOrder {
@@ -138,7 +198,7 @@ impl KeyOrder {
 
     fn learn(&mut self, key: Key, lead: &[u8]) {
         self.leads.extend_from_slice(lead);
-        self.members.push((key, lead.len()));
+        self.members.push((key, Lead::new(lead)));
     }
 
     /// Forgets an order that is too long to keep, or one that a wrapper's line could have as well.
@@ -167,13 +227,13 @@ impl KeyOrder {
         let line = text.get(..len)?;
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         let (mut at, mut leads) = (0_usize, self.leads.as_slice());
-        for (key, lead_len) in &self.members {
-            let (lead, rest) = leads.split_at_checked(*lead_len)?;
-            leads = rest;
-            let start = at.wrapping_add(*lead_len);
-            if !equal(line.get(at..start)?, lead) {
+        for (key, lead) in &self.members {
+            // What stands behind the line never equals a lead, which has no newline.
+            if !lead.begins(text.get(at..)?, leads) {
                 return None;
             }
+            leads = leads.get(lead.len..)?;
+            let start = at.wrapping_add(lead.len);
             let (value, end) = self.value(line, start)?;
             fields.set(*key, value);
             at = end;
@@ -191,7 +251,10 @@ impl KeyOrder {
             if *line.get(end)? == b'"' {
                 return Some((Value::Text(line.get(content..end)?), end.wrapping_add(1)));
             }
-        } else if let Some(head) = text.first_chunk() {
+        } else if let Some(head) = text.first_chunk::<8>() {
+            if matches!(head, [b'n', b'u', b'l', b'l', b',' | b'}', ..]) {
+                return Some((Value::Null, start.wrapping_add(4)));
+            }
             let (_, digits) = leading_digits(*head);
             if matches!(text.get(digits)?, b',' | b'}') && digits > 0 {
                 return Some((Value::Number(text.get(..digits)?), start.wrapping_add(digits)));
@@ -200,22 +263,6 @@ impl KeyOrder {
         let (value, rest) = value(text).ok()?;
         Some((value, line.len().wrapping_sub(rest.len())))
     }
-}
-
-/// Whether two texts of one length are equal, without a call for the lengths that keys have: by words, the
-/// last of which overlaps the one before it.
-#[inline(always)]
-fn equal(a: &[u8], b: &[u8]) -> bool {
-    equal_by::<16>(a, b)
-        .or_else(|| equal_by::<8>(a, b))
-        .unwrap_or_else(|| a == b)
-}
-
-#[inline(always)]
-fn equal_by<const WORD: usize>(a: &[u8], b: &[u8]) -> Option<bool> {
-    let (a_last, b_last) = (a.last_chunk::<WORD>()?, b.last_chunk::<WORD>()?);
-    let (a_words, b_words) = (a.as_chunks::<WORD>().0, b.as_chunks::<WORD>().0);
-    Some(a_last == b_last && a_words.iter().zip(b_words).all(|(a, b)| a == b))
 }
 
 /// Puts the row that the first line of `text` holds into `row` if its keys stand in the order of the row before it, and
@@ -563,6 +610,24 @@ mod tests {
             ),
             None
         );
+    }
+
+    #[test]
+    fn leads_of_any_length() {
+        let text: Vec<u8> = (b'!'..=b'~').collect();
+        for len in 0..=text.len() {
+            let leads = text.get(..len).unwrap();
+            let lead = Lead::new(leads);
+            for kept in 0..=text.len() {
+                let here = text.get(..kept).unwrap();
+                assert_eq!(lead.begins(here, leads), len <= kept, "{len} of {kept}");
+            }
+            for at in 0..len {
+                let mut other = text.clone();
+                other[at] ^= 1;
+                assert!(!lead.begins(&other, leads), "{at} of {len}");
+            }
+        }
     }
 
     proptest! {

@@ -15,16 +15,28 @@
 )]
 
 use super::access_exact::{cluster_name, unset};
-use super::number::short_decimal;
+use super::number::{other_than_digits, short_decimal};
+use super::row::{ClassBytes, FROM_UPSTREAM, Row, is_inbound};
 use super::scan::{Blanks, Scanner};
 use super::time::{MILLIS_BYTES, MinuteCache};
 use super::{AccessFormat, AccessRow};
+use crate::units::Timestamp;
 
 /// Where the request's opening quote stands: after `[`, the time and `] `.
 const REQUEST_AT: usize = MILLIS_BYTES + 3;
 /// Blanks outside quotes after the request's opening quote.
 const BLANKS: usize = Blanks::LIMIT;
-/// Quotes of the seven quoted fields.
+/// The quoted fields.
+const QUOTED: [Token; 7] = [
+    Token::Request,
+    Token::FailureReason,
+    Token::ForwardedFor,
+    Token::UserAgent,
+    Token::RequestId,
+    Token::Authority,
+    Token::UpstreamHost,
+];
+/// Their quotes.
 const QUOTES: u32 = 14;
 
 /// Tokens in their order after the time.
@@ -92,13 +104,25 @@ impl<'block> Tokens<'block, '_> {
         self.line.get(self.start(token)..self.end(token))
     }
 
-    /// What stands between the quotes of a token.
+    /// True if each of these tokens begins and ends with a quote. Blanks outside quotes part tokens, so there is an even
+    /// number of quotes in each: at least two in these, and with no more than so many in the line none in any other.
     #[inline(always)]
-    fn quoted(self, token: Token) -> Option<&'block [u8]> {
-        match self.text(token)? {
-            [b'"', text @ .., b'"'] => Some(text),
-            _ => None,
+    fn are_quoted<const COUNT: usize>(self, tokens: [Token; COUNT]) -> Option<bool> {
+        let mut differ = 0;
+        for token in tokens {
+            differ |= *self.line.get(self.start(token))? ^ b'"';
+            differ |= *self.line.get(self.end(token).wrapping_sub(1))? ^ b'"';
         }
+        Some(differ == 0)
+    }
+
+    /// What stands between the quotes of a token that has them.
+    #[inline(always)]
+    fn quoted(self, token: Token) -> &'block [u8] {
+        let (start, end) = (self.start(token), self.end(token));
+        self.line
+            .get(start.wrapping_add(1)..end.wrapping_sub(1))
+            .unwrap_or_default()
     }
 
     #[inline(always)]
@@ -107,6 +131,7 @@ impl<'block> Tokens<'block, '_> {
         short_decimal(*self.line.get(..end)?.last_chunk()?, end.wrapping_sub(start))
     }
 
+    /// Puts a number there, or nothing for `-`.
     #[inline(always)]
     fn read_number(self, token: Token, into: &mut Option<u64>) -> Option<()> {
         let (start, end) = (self.start(token), self.end(token));
@@ -116,16 +141,15 @@ impl<'block> Tokens<'block, '_> {
     }
 }
 
-/// Puts the row of the first line of `text` into `row`, if it is one of the plain kind, and tells the line's
-/// length without its newline; else `row` is left in any state.
+/// Reads the first line of `text`, if it is a row of the plain kind. Whatever could make it another one is looked at here,
+/// and no more is: fields that nobody asks for cost nothing.
 #[inline]
-pub(super) fn decode<'block>(
+pub(super) fn decode<'block, 'blanks>(
     text: &'block [u8],
     minutes: &mut MinuteCache,
     scanner: Scanner,
-    blanks: &mut Blanks,
-    row: &mut AccessRow<'block>,
-) -> Option<usize> {
+    blanks: &'blanks mut Blanks,
+) -> Option<PlainRow<'block, 'blanks>> {
     let [b'[', rest @ ..] = text else { return None };
     let (time, rest) = rest.split_first_chunk::<MILLIS_BYTES>()?;
     if !rest.starts_with(b"] \"") {
@@ -140,44 +164,228 @@ pub(super) fn decode<'block>(
         line: line.strip_suffix(b"\r").unwrap_or(line),
         blanks,
     };
-    let protocol_len = read_request(tokens, row)?;
-    tokens.quoted(Token::ForwardedFor)?;
-    let details = tokens.text(Token::Details)?;
-    if details.first().is_some_and(u8::is_ascii_digit) {
-        // Numbers there are of another layout.
+    // Numbers in the place of the details are of another layout.
+    let first_of_details = *tokens.line.get(tokens.start(Token::Details))?;
+    if !tokens.are_quoted(QUOTED)? || first_of_details.is_ascii_digit() {
         return None;
     }
-    row.format = AccessFormat::IstioText;
-    row.start = Some(minutes.millis(time)?);
-    row.code = u16::try_from(tokens.number(Token::Code)?).ok()?;
-    row.flags = tokens.text(Token::Flags).map(unset)?;
-    row.details = unset(details);
-    row.termination = tokens.text(Token::Termination).map(unset)?;
-    row.failure_reason = tokens.quoted(Token::FailureReason).map(unset)?;
-    row.bytes_received = tokens.number(Token::Received)?;
-    row.bytes_sent = tokens.number(Token::Sent)?;
-    tokens.read_number(Token::Duration, &mut row.duration_ms)?;
-    tokens.read_number(Token::UpstreamTime, &mut row.upstream_ms)?;
-    row.user_agent = tokens.quoted(Token::UserAgent).map(unset)?;
-    row.request_id = tokens.quoted(Token::RequestId).map(unset)?;
-    row.authority = tokens.quoted(Token::Authority).map(unset)?;
-    row.upstream_host = tokens.quoted(Token::UpstreamHost).map(unset)?;
-    row.cluster = tokens.text(Token::Cluster).map(cluster_name)?;
-    row.upstream_local = tokens.text(Token::UpstreamLocal).map(unset)?;
-    row.downstream_local = tokens.text(Token::DownstreamLocal).map(unset)?;
-    row.downstream_remote = tokens.text(Token::DownstreamRemote).map(unset)?;
-    row.sni = tokens.text(Token::Sni).map(unset)?;
-    row.route = tokens.text(Token::Route).map(unset)?;
-    row.grpc_status = None;
-    row.class_spans = class_spans(tokens, protocol_len);
-    Some(blanks.end)
+    tokens.number(Token::Received)?;
+    let bytes_sent = tokens.number(Token::Sent)?;
+    let (mut duration_ms, mut upstream_ms) = (None, None);
+    tokens.read_number(Token::Duration, &mut duration_ms)?;
+    tokens.read_number(Token::UpstreamTime, &mut upstream_ms)?;
+    Some(PlainRow {
+        start: minutes.millis(time)?,
+        request: read_request(tokens)?,
+        code: u16::try_from(tokens.number(Token::Code)?).ok()?,
+        bytes_sent,
+        duration_ms,
+        upstream_ms,
+        tokens,
+    })
 }
 
-/// Reads a request whose method is short and whose protocol is plain, and tells the protocol's length.
+/// Where the parts of a request stand in its line.
+#[derive(Clone, Copy, Debug)]
+struct Request {
+    method_len: usize,
+    protocol_len: usize,
+}
+
+/// A row of the plain kind: what every row is asked for is read, all else is where its line has it.
+#[derive(Clone, Copy, Debug)]
+pub struct PlainRow<'block, 'blanks> {
+    tokens: Tokens<'block, 'blanks>,
+    start: Timestamp,
+    request: Request,
+    code: u16,
+    bytes_sent: u64,
+    duration_ms: Option<u64>,
+    upstream_ms: Option<u64>,
+}
+
+impl<'block> PlainRow<'block, '_> {
+    /// The line's length without its newline.
+    #[inline(always)]
+    pub(super) fn line_bytes(&self) -> usize {
+        self.tokens.blanks.end
+    }
+
+    /// All of its fields.
+    pub(super) fn read(&self) -> AccessRow<'block> {
+        let tokens = self.tokens;
+        let text = |token| unset(tokens.text(token).unwrap_or_default());
+        let quoted = |token| unset(tokens.quoted(token));
+        AccessRow {
+            format: AccessFormat::IstioText,
+            start: Some(self.start),
+            method: unset(self.method()),
+            path: unset(self.path_text()),
+            protocol: unset(self.protocol()),
+            code: self.code,
+            flags: text(Token::Flags),
+            details: text(Token::Details),
+            termination: text(Token::Termination),
+            failure_reason: quoted(Token::FailureReason),
+            bytes_received: tokens.number(Token::Received).unwrap_or_default(),
+            bytes_sent: self.bytes_sent,
+            duration_ms: self.duration_ms,
+            upstream_ms: self.upstream_ms,
+            request_id: quoted(Token::RequestId),
+            authority: quoted(Token::Authority),
+            user_agent: quoted(Token::UserAgent),
+            upstream_host: quoted(Token::UpstreamHost),
+            cluster: cluster_name(tokens.text(Token::Cluster).unwrap_or_default()),
+            upstream_local: text(Token::UpstreamLocal),
+            downstream_local: text(Token::DownstreamLocal),
+            downstream_remote: text(Token::DownstreamRemote),
+            sni: text(Token::Sni),
+            route: text(Token::Route),
+            grpc_status: None,
+            class_spans: Some(self.class_spans(true)),
+        }
+    }
+
+    fn method(&self) -> &'block [u8] {
+        let start = REQUEST_AT.wrapping_add(1);
+        let end = start.wrapping_add(self.request.method_len);
+        self.tokens.line.get(start..end).unwrap_or_default()
+    }
+
+    /// Where the blank before the protocol stands.
+    #[inline(always)]
+    fn path_end(&self) -> usize {
+        self.protocol_start().wrapping_sub(1)
+    }
+
+    #[inline(always)]
+    fn protocol_start(&self) -> usize {
+        self.tokens
+            .end(Token::Request)
+            .wrapping_sub(self.request.protocol_len)
+            .wrapping_sub(1)
+    }
+
+    #[inline(always)]
+    fn path_text(&self) -> &'block [u8] {
+        let start = REQUEST_AT.wrapping_add(2).wrapping_add(self.request.method_len);
+        self.tokens.line.get(start..self.path_end()).unwrap_or_default()
+    }
+
+    fn protocol(&self) -> &'block [u8] {
+        let end = self.tokens.end(Token::Request).wrapping_sub(1);
+        self.tokens
+            .line
+            .get(self.protocol_start()..end)
+            .unwrap_or_default()
+    }
+
+    /// The runs of the line that decide how its row is classified.
+    #[inline(always)]
+    fn class_spans(&self, with_addresses: bool) -> [&'block [u8]; 4] {
+        let tokens = self.tokens;
+        let run = |start, end| tokens.line.get(start..end).unwrap_or_default();
+        let addresses = if with_addresses {
+            let remote = tokens.text(Token::DownstreamRemote).unwrap_or_default();
+            let end = tokens.end(Token::DownstreamRemote);
+            run(
+                tokens.start(Token::DownstreamLocal),
+                end.wrapping_sub(port_len(remote)),
+            )
+        } else {
+            b""
+        };
+        [
+            run(self.protocol_start(), tokens.end(Token::FailureReason)),
+            run(tokens.start(Token::Authority), tokens.end(Token::Cluster)),
+            addresses,
+            run(tokens.start(Token::Sni), tokens.line.len()),
+        ]
+    }
+}
+
+impl Row for PlainRow<'_, '_> {
+    #[inline(always)]
+    fn format(&self) -> AccessFormat {
+        AccessFormat::IstioText
+    }
+
+    #[inline(always)]
+    fn start(&self) -> Option<Timestamp> {
+        Some(self.start)
+    }
+
+    #[inline(always)]
+    fn duration_ms(&self) -> Option<u64> {
+        self.duration_ms
+    }
+
+    #[inline(always)]
+    fn upstream_ms(&self) -> Option<u64> {
+        self.upstream_ms
+    }
+
+    #[inline(always)]
+    fn path(&self) -> Option<&[u8]> {
+        unset(self.path_text())
+    }
+
+    #[inline(always)]
+    fn authority(&self) -> Option<&[u8]> {
+        unset(self.tokens.quoted(Token::Authority))
+    }
+
+    #[inline(always)]
+    fn request_id(&self) -> Option<&[u8]> {
+        unset(self.tokens.quoted(Token::RequestId))
+    }
+
+    #[inline(always)]
+    fn upstream_local(&self) -> Option<&[u8]> {
+        unset(self.tokens.text(Token::UpstreamLocal).unwrap_or_default())
+    }
+
+    #[inline(always)]
+    fn upstream_host(&self) -> Option<&[u8]> {
+        unset(self.tokens.quoted(Token::UpstreamHost))
+    }
+
+    #[inline(always)]
+    fn downstream_local(&self) -> Option<&[u8]> {
+        unset(self.tokens.text(Token::DownstreamLocal).unwrap_or_default())
+    }
+
+    #[inline(always)]
+    fn downstream_remote(&self) -> Option<&[u8]> {
+        unset(self.tokens.text(Token::DownstreamRemote).unwrap_or_default())
+    }
+
+    #[inline(always)]
+    fn class_bytes(&self) -> ClassBytes<'_> {
+        let cluster = self.tokens.text(Token::Cluster).unwrap_or_default();
+        let inbound = cluster_name(cluster).is_none_or(is_inbound);
+        let details = self.tokens.text(Token::Details).unwrap_or_default();
+        ClassBytes {
+            inbound,
+            grpc_status: None,
+            error_body: (self.code >= 400 && details == FROM_UPSTREAM).then_some(self.bytes_sent),
+            spans: Some(self.class_spans(inbound)),
+        }
+    }
+
+    #[cold]
+    fn full(&self) -> AccessRow<'_> {
+        self.read()
+    }
+}
+
+/// Reads a request whose method is short and whose protocol is plain.
 #[inline(always)]
-fn read_request<'block>(tokens: Tokens<'block, '_>, row: &mut AccessRow<'block>) -> Option<usize> {
+fn read_request(tokens: Tokens<'_, '_>) -> Option<Request> {
     const PROTOCOL: u64 = u64::from_le_bytes(*b"HTTP/1.0");
-    let text = tokens.quoted(Token::Request)?;
+    let text = tokens
+        .line
+        .get(REQUEST_AT.wrapping_add(1)..tokens.end(Token::Request).wrapping_sub(1))?;
     let protocol_len = match text.last_chunk::<8>().map(|last| u64::from_le_bytes(*last)) {
         // HTTP/1.0 and HTTP/1.1 differ in one bit.
         Some(last) if last & !(1 << 56) == PROTOCOL => 8,
@@ -191,13 +399,11 @@ fn read_request<'block>(tokens: Tokens<'block, '_>, row: &mut AccessRow<'block>)
     }
     let head = u64::from_le_bytes(*tokens.line.get(REQUEST_AT.wrapping_add(1)..)?.first_chunk()?);
     let method_len = first_blank(head);
-    if *text.get(method_len)? != b' ' {
-        return None;
-    }
-    row.method = text.get(..method_len).map(unset)?;
-    row.path = text.get(method_len.wrapping_add(1)..blank).map(unset)?;
-    row.protocol = text.get(blank.wrapping_add(1)..).map(unset)?;
-    Some(protocol_len)
+    // The blank after the method may be that before the protocol only if there is no path at all, which is none of this kind.
+    (method_len < blank && *text.get(method_len)? == b' ').then_some(Request {
+        method_len,
+        protocol_len,
+    })
 }
 
 /// Which byte of a little-endian word is the first blank; 8 if none is.
@@ -209,30 +415,23 @@ fn first_blank(word: u64) -> usize {
     (zeros.trailing_zeros() / 8) as usize
 }
 
-/// The runs of the line that decide how its row is classified.
-#[inline(always)]
-fn class_spans<'block>(tokens: Tokens<'block, '_>, protocol_len: usize) -> Option<[&'block [u8]; 4]> {
-    let protocol = tokens
-        .end(Token::Request)
-        .wrapping_sub(protocol_len)
-        .wrapping_sub(1);
-    let remote = tokens.text(Token::DownstreamRemote)?;
-    let remote_end = tokens.end(Token::DownstreamRemote).wrapping_sub(port_len(remote));
-    Some([
-        tokens.line.get(protocol..tokens.end(Token::FailureReason))?,
-        tokens
-            .line
-            .get(tokens.start(Token::Authority)..tokens.end(Token::Cluster))?,
-        tokens
-            .line
-            .get(tokens.start(Token::DownstreamLocal)..remote_end)?,
-        tokens.line.get(tokens.start(Token::Sni)..)?,
-    ])
-}
-
 /// Bytes of `:<port>` at the end of an address.
 #[inline(always)]
 fn port_len(address: &[u8]) -> usize {
+    if let Some(last) = address.last_chunk::<8>() {
+        let word = u64::from_le_bytes(*last);
+        let others = other_than_digits(word);
+        if others != 0 {
+            // The last byte that is no digit, of those of the word the highest.
+            let digits = (others.leading_zeros() / 8) as usize;
+            let byte = last.get(7_usize.wrapping_sub(digits));
+            return if byte == Some(&b':') {
+                digits.wrapping_add(1)
+            } else {
+                0
+            };
+        }
+    }
     let digits = address
         .iter()
         .rev()
@@ -255,15 +454,39 @@ mod tests {
     use proptest::sample::{Index, select};
 
     fn fast(line: &[u8], scanner: Scanner) -> Option<(AccessRow<'_>, usize)> {
-        let mut row = AccessRow::empty(AccessFormat::EnvoyText);
-        let len = decode(
-            line,
-            &mut MinuteCache::default(),
-            scanner,
-            &mut Blanks::default(),
-            &mut row,
-        )?;
-        Some((row, len))
+        let mut blanks = Blanks::default();
+        let row = decode(line, &mut MinuteCache::default(), scanner, &mut blanks)?;
+        let full = row.read();
+        check_parts(&row, &full);
+        Some((full, row.line_bytes()))
+    }
+
+    /// What is read of a row by parts is what all of it says.
+    fn check_parts(row: &PlainRow<'_, '_>, full: &AccessRow<'_>) {
+        assert_eq!(row.format(), full.format);
+        assert_eq!(row.start(), full.start);
+        assert_eq!(
+            (row.duration_ms(), row.upstream_ms()),
+            (full.duration_ms, full.upstream_ms)
+        );
+        assert_eq!(
+            [
+                row.path(),
+                row.authority(),
+                row.request_id(),
+                row.upstream_local()
+            ],
+            [full.path, full.authority, full.request_id, full.upstream_local]
+        );
+        assert_eq!(
+            [
+                row.upstream_host(),
+                row.downstream_local(),
+                row.downstream_remote()
+            ],
+            [full.upstream_host, full.downstream_local, full.downstream_remote]
+        );
+        assert_eq!(row.class_bytes(), full.class_bytes());
     }
 
     /// The fast path may leave a line to the exact one, but never reads it differently.

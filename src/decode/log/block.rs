@@ -1,6 +1,7 @@
 //! The driver: a block to lines, lines to records, and what a line means after the one before it.
 
 use super::access_json::KeyOrder;
+use super::access_text::PlainRow;
 use super::scan::{Blanks, Scanner};
 use super::start::{Start, piece_starts, start_of};
 use super::time::MinuteCache;
@@ -20,6 +21,29 @@ pub struct LineAt<'block> {
     pub line: u32,
     /// The physical line, without its line end (`\n` or `\r\n`).
     pub text: &'block [u8],
+}
+
+/// Takes the lines of a log, one by one.
+pub trait LineSink {
+    /// A line.
+    fn line(&mut self, at: &LineAt<'_>, line: &Line<'_>);
+
+    /// A row in Istio's text format, by nothing but a container runtime wrapped, if at all.
+    #[inline]
+    fn plain_row(&mut self, at: &LineAt<'_>, wrapping: &Wrapping<'_>, row: &PlainRow<'_, '_>) {
+        let line = Line {
+            wrapping: *wrapping,
+            content: Content::Access(row.read()),
+        };
+        self.line(at, &line);
+    }
+}
+
+impl<F: FnMut(&LineAt<'_>, &Line<'_>)> LineSink for F {
+    #[inline]
+    fn line(&mut self, at: &LineAt<'_>, line: &Line<'_>) {
+        self(at, line);
+    }
 }
 
 /// Reads blocks of a log. It keeps buffers from block to block and nothing that changes a result: make one
@@ -42,6 +66,16 @@ struct Tools {
     scanner: Scanner,
     blanks: Blanks,
     order: KeyOrder,
+}
+
+/// The beginning of a line that is a record as it was written, or wrapped by a container runtime alone.
+#[derive(Clone, Copy, Debug)]
+struct PlainHead {
+    /// Bytes before the record.
+    len: usize,
+    wrapping: Wrapping<'static>,
+    /// The record's first byte.
+    first: u8,
 }
 
 /// The pieces of one partial line.
@@ -89,30 +123,48 @@ impl LogDecoder {
     /// one; the pieces before are given as empty continuations. Pieces that make more than 1 MiB together are
     /// given as [`Content::Unknown`].
     pub fn decode_block(&mut self, data: &[u8], sink: &mut impl FnMut(&LineAt<'_>, &Line<'_>)) {
+        self.decode_into(data, sink);
+    }
+
+    /// The same for a sink that takes plain rows as they are.
+    #[inline]
+    pub fn decode_into(&mut self, data: &[u8], sink: &mut impl LineSink) {
         let mut before = Before::default();
         let mut lines = Lines {
             data,
             offset: 0,
             line: 0,
         };
-        // Overwritten by each plain row: rows are large, and most lines are such.
-        let empty = AccessRow::empty(AccessFormat::IstioText);
-        let mut plain = Line {
+        // Overwritten by each such row: rows are large, and most lines of such a log are such.
+        let empty = AccessRow::empty(AccessFormat::IstioJson);
+        let mut json = Line {
             wrapping: Wrapping::default(),
             content: Content::Access(empty),
         };
         self.joined.clear();
         loop {
-            if before.first_piece.is_none()
-                && let Some(at) = self.tools.plain_row(&mut lines, &mut plain)
+            let head = if before.first_piece.is_none() {
+                self.tools.plain_head(lines.rest())
+            } else {
+                None
+            };
+            if let Some(head) = &head
+                && head.first == b'['
+                && let Some((at, row)) = self.tools.plain_row(head, &mut lines)
             {
                 before.message = None;
-                sink(&at, &plain);
+                sink.plain_row(&at, &head.wrapping, &row);
+            } else if let Some(head) = &head
+                && head.first == b'{'
+                && let Some(at) = self.tools.plain_json_row(head, &mut lines, &mut json)
+            {
+                before.message = None;
+                sink.line(&at, &json);
             } else if before.first_piece.is_none()
                 && let Some((at, component)) = self.tools.plain_component(&mut lines)
             {
                 before.message = Some(WrapperSet::default());
-                sink(
+                sink.line(
                     &at,
                     &Line {
                         wrapping: Wrapping::default(),
@@ -132,7 +184,7 @@ impl LogDecoder {
         at: LineAt<'block>,
         mut following: Lines<'block>,
         before: &mut Before<'block>,
-        sink: &mut impl FnMut(&LineAt<'_>, &Line<'_>),
+        sink: &mut impl LineSink,
     ) {
         let mut peeled = peel(at.text, &mut self.unwrapped, &mut self.tools.written);
         let in_pieces = peeled.partial || before.first_piece.is_some();
@@ -143,7 +195,7 @@ impl LogDecoder {
                 .map(|next| peel(next.text, &mut self.ahead, &mut self.tools.written));
             if next.is_some_and(|next| peeled.is_continued_by(&next)) {
                 before.first_piece.get_or_insert(at);
-                return sink(
+                return sink.line(
                     &at,
                     &Line {
                         wrapping: peeled.wrapping,
@@ -163,7 +215,7 @@ impl LogDecoder {
             content,
         };
         before.message = message_after(&line, before.message);
-        sink(&before.first_piece.take().unwrap_or(at), &line);
+        sink.line(&before.first_piece.take().unwrap_or(at), &line);
         if in_pieces {
             self.joined.clear();
         }
@@ -171,30 +223,52 @@ impl LogDecoder {
 }
 
 impl Tools {
-    /// Takes the next line if it is a row that needs no second thought; the row stands in `line`.
+    /// What a container runtime put before the next line, if it is a plain record.
+    #[inline]
+    fn plain_head(&mut self, text: &[u8]) -> Option<PlainHead> {
+        match text {
+            [first @ (b'[' | b'{'), ..] => Some(PlainHead {
+                len: 0,
+                wrapping: Wrapping::default(),
+                first: *first,
+            }),
+            [b'0'..=b'9', ..] if !component::is_plain(text) => {
+                let (len, wrapping) = plain_cri(text, &mut self.written)?;
+                let first = *text.get(len)?;
+                Some(PlainHead { len, wrapping, first })
+            }
+            _ => None,
+        }
+    }
+
+    /// Takes the next line if it is a row of text that needs no second thought.
     #[inline]
     fn plain_row<'block>(
         &mut self,
+        head: &PlainHead,
+        lines: &mut Lines<'block>,
+    ) -> Option<(LineAt<'block>, PlainRow<'block, '_>)> {
+        let text = lines.rest().get(head.len..)?;
+        let row = access_text::decode(text, &mut self.minutes, self.scanner, &mut self.blanks)?;
+        let at = lines.take(head.len.saturating_add(row.line_bytes()))?;
+        Some((at, row))
+    }
+
+    /// Takes the next line if it is a row of JSON that needs no second thought; the row stands in `line`.
+    #[inline]
+    fn plain_json_row<'block>(
+        &mut self,
+        head: &PlainHead,
         lines: &mut Lines<'block>,
         line: &mut Line<'block>,
     ) -> Option<LineAt<'block>> {
         let Content::Access(row) = &mut line.content else {
             return None;
         };
-        let text = lines.rest();
-        let (head_len, wrapping) = match text {
-            [b'[' | b'{', ..] => (0, Wrapping::default()),
-            [b'0'..=b'9', ..] if !component::is_plain(text) => plain_cri(text, &mut self.written)?,
-            _ => return None,
-        };
-        let inner = text.get(head_len..)?;
-        let len = if let [b'[', ..] = inner {
-            access_text::decode(inner, &mut self.minutes, self.scanner, &mut self.blanks, row)?
-        } else {
-            access_json::decode_in_order(inner, &mut self.minutes, self.scanner, &mut self.order, row)?
-        };
-        (line.wrapping.kinds, line.wrapping.written) = (wrapping.kinds, wrapping.written);
-        lines.take(head_len.saturating_add(len))
+        let text = lines.rest().get(head.len..)?;
+        let len = access_json::decode_in_order(text, &mut self.minutes, self.scanner, &mut self.order, row)?;
+        line.wrapping = head.wrapping;
+        lines.take(head.len.saturating_add(len))
     }
 
     /// Takes the next line if it is a component line as it was written, which at debug level are many.
@@ -233,9 +307,8 @@ impl Tools {
 
     fn access_text<'block>(&mut self, text: &'block [u8]) -> Result<AccessRow<'block>, Reject> {
         let text = without_carriage_return(text);
-        let mut row = AccessRow::empty(AccessFormat::IstioText);
-        match access_text::decode(text, &mut self.minutes, self.scanner, &mut self.blanks, &mut row) {
-            Some(len) if len == text.len() => Ok(row),
+        match access_text::decode(text, &mut self.minutes, self.scanner, &mut self.blanks) {
+            Some(row) if row.line_bytes() == text.len() => Ok(row.read()),
             _ => access_exact::decode(text, &mut self.minutes),
         }
     }
@@ -585,7 +658,7 @@ mod tests {
         };
         while let Some(at) = lines.next() {
             decoder.tools.order = KeyOrder::default();
-            decoder.line(at, lines, &mut before, &mut |at, line| {
+            decoder.line(at, lines, &mut before, &mut |at: &LineAt<'_>, line: &Line<'_>| {
                 found.push(describe(at, line));
             });
         }

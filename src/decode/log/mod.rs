@@ -10,6 +10,7 @@ mod block;
 mod component;
 mod json;
 mod number;
+mod row;
 #[cfg(test)]
 mod samples;
 mod scan;
@@ -17,8 +18,10 @@ mod start;
 mod time;
 mod wrapper;
 
+pub use access_text::PlainRow;
 pub use application::{ApplicationLine, application_line};
-pub use block::{LineAt, LogDecoder, may_cut};
+pub use block::{LineAt, LineSink, LogDecoder, may_cut};
+pub use row::{ClassBytes, Row};
 pub(crate) use scan::{AesHash, short_words};
 
 use crate::units::Timestamp;

@@ -17,6 +17,15 @@ pub(super) fn all_digits(word: u64) -> bool {
     (word.wrapping_add(0x7676_7676_7676_7676) | word) & 0x8080_8080_8080_8080 == 0
 }
 
+/// The top bit of each byte of text that is no decimal digit.
+#[inline(always)]
+pub(super) fn other_than_digits(text: u64) -> u64 {
+    const TOPS: u64 = 0x8080_8080_8080_8080;
+    // A digit is what lies within ten steps from `0`; bytes beyond ASCII are told by their own top bit.
+    let from_zero = text ^ DIGIT_ZEROS;
+    ((from_zero & !TOPS).wrapping_add(0x7676_7676_7676_7676) | text) & TOPS
+}
+
 /// The number that eight digit values make, the first one in the lowest byte.
 #[inline]
 fn eight_digits(word: u64) -> u64 {
@@ -162,6 +171,14 @@ mod tests {
             let count = head.iter().take_while(|byte| byte.is_ascii_digit()).count();
             let number = decimal(&head[..count]).unwrap_or(0);
             prop_assert_eq!(leading_digits(head), (number, count));
+        }
+
+        #[test]
+        fn bytes_that_are_no_digits(bytes: [u8; 8], digits in "[0-9/:]{8}") {
+            for bytes in [bytes, *digits.as_bytes().first_chunk().unwrap()] {
+                let expected = bytes.map(|byte| if byte.is_ascii_digit() { 0 } else { 0x80 });
+                prop_assert_eq!(other_than_digits(u64::from_le_bytes(bytes)).to_le_bytes(), expected);
+            }
         }
 
         #[test]

@@ -297,18 +297,33 @@ impl Default for Marks {
 
 impl Marks {
     /// The first marked byte at or after `from`. There must be one.
-    #[inline]
+    ///
+    /// Whether it lies in the same chunk cannot be foreseen, and a wrong guess takes longer than to look at two.
+    #[inline(always)]
     pub(super) fn next(&self, from: usize) -> Option<usize> {
-        let mut word = from / CHUNK_BYTES;
-        let mut mask = self.0.get(word)? & u64::MAX << (from % CHUNK_BYTES);
-        while mask == 0 {
-            word = word.wrapping_add(1);
-            mask = *self.0.get(word)?;
+        let word = from / CHUNK_BYTES;
+        let here = self.0.get(word)? & u64::MAX << (from % CHUNK_BYTES);
+        let behind = self.0.get(word.wrapping_add(1)).copied().unwrap_or(0);
+        let is_here = here != 0;
+        let mask = std::hint::select_unpredictable(is_here, here, behind);
+        let word = std::hint::select_unpredictable(is_here, word, word.wrapping_add(1));
+        if mask == 0 {
+            return self.next_chunk(word);
         }
         Some(
             word.wrapping_mul(CHUNK_BYTES)
                 .wrapping_add(mask.trailing_zeros() as usize),
         )
+    }
+
+    /// The first marked byte of the chunks after that of a number.
+    #[cold]
+    fn next_chunk(&self, after: usize) -> Option<usize> {
+        let (word, mask) = (0_usize..)
+            .zip(&self.0)
+            .skip(after.wrapping_add(1))
+            .find(|(_, mask)| **mask != 0)?;
+        Some(usize::wrapping_mul(word, CHUNK_BYTES).wrapping_add(mask.trailing_zeros() as usize))
     }
 }
 

@@ -48,12 +48,12 @@ impl MinuteCache {
         if word & SECONDS_PUNCTUATION != 0 || !all_digits(word) {
             return None;
         }
-        let [_, s10, s1, _, ms100, ms10, ms1, _] = word.to_le_bytes().map(i64::from);
-        let s = s10.wrapping_mul(10).wrapping_add(s1);
-        let ms = ms100
+        let [_, s10, s1, _, ms100, ms10, ms1, _] = word.to_le_bytes();
+        let s = i64::from(s10).wrapping_mul(10).wrapping_add(i64::from(s1));
+        let ms = i64::from(ms100)
             .wrapping_mul(100)
-            .wrapping_add(ms10.wrapping_mul(10))
-            .wrapping_add(ms1);
+            .wrapping_add(i64::from(ms10).wrapping_mul(10))
+            .wrapping_add(i64::from(ms1));
         if s > 60 || minute.get(10) != Some(&b'T') {
             return None;
         }

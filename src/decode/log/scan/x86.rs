@@ -60,15 +60,13 @@ impl Avx2 {
 
 #[target_feature(enable = "avx2,bmi1,bmi2,popcnt,pclmulqdq")]
 fn find_blanks(text: &[u8], from: usize, found: &mut Blanks) -> Option<()> {
-    let wanted = [b'"', b' ', b'\n'].map(|byte| splat(byte));
+    let (quote, blank, newline) = (splat(b'"'), splat(b' '), splat(b'\n'));
     let masks = |chunk: &Chunk| {
         let lanes = load(chunk);
-        let [quotes, blanks, newlines] =
-            wanted.map(|byte| mask(lanes.map(|lane| _mm256_cmpeq_epi8(lane, byte))));
         Masks {
-            quotes,
-            blanks,
-            newlines,
+            quotes: equal(lanes, quote),
+            blanks: equal(lanes, blank),
+            newlines: equal(lanes, newline),
         }
     };
     super::find_blanks(text, from, found, masks, |mask| prefix_xor(mask), write_places)
@@ -138,16 +136,23 @@ impl AesKernel {
 /// As [`hash_wide`], with pieces of 16 bytes.
 #[target_feature(enable = "sse4.1,aes")]
 fn hash_narrow(seed: u64, parts: &[&[u8]]) -> [u64; 2] {
-    let [a, b, c, d] = ROOTS.map(u64::cast_signed);
+    let [a, b, c, d] = ROOTS;
     let keys = [_mm_set_epi64x(b, a), _mm_set_epi64x(d, c)];
     let mut sum = _mm_set1_epi64x(seed.cast_signed());
     let mut number = 0_u64;
     for part in parts {
         let length = part.len() as u64;
         let Some(last) = part.last_chunk::<16>() else {
-            let [low, high] = super::short_words(part).map(u64::cast_signed);
+            let [low, high] = super::short_words(part);
             number = number.wrapping_add(NUMBER_STEP);
-            sum = _mm_xor_si128(sum, two_rounds(_mm_set_epi64x(high, low), number ^ length, keys));
+            sum = _mm_xor_si128(
+                sum,
+                two_rounds(
+                    _mm_set_epi64x(high.cast_signed(), low.cast_signed()),
+                    number ^ length,
+                    keys,
+                ),
+            );
             continue;
         };
         // The last piece overlaps the one before it.
@@ -164,7 +169,14 @@ fn hash_narrow(seed: u64, parts: &[&[u8]]) -> [u64; 2] {
     let [first, second] = keys;
     let mixed = _mm_aesenc_si128(_mm_aesenc_si128(sum, first), second);
     let all = _mm_aesenc_si128(_mm_aesenc_si128(mixed, first), second);
-    [_mm_cvtsi128_si64(all), _mm_extract_epi64::<1>(all)].map(i64::cast_unsigned)
+    halves(all)
+}
+
+#[inline]
+#[target_feature(enable = "sse4.1")]
+fn halves(all: __m128i) -> [u64; 2] {
+    let (low, high) = (_mm_cvtsi128_si64(all), _mm_extract_epi64::<1>(all));
+    [low.cast_unsigned(), high.cast_unsigned()]
 }
 
 /// What a piece adds: two rounds on it and its mark.
@@ -187,11 +199,11 @@ fn load_narrow(chunk: &[u8; 16]) -> __m128i {
 
 /// Fractions of the square roots of primes, of which the keys of the AES rounds are made, and the step by which the
 /// pieces of the texts are numbered.
-const ROOTS: [u64; 4] = [
+const ROOTS: [i64; 4] = [
     0x6a09_e667_f3bc_c909,
-    0xbb67_ae85_84ca_a73b,
+    0xbb67_ae85_84ca_a73b_u64.cast_signed(),
     0x3c6e_f372_fe94_f82b,
-    0xa54f_f53a_5f1d_36f1,
+    0xa54f_f53a_5f1d_36f1_u64.cast_signed(),
 ];
 const NUMBER_STEP: u64 = 0x9e37_79b9_7f4a_7c15;
 
@@ -199,7 +211,7 @@ const NUMBER_STEP: u64 = 0x9e37_79b9_7f4a_7c15;
 /// its 16 bytes. The sum of all pieces becomes 16 bytes by four rounds more.
 #[target_feature(enable = "avx2,bmi1,bmi2,popcnt,aes,vaes,avx512f,avx512bw,avx512vl,avx512vbmi2")]
 fn hash_wide(seed: u64, parts: &[&[u8]]) -> [u64; 2] {
-    let [a, b, c, d] = ROOTS.map(u64::cast_signed);
+    let [a, b, c, d] = ROOTS;
     let (first, second) = (_mm512_set4_epi64(b, a, d, c), _mm512_set4_epi64(c, d, a, b));
     let mut sum = _mm512_set1_epi64(seed.cast_signed());
     let mut number = 0_u64;
@@ -225,7 +237,7 @@ fn hash_wide(seed: u64, parts: &[&[u8]]) -> [u64; 2] {
     );
     let both = _mm_aesenc_si128(_mm_aesenc_si128(low, key), _mm_aesenc_si128(high, last));
     let all = _mm_aesenc_si128(_mm_aesenc_si128(both, key), last);
-    [_mm_cvtsi128_si64(all), _mm_extract_epi64::<1>(all)].map(i64::cast_unsigned)
+    halves(all)
 }
 
 /// At most the first 64 bytes of a text, zeros behind them.
@@ -250,8 +262,7 @@ const WIDE_BATCH: usize = 16;
 /// without the branches that a loop over them needs.
 #[target_feature(enable = "avx2,bmi1,bmi2,popcnt,pclmulqdq,avx512f,avx512bw,avx512vl,avx512vbmi2")]
 fn find_blanks_wide(text: &[u8], from: usize, found: &mut Blanks) -> Option<()> {
-    let wanted = [b'"', b' ', b'\n'].map(|byte| _mm512_set1_epi8(byte.cast_signed()));
-    let [quote, blank, newline] = wanted;
+    let (quote, blank, newline) = (splat_wide(b'"'), splat_wide(b' '), splat_wide(b'\n'));
     let numbers = numbers();
     let masks = |chunk: &Chunk| {
         let bytes = load_wide(chunk);
@@ -291,6 +302,12 @@ fn numbers() -> __m512i {
 
 #[inline]
 #[target_feature(enable = "avx512f")]
+fn splat_wide(byte: u8) -> __m512i {
+    _mm512_set1_epi8(byte.cast_signed())
+}
+
+#[inline]
+#[target_feature(enable = "avx512f")]
 fn load_wide(chunk: &Chunk) -> __m512i {
     // SAFETY: a chunk is 64 bytes; this load needs no alignment.
     unsafe { _mm512_loadu_si512(chunk.as_ptr().cast()) }
@@ -312,15 +329,14 @@ fn mark_line(text: &[u8], marks: &mut Marks) -> Option<usize> {
             |lane| _mm256_or_si256(_mm256_cmpeq_epi8(lane, quote), _mm256_cmpeq_epi8(lane, backslash));
         LineMasks {
             marks: mask([marked(low), marked(high)]),
-            newlines: mask([_mm256_cmpeq_epi8(low, newline), _mm256_cmpeq_epi8(high, newline)]),
+            newlines: equal([low, high], newline),
         }
     })
 }
 
 #[target_feature(enable = "avx2,bmi1,bmi2,popcnt,pclmulqdq,avx512f,avx512bw,avx512vl,avx512vbmi2")]
 fn mark_line_wide(text: &[u8], marks: &mut Marks) -> Option<usize> {
-    let wanted = [b'"', b'\\', b'\n'].map(|byte| _mm512_set1_epi8(byte.cast_signed()));
-    let [quote, backslash, newline] = wanted;
+    let (quote, backslash, newline) = (splat_wide(b'"'), splat_wide(b'\\'), splat_wide(b'\n'));
     super::mark_line(text, marks, |chunk| {
         let bytes = load_wide(chunk);
         LineMasks {
@@ -352,6 +368,13 @@ fn load(chunk: &Chunk) -> [__m256i; 2] {
         }
     }
     lanes
+}
+
+/// Which bytes equal `byte`'s.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn equal([low, high]: [__m256i; 2], byte: __m256i) -> u64 {
+    mask([_mm256_cmpeq_epi8(low, byte), _mm256_cmpeq_epi8(high, byte)])
 }
 
 #[inline]
