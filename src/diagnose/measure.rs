@@ -303,8 +303,14 @@ impl<'i> Facts<'i> {
     /// Pods that these rows called and whose log was read: a proxy takes the connections to all their ports.
     fn called_pods<'a>(&'a self, calls: &'a [usize]) -> Option<BTreeSet<&'a str>> {
         let pods: Option<BTreeSet<&str>> = self.calls(calls).map(|c| c.destination_pod.as_deref()).collect();
-        let written: BTreeSet<&str> = self.incident.calls.iter().map(|c| c.key.proxy.as_str()).collect();
-        pods.filter(|pods| !pods.is_empty() && pods.iter().all(|pod| written.contains(pod)))
+        let pods = pods.filter(|pods| !pods.is_empty())?;
+        let mut unread = pods.clone();
+        for call in &self.incident.calls {
+            if unread.remove(call.key.proxy.as_str()) && unread.is_empty() {
+                return Some(pods);
+            }
+        }
+        None
     }
 
     fn called_proxy_read(&self, calls: &[usize]) -> Option<Measured> {

@@ -212,13 +212,9 @@ impl RowMatch {
             None => true,
             Some(name) => name == key.reporter.name(),
         };
+        // Texts are searched last: mostly something else decides.
         reporter
             && any(&self.flags, &|f| key.has_flag(f))
-            && any(&self.text, &|t| {
-                [&key.details, &key.failure_reason, &key.termination]
-                    .iter()
-                    .any(|field| contains_token(field, t))
-            })
             && any(&self.clusters, &|c| key.cluster == c)
             && any(&self.routes, &|r| key.route == r)
             && self.connected.is_none_or(|c| c == key.connected)
@@ -226,6 +222,11 @@ impl RowMatch {
             && self.tcp.is_none_or(|t| t == key.tcp)
             && (self.codes.is_empty() || self.codes.contains(&key.code))
             && any(&self.bodies, &|b| b.len() == usize::from(key.proxy_body))
+            && any(&self.text, &|t| {
+                [&key.details, &key.failure_reason, &key.termination]
+                    .iter()
+                    .any(|field| contains_token(field, t))
+            })
             && self.slower_than_ms.is_none_or(|ms| median_ms() >= ms)
             && self.faster_than_ms.is_none_or(|ms| median_ms() < ms)
     }
@@ -233,10 +234,15 @@ impl RowMatch {
 
 /// True if `text` holds `token`, and where the token ends in a digit no further digit follows: errno 11 is not 111.
 fn contains_token(text: &str, token: &str) -> bool {
-    let numeric = token.ends_with(|c: char| c.is_ascii_digit());
-    text.match_indices(token).any(|(at, found)| {
-        let next = text.as_bytes().get(at + found.len());
-        !numeric || !next.is_some_and(u8::is_ascii_digit)
+    let (text, token) = (text.as_bytes(), token.as_bytes());
+    let Some((first, rest)) = token.split_first() else {
+        return true;
+    };
+    let numeric = token.last().is_some_and(u8::is_ascii_digit);
+    // The texts are short: making a searcher for each would take longer than the search.
+    memchr::memchr_iter(*first, text).any(|at| {
+        let after = text.get(at + 1..).and_then(|text| text.strip_prefix(rest));
+        after.is_some_and(|after| !numeric || !after.first().is_some_and(u8::is_ascii_digit))
     })
 }
 

@@ -124,7 +124,9 @@ pub(super) fn figure(
         return None;
     }
     let slots = samples.to_slots();
-    let at = |share| as_f64(slots.quantile_ms(share));
+    let [p50, p75, p90, p95, p99, p999] = slots
+        .quantiles_ms([0.5, 0.75, 0.9, 0.95, 0.99, 0.999])
+        .map(as_f64);
     Some(Latency {
         scope,
         reporter: reporter.name().to_owned(),
@@ -134,12 +136,12 @@ pub(super) fn figure(
         count: slots.count(),
         min: as_f64(slots.min_ms()),
         mean: (slots.mean_ms() * 1000.0).round() / 1000.0,
-        p50: at(0.5),
-        p75: at(0.75),
-        p90: at(0.9),
-        p95: at(0.95),
-        p99: at(0.99),
-        p999: at(0.999),
+        p50,
+        p75,
+        p90,
+        p95,
+        p99,
+        p999,
         max: as_f64(slots.max_ms()),
         resolution_ms: RESOLUTION_MS,
         histogram: buckets(&slots),
