@@ -586,6 +586,20 @@ mod tests {
         }
     }
 
+    fn plain_port_len(address: &[u8]) -> usize {
+        match address.iter().rposition(|byte| !byte.is_ascii_digit()) {
+            Some(at) if address[at] == b':' => address.len() - at,
+            _ => 0,
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn ports_are_cut_off_alike(address in "[0-9.:]{0,24}|[ -~]{0,12}:?[0-9]{0,12}|\\PC{0,6}") {
+            prop_assert_eq!(port_len(address.as_bytes()), plain_port_len(address.as_bytes()));
+        }
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(2000))]
         #[test]
