@@ -2,7 +2,6 @@
 //! summed from it; and, finer but of all services together, of good ones.
 
 use super::bounded::Key;
-use super::cells::RecentRow;
 use super::class::Reporter;
 use super::samples::{Bucket, Samples};
 use super::series::Series;
@@ -168,13 +167,10 @@ impl Seconds {
     }
 
     /// Adds rows.
-    pub fn count_all(&mut self, rows: &[RecentRow]) {
-        for row in rows.iter().filter_map(RecentRow::timed) {
-            self.count_called(row);
-        }
-        for row in rows.iter().filter_map(RecentRow::timed).filter(|row| !row.failed) {
-            self.count_latency(row);
-        }
+    pub fn count_all(&mut self, rows: impl Iterator<Item = TimedRow> + Clone) {
+        rows.clone().for_each(|row| self.count_called(row));
+        rows.filter(|row| !row.failed)
+            .for_each(|row| self.count_latency(row));
     }
 
     #[inline]
@@ -263,10 +259,7 @@ mod tests {
                     failed: *failed,
                     duration: Bucket::of(*ms),
                 };
-                seconds.count_called(row);
-                if !*failed {
-                    seconds.count_latency(row);
-                }
+                seconds.count_all(std::iter::once(row));
             }
             seconds.take()
         };

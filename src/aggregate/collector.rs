@@ -454,7 +454,8 @@ impl<'run> Collector<'run> {
 
     /// Counts the rows that were read last.
     fn hand_out(&mut self) {
-        self.seconds.count_all(&self.recent);
+        self.seconds
+            .count_all(self.recent.iter().filter_map(RecentRow::timed));
         self.cells.record_all(&self.recent);
         self.recent.clear();
     }
