@@ -281,14 +281,11 @@ impl<'run> Collector<'run> {
 
     /// What should be handed on now, to keep memory bounded; between blocks.
     pub fn overflow(&mut self) -> Option<Partial> {
-        if !self.partial.cells.is_empty()
+        let is_over = !self.partial.cells.is_empty()
             || self.partial.outputs.len() > outputs::LIMIT
             || self.cells.is_full()
-            || self.cells.weight_bytes() + self.seconds.weight_bytes() > MAX_SAMPLE_BYTES
-        {
-            return Some(self.take());
-        }
-        None
+            || self.cells.weight_bytes() + self.seconds.weight_bytes() > MAX_SAMPLE_BYTES;
+        is_over.then(|| self.take())
     }
 
     /// Everything collected so far.
@@ -307,6 +304,14 @@ impl<'run> Collector<'run> {
         let mut timed = self.seconds.take();
         self.partial.latency.merge(timed.latency);
         append(&mut self.partial.called, &mut timed.called);
+    }
+
+    #[inline]
+    fn note_line(&mut self, at: &LineAt<'_>, wrapping: &Wrapping<'_>) {
+        self.summary.lines = self.summary.lines.max(at.line + 1);
+        if wrapping.kinds.depth() > 0 {
+            *self.stats.wrappers.entry(wrapping.kinds).or_default() += 1;
+        }
     }
 
     fn place(&self, at: &LineAt<'_>) -> Place {
@@ -767,10 +772,7 @@ impl<'run> Collector<'run> {
 
 impl LineSink for Collector<'_> {
     fn line(&mut self, at: &LineAt<'_>, line: &Line<'_>) {
-        self.summary.lines = self.summary.lines.max(at.line + 1);
-        if line.wrapping.kinds.depth() > 0 {
-            *self.stats.wrappers.entry(line.wrapping.kinds).or_default() += 1;
-        }
+        self.note_line(at, &line.wrapping);
         match &line.content {
             Content::Access(row) => self.access(at, &line.wrapping, row),
             Content::Component(message) => self.component(at, &line.wrapping, message),
@@ -782,10 +784,7 @@ impl LineSink for Collector<'_> {
 
     #[inline]
     fn plain_row(&mut self, at: &LineAt<'_>, wrapping: &Wrapping<'_>, row: &PlainRow<'_, '_>) {
-        self.summary.lines = self.summary.lines.max(at.line + 1);
-        if wrapping.kinds.depth() > 0 {
-            *self.stats.wrappers.entry(wrapping.kinds).or_default() += 1;
-        }
+        self.note_line(at, wrapping);
         self.access(at, wrapping, row);
     }
 }
