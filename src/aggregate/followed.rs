@@ -124,13 +124,13 @@ impl Followed {
                 .flat_map(Sampled::rows)
         };
         let mut threshold = u64::MAX;
-        while threshold > 0 && kept().filter(|(hash, _)| *hash <= threshold).count() > limit {
+        let mut count = self.kept();
+        while threshold > 0 && count > limit {
             threshold /= 2;
+            count = kept().filter(|(hash, _)| *hash <= threshold).count();
         }
-        let mut rows: Vec<FollowedRow> = kept()
-            .filter(|(hash, _)| *hash <= threshold)
-            .map(|(_, row)| row)
-            .collect();
+        let mut rows = Vec::with_capacity(count);
+        rows.extend(kept().filter(|(hash, _)| *hash <= threshold).map(|(_, row)| row));
         rows.sort_unstable();
         rows
     }

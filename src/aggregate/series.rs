@@ -3,6 +3,7 @@
 //! stray date in 1970 adds one bucket and decides nothing.
 
 use super::Merge;
+use std::ops::Range;
 
 /// Buckets that hold anything, at most; beyond it their width doubles.
 pub const MAX_BUCKETS: usize = 256;
@@ -48,7 +49,7 @@ impl<C: Merge> Series<C> {
             _ => {
                 let mut held = C::default();
                 change(&mut held);
-                self.cells.push((bucket, held));
+                self.push(bucket, held);
             }
         }
         self.shrink();
@@ -97,14 +98,19 @@ impl<C: Merge> Series<C> {
             .map(|(bucket, cell)| (bucket << self.width_log2, cell))
     }
 
-    /// What the buckets hold that reach into the seconds `from..=to`, in order of time.
-    pub fn reaching_into(&self, from: i64, to: i64) -> impl Iterator<Item = &C> {
+    /// Which buckets reach into the seconds `from..=to`, by their place in order of time.
+    pub fn reaching_into(&self, from: i64, to: i64) -> Range<usize> {
         let start = |bucket: i64| bucket << self.width_log2;
         let ends_before = |(bucket, _): &(i64, C)| start(*bucket).saturating_add(self.width_s()) <= from;
         let first = self.cells.partition_point(ends_before);
-        let later = self.cells.get(first..).unwrap_or_default();
-        let within = later.iter().take_while(move |(bucket, _)| start(*bucket) <= to);
-        within.map(|(_, cell)| cell)
+        let end = self.cells.partition_point(|(bucket, _)| start(*bucket) <= to);
+        first..end.max(first)
+    }
+
+    /// What the buckets at these places hold, in order of time.
+    pub fn at(&self, places: Range<usize>) -> impl Iterator<Item = &C> {
+        let cells = self.cells.get(places).unwrap_or_default();
+        cells.iter().map(|(_, cell)| cell)
     }
 
     /// Number of buckets that hold anything.
@@ -125,25 +131,48 @@ impl<C: Merge> Series<C> {
 
     fn double(&mut self) {
         self.width_log2 += 1;
-        let narrow = std::mem::take(&mut self.cells);
-        for (bucket, cell) in narrow {
-            self.append(bucket >> 1, cell);
+        for (bucket, _) in &mut self.cells {
+            *bucket >>= 1;
         }
+        self.cells.dedup_by(|(bucket, cell), (before, held)| {
+            let same = bucket == before;
+            if same {
+                held.merge(std::mem::take(cell));
+            }
+            same
+        });
     }
 
     /// Adds at the end: `bucket` is not before the last one.
     fn append(&mut self, bucket: i64, cell: C) {
         match self.cells.last_mut() {
             Some((last, held)) if *last == bucket => held.merge(cell),
-            _ => self.cells.push((bucket, cell)),
+            _ => self.push(bucket, cell),
         }
+    }
+
+    fn push(&mut self, bucket: i64, cell: C) {
+        if self.cells.len() == self.cells.capacity() {
+            // Room that is not written to takes no memory, and to copy what is there touches it twice.
+            let whole = (MAX_BUCKETS + 1).saturating_sub(self.cells.len());
+            let more = (self.cells.len() * 3).max(4).min(whole.max(1));
+            self.cells.reserve_exact(more);
+        }
+        self.cells.push((bucket, cell));
     }
 }
 
 impl<C: Merge> Merge for Series<C> {
     fn merge(&mut self, mut other: Self) {
+        if self.cells.is_empty() {
+            std::mem::swap(&mut self.cells, &mut other.cells);
+            std::mem::swap(&mut self.width_log2, &mut other.width_log2);
+        }
         self.widen_to(other.width_log2);
         other.widen_to(self.width_log2);
+        if other.cells.is_empty() {
+            return;
+        }
         // A few buckets into many, as when millions of names are lumped together: the many stay where they are.
         if other.cells.len() * 16 < self.cells.len() {
             for (bucket, cell) in other.cells {
@@ -151,7 +180,10 @@ impl<C: Merge> Merge for Series<C> {
             }
             return;
         }
-        let mut mine = std::mem::take(&mut self.cells).into_iter().peekable();
+        // Mostly they are of the same time.
+        let room = self.cells.len().max(other.cells.len());
+        let mine = std::mem::replace(&mut self.cells, Vec::with_capacity(room));
+        let mut mine = mine.into_iter().peekable();
         let mut theirs = other.cells.into_iter().peekable();
         loop {
             let first_is_mine = match (mine.peek(), theirs.peek()) {
@@ -204,7 +236,7 @@ mod tests {
                 .filter(|(second, _)| *second <= to && second.saturating_add(width_s) > from)
                 .map(|(_, count)| *count)
                 .collect();
-            let found: Vec<u64> = series.reaching_into(from, to).copied().collect();
+            let found: Vec<u64> = series.at(series.reaching_into(from, to)).copied().collect();
             prop_assert_eq!(found, expected);
         }
 

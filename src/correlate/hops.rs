@@ -99,13 +99,12 @@ mod tests {
     }
 
     fn hop<'t>(call: &Call<'t>, series: &'t Series<HopMoment>) -> Hop<'t> {
-        Hop {
-            reporter: call.key.reporter,
-            source: call.source.clone(),
-            destination: call.destination.clone(),
-            counted: false,
+        Hop::new(
+            call.key.reporter,
+            call.source.clone(),
+            call.destination.clone(),
             series,
-        }
+        )
     }
 
     #[test]

@@ -78,16 +78,95 @@ pub struct Hop<'t> {
     pub counted: bool,
     /// The rows.
     pub series: &'t Series<HopMoment>,
+    /// Sums of all that comes before every place that is a multiple of [`SUMMED_BUCKETS`].
+    sums: Vec<HopSum>,
 }
 
-impl Hop<'_> {
+/// Buckets of a series that are summed beforehand.
+const SUMMED_BUCKETS: usize = 16;
+
+/// Rows of a hop that completed in a span of time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct HopSum {
+    /// Requests.
+    pub requests: u64,
+    /// Failed ones.
+    pub failed: u64,
+    /// Good ones.
+    pub good: u64,
+    /// Sum of the durations of good ones.
+    pub good_duration_sum_ms: u64,
+}
+
+impl HopSum {
+    fn count(&mut self, moment: &HopMoment) {
+        self.requests += moment.requests;
+        self.failed += moment.failed;
+        self.good += moment.good.count;
+        self.good_duration_sum_ms = self
+            .good_duration_sum_ms
+            .saturating_add(moment.good.duration_sum_ms);
+    }
+
+    fn without(self, earlier: Self) -> Self {
+        Self {
+            requests: self.requests.saturating_sub(earlier.requests),
+            failed: self.failed.saturating_sub(earlier.failed),
+            good: self.good.saturating_sub(earlier.good),
+            good_duration_sum_ms: self
+                .good_duration_sum_ms
+                .saturating_sub(earlier.good_duration_sum_ms),
+        }
+    }
+}
+
+impl Merge for HopSum {
+    fn merge(&mut self, other: Self) {
+        self.requests += other.requests;
+        self.failed += other.failed;
+        self.good += other.good;
+        self.good_duration_sum_ms = self
+            .good_duration_sum_ms
+            .saturating_add(other.good_duration_sum_ms);
+    }
+}
+
+impl<'t> Hop<'t> {
+    fn new(reporter: Reporter, source: String, destination: String, series: &'t Series<HopMoment>) -> Self {
+        let mut sums = Vec::with_capacity(series.len() / SUMMED_BUCKETS + 1);
+        let mut sum = HopSum::default();
+        for (place, moment) in series.at(0..series.len()).enumerate() {
+            if place.is_multiple_of(SUMMED_BUCKETS) {
+                sums.push(sum);
+            }
+            sum.count(moment);
+        }
+        if series.len().is_multiple_of(SUMMED_BUCKETS) {
+            sums.push(sum);
+        }
+        Self {
+            reporter,
+            source,
+            destination,
+            counted: false,
+            series,
+            sums,
+        }
+    }
+
     /// The rows that completed in the seconds `from..=to`; where the buckets of its series are wider than a
     /// second, those of all buckets that reach into it.
-    pub fn between(&self, from: i64, to: i64) -> HopMoment {
-        let mut sum = HopMoment::default();
-        for moment in self.series.reaching_into(from, to) {
-            sum.merge(*moment);
-        }
+    pub fn between(&self, from: i64, to: i64) -> HopSum {
+        let places = self.series.reaching_into(from, to);
+        self.before(places.end).without(self.before(places.start))
+    }
+
+    /// The rows of all buckets before this place.
+    fn before(&self, place: usize) -> HopSum {
+        let summed = place / SUMMED_BUCKETS;
+        let mut sum = self.sums.get(summed).copied().unwrap_or_default();
+        let rest = self.series.at(summed * SUMMED_BUCKETS..place);
+        rest.for_each(|moment| sum.count(moment));
         sum
     }
 }
@@ -155,13 +234,8 @@ impl<'t> Incident<'t> {
 }
 
 fn hop<'t>(key: &HopKey, series: &'t Series<HopMoment>, names: &Names) -> Hop<'t> {
-    Hop {
-        reporter: key.reporter,
-        source: names.source_name(&key.source),
-        destination: names.service(&key.destination).to_owned(),
-        counted: false,
-        series,
-    }
+    let (source, destination) = (names.source_name(&key.source), names.service(&key.destination));
+    Hop::new(key.reporter, source, destination.to_owned(), series)
 }
 
 fn call<'t>(key: &'t GroupKey, group: &'t Group, names: &Names) -> Call<'t> {

@@ -257,8 +257,7 @@ fn window(
     }
     let good_between = facts
         .requests_between(&suspect.destination, first.secs(), last.secs())
-        .good
-        .count;
+        .good;
     if from_lines || good_between < count || count < 2 {
         return (first, last);
     }
@@ -428,8 +427,8 @@ fn slower_than_before(
     (start, end): (Timestamp, Timestamp),
 ) -> Option<f64> {
     let mean = |from: i64, to: i64| {
-        let good = facts.requests_between(destination, from, to).good;
-        (good.count > 0).then(|| ratio(good.duration_sum_ms, good.count))
+        let rows = facts.requests_between(destination, from, to);
+        (rows.good > 0).then(|| ratio(rows.good_duration_sum_ms, rows.good))
     };
     let before = mean(i64::MIN, start.secs().saturating_sub(1))?;
     let during = mean(start.secs(), end.secs())?;
@@ -658,15 +657,14 @@ fn before_and_elsewhere(suspect: &Suspect<'_>, facts: &Facts<'_>, own: &[usize])
     };
     let before = facts
         .requests_between(&suspect.destination, i64::MIN, first.secs() - 1)
-        .good
-        .count;
+        .good;
     let sources: BTreeSet<&str> = facts.calls(own).map(|c| c.source.as_str()).collect();
     let (mut all, mut fine) = (0, 0);
     for hop in sources.iter().flat_map(|source| facts.hops_of(source)) {
         if hop.counted && hop.destination != suspect.destination {
             let rows = hop.between(first.secs(), last.secs());
             all += rows.requests;
-            fine += rows.good.count;
+            fine += rows.good;
         }
     }
     let mut list = Vec::new();

@@ -9,9 +9,8 @@ use crate::aggregate::class::Reporter;
 use crate::aggregate::collector::scope_hash;
 use crate::aggregate::flags::Outcome;
 use crate::aggregate::signatures::Hits;
-use crate::aggregate::totals::HopMoment;
 use crate::catalog::Catalog;
-use crate::correlate::{Call, Hop, Incident, JoinedRow};
+use crate::correlate::{Call, Hop, HopSum, Incident, JoinedRow};
 use crate::decode::packet::FrameRef;
 use crate::diagnose::answer::EvidenceKind;
 use crate::units::{Place, Timestamp};
@@ -93,7 +92,7 @@ impl<'i> Facts<'i> {
         }
         let proxies: BTreeSet<&str> = incident.calls.iter().map(|c| c.key.proxy.as_str()).collect();
         let proxies = proxies.len();
-        let resets = resets::by_scope(&incident.totals.connections);
+        let resets = resets::by_scope(&incident.totals.connections, rules.thresholds.idle_race_ms);
         let joined = incident.joined.rows.iter().enumerate();
         let mut joined_rows: Vec<(usize, usize)> = joined.map(|(row, joined)| (joined.call, row)).collect();
         joined_rows.sort_unstable();
@@ -161,8 +160,8 @@ impl<'i> Facts<'i> {
     }
 
     /// Requests to a destination that completed in the seconds `from..=to`, of those that count.
-    pub fn requests_between(&self, destination: &str, from: i64, to: i64) -> HopMoment {
-        let mut sum = HopMoment::default();
+    pub fn requests_between(&self, destination: &str, from: i64, to: i64) -> HopSum {
+        let mut sum = HopSum::default();
         for hop in self.hops_to(destination).filter(|hop| hop.counted) {
             sum.merge(hop.between(from, to));
         }
@@ -465,7 +464,7 @@ impl<'i> Facts<'i> {
         let count: u64 = self
             .hops_to(destination)
             .filter(|hop| hop.reporter == Reporter::Source)
-            .map(|hop| hop.between(i64::MIN, first).good.count)
+            .map(|hop| hop.between(i64::MIN, first).good)
             .sum();
         (count > 0).then(|| Measured {
             name: "worked-before",
@@ -505,12 +504,11 @@ impl<'i> Facts<'i> {
         let mut all = ResetStats::default();
         for stats in scopes.iter().filter_map(|scope| self.resets.get(scope)) {
             all.reset_idle_ms.extend(&stats.reset_idle_ms);
-            all.good_idle_ms.extend(&stats.good_idle_ms);
             all.fresh_resets += stats.fresh_resets;
-            all.fresh_good += stats.fresh_good;
+            all.good_used += stats.good_used;
+            all.good_idle += stats.good_idle;
         }
         all.reset_idle_ms.sort_unstable();
-        all.good_idle_ms.sort_unstable();
         all
     }
 
@@ -520,7 +518,7 @@ impl<'i> Facts<'i> {
         let stats = self.reset_stats(calls);
         let idle_resets = share_at_least(&stats.reset_idle_ms, thresholds.idle_race_ms);
         let of_all = idle_resets * ratio(stats.reset_idle_ms.len() as u64, stats.resets());
-        let idle_good = share_at_least(&stats.good_idle_ms, thresholds.idle_race_ms);
+        let idle_good = ratio(stats.good_idle, stats.good_used);
         let median_ms = median(&stats.reset_idle_ms)?;
         let stands_out = idle_good < idle_resets / 2.0 || tight(&stats.reset_idle_ms);
         (stats.resets() >= 3 && of_all >= thresholds.idle_race_share && stands_out).then(|| Measured {
@@ -607,12 +605,8 @@ fn seconds(ms: i64) -> f64 {
 /// second, those of all buckets that reach into it.
 pub fn rows_between(call: &Call<'_>, from: i64, to: i64) -> u64 {
     let series = &call.group.series;
-    let width_s = series.width_s();
-    series
-        .iter()
-        .filter(|(second, _)| *second <= to && second.saturating_add(width_s) > from)
-        .map(|(_, m)| m.count)
-        .sum()
+    let places = series.reaching_into(from, to);
+    series.at(places).map(|moment| moment.count).sum()
 }
 
 /// The first places of some calls, in order.

@@ -7,14 +7,14 @@ use std::collections::BTreeMap;
 /// What came before the rows on connections of one destination.
 #[derive(Clone, Debug, Default)]
 pub struct ResetStats {
-    /// Idle time in milliseconds before each reset on a connection that had been used, sorted.
+    /// Idle time in milliseconds before each reset on a connection that had been used.
     pub reset_idle_ms: Vec<i64>,
     /// Resets on connections without an earlier row.
     pub fresh_resets: u64,
-    /// Idle time in milliseconds before good rows on used connections, sorted.
-    pub good_idle_ms: Vec<i64>,
-    /// Good rows on connections without an earlier row.
-    pub fresh_good: u64,
+    /// Good rows on used connections.
+    pub good_used: u64,
+    /// Of them, those on connections that had been idle long enough for a race.
+    pub good_idle: u64,
 }
 
 impl ResetStats {
@@ -24,37 +24,33 @@ impl ResetStats {
     }
 }
 
-/// By scope (see `scope_hash`). Envoy sends one request at a time on an HTTP/1 connection; on HTTP/2 a
-/// connection is idle where no row overlaps.
-pub fn by_scope(rows: &Sampled<ConnectionRow>) -> BTreeMap<u64, ResetStats> {
+/// By scope (see `scope_hash`), with what counts as a long idle time. Envoy sends one request at a time on an HTTP/1
+/// connection; on HTTP/2 a connection is idle where no row overlaps.
+pub fn by_scope(rows: &Sampled<ConnectionRow>, idle_race_ms: i64) -> BTreeMap<u64, ResetStats> {
     let mut stats: BTreeMap<u64, ResetStats> = BTreeMap::new();
     let mut last: Option<(u64, i64)> = None;
     for (connection, row) in rows.sorted() {
         let busy_until = last.filter(|(held, _)| *held == connection).map(|(_, end)| end);
-        count(stats.entry(row.scope).or_default(), row, busy_until);
+        let idle_ms = busy_until.map(|end| row.start_ns.saturating_sub(end).max(0) / NS_PER_MS);
+        let scope = stats.entry(row.scope).or_default();
+        match (row.reset, idle_ms) {
+            (true, Some(idle_ms)) => scope.reset_idle_ms.push(idle_ms),
+            (true, None) => scope.fresh_resets += 1,
+            (false, Some(idle_ms)) => {
+                scope.good_used += 1;
+                scope.good_idle += u64::from(idle_ms >= idle_race_ms);
+            }
+            (false, None) => {}
+        }
         last = Some((
             connection,
             busy_until.map_or(row.end_ns, |end| end.max(row.end_ns)),
         ));
     }
-    for scope in stats.values_mut() {
-        scope.reset_idle_ms.sort_unstable();
-        scope.good_idle_ms.sort_unstable();
-    }
     stats
 }
 
 const NS_PER_MS: i64 = 1_000_000;
-
-fn count(stats: &mut ResetStats, row: ConnectionRow, busy_until: Option<i64>) {
-    let idle = busy_until.map(|end| row.start_ns.saturating_sub(end).max(0) / NS_PER_MS);
-    match (row.reset, idle) {
-        (true, Some(idle)) => stats.reset_idle_ms.push(idle),
-        (true, None) => stats.fresh_resets += 1,
-        (false, Some(idle)) => stats.good_idle_ms.push(idle),
-        (false, None) => stats.fresh_good += 1,
-    }
-}
 
 /// The share of sorted values that are at least `bound`.
 pub fn share_at_least(sorted: &[i64], bound: i64) -> f64 {

@@ -10,23 +10,33 @@ use aho_corasick::dfa::DFA;
 use aho_corasick::nfa::noncontiguous::NFA;
 use aho_corasick::{Input, Match, MatchKind, dfa, nfa};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 /// How an automaton is stored. Steps of a DFA take a third of the time; an NFA takes a twentieth of the memory
-/// and no time to build.
+/// and of the time to build. Either is made when the first text of the class needs it: a run needs few of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Speed {
-    /// For texts at volume: a DFA, made when the first text of the class needs it. Making those of all classes took
-    /// 5 of the 19 ms that a small log took, and most runs need one or two.
+    /// For texts at volume: a DFA as soon as [`NFA_BYTES`] of them were searched.
     Fast,
     /// For texts that are few.
     Small,
 }
 
+/// Bytes of texts that the NFA searches in about the time that it takes to make the DFA.
+const NFA_BYTES: usize = 1 << 20;
+
+/// Bytes that the literals of a class may have: far below what an automaton can hold, so that making one cannot fail.
+const MAX_LITERAL_BYTES: usize = 1 << 26;
+
 /// All literals of a class of text.
 #[derive(Debug)]
 struct Literals {
-    nfa: NFA,
+    texts: Vec<String>,
     speed: Speed,
+    /// Bytes that the NFA searched, about: which of the two automata searches changes no result.
+    searched_bytes: AtomicUsize,
+    /// Empty where it could not be made, which [`MAX_LITERAL_BYTES`] rules out.
+    nfa: OnceLock<Option<NFA>>,
     /// Empty where the literals are too many for a DFA; the NFA finds the same.
     dfa: OnceLock<Option<DFA>>,
 }
@@ -119,27 +129,45 @@ impl SearchSet {
 // `filter`).
 impl Literals {
     fn new(literals: &[&str], speed: Speed) -> Result<Self, Error> {
-        let nfa = nfa::noncontiguous::Builder::new()
-            .match_kind(MatchKind::Standard)
-            .prefilter(false)
-            .build(literals)
-            .map_err(|error| Error::BuiltIn(format!("signatures: {error}")))?;
+        let bytes: usize = literals.iter().map(|literal| literal.len()).sum();
+        if bytes > MAX_LITERAL_BYTES {
+            return Err(Error::BuiltIn(format!(
+                "signatures: their literals have {bytes} bytes, more than {MAX_LITERAL_BYTES}"
+            )));
+        }
         Ok(Self {
-            nfa,
+            texts: literals.iter().copied().map(str::to_owned).collect(),
             speed,
+            searched_bytes: AtomicUsize::new(0),
+            nfa: OnceLock::new(),
             dfa: OnceLock::new(),
         })
     }
 
-    fn dfa(&self) -> Option<&DFA> {
-        if self.speed == Speed::Small {
+    fn nfa(&self) -> Option<&NFA> {
+        let make = || {
+            nfa::noncontiguous::Builder::new()
+                .match_kind(MatchKind::Standard)
+                .prefilter(false)
+                .build(&self.texts)
+                .ok()
+        };
+        self.nfa.get_or_init(make).as_ref()
+    }
+
+    /// The DFA, if it pays by now to search `bytes` with it.
+    fn dfa(&self, bytes: usize) -> Option<&DFA> {
+        if let Some(dfa) = self.dfa.get() {
+            return dfa.as_ref();
+        }
+        if self.speed == Speed::Small || self.searched_bytes.fetch_add(bytes, Relaxed) < NFA_BYTES {
             return None;
         }
         let make = || {
             dfa::Builder::new()
                 .match_kind(MatchKind::Standard)
                 .prefilter(false)
-                .build_from_noncontiguous(&self.nfa)
+                .build_from_noncontiguous(self.nfa()?)
                 .ok()
         };
         self.dfa.get_or_init(make).as_ref()
@@ -147,14 +175,18 @@ impl Literals {
 
     /// Whether one of them stands in the text. Not for texts at volume.
     fn occur(&self, text: &[u8]) -> bool {
-        matches!(self.nfa.try_find(&Input::new(text)), Ok(Some(_)))
+        let literals = self.texts.iter();
+        literals
+            .map(String::as_bytes)
+            .any(|literal| memchr::memmem::find(text, literal).is_some())
     }
 
     /// Every occurrence, also of literals within others.
     fn each(&self, text: &[u8], found: impl FnMut(Match)) {
-        match self.dfa() {
-            Some(dfa) => each(dfa, text, found),
-            None => each(&self.nfa, text, found),
+        if let Some(dfa) = self.dfa(text.len()) {
+            each(dfa, text, found);
+        } else if let Some(nfa) = self.nfa() {
+            each(nfa, text, found);
         }
     }
 }

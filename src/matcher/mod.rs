@@ -54,8 +54,7 @@ pub struct Matcher {
 }
 
 impl Matcher {
-    /// Builds the search sets: less than a millisecond, and some more and some megabytes with the first text of a
-    /// class.
+    /// Builds the search sets; their automata are made with the first texts of a class.
     ///
     /// # Errors
     /// [`Error::BuiltIn`] if the literals are too many for an automaton.

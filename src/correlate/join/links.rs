@@ -208,10 +208,12 @@ impl Linker<'_> {
             }
         }
         let seen = |best: Option<(i64, usize)>| {
-            best.map(|(_, connection)| Seen {
-                connection,
-                told: Told::Unseen,
-                timing: None,
+            best.map(|(_, connection)| {
+                Box::new(Seen {
+                    connection,
+                    told: Told::Unseen,
+                    timing: None,
+                })
             })
         };
         let [near, far] = best.map(seen);

@@ -117,9 +117,9 @@ pub enum Link {
     /// By both addresses and ports: as the proxy's own capture shows it, and as another one does.
     Exact {
         /// At the proxy's own pod.
-        near: Option<Seen>,
+        near: Option<Box<Seen>>,
         /// At the other end, or on the way.
-        far: Option<Seen>,
+        far: Option<Box<Seen>>,
     },
     /// The row does not name the local port: these attempts to connect to that host at that time.
     Set(Vec<usize>),
@@ -131,7 +131,7 @@ impl Link {
     /// The best sight of the one connection.
     pub fn seen(&self) -> Option<&Seen> {
         match self {
-            Self::Exact { near, far } => near.as_ref().or(far.as_ref()),
+            Self::Exact { near, far } => near.as_deref().or(far.as_deref()),
             Self::Set(_) | Self::None(_) => None,
         }
     }
@@ -224,26 +224,23 @@ impl<'t> Joined<'t> {
             .enumerate()
             .map(|(call, of)| (of.key.key_hash(), call))
             .collect();
-        let mut rows: Vec<JoinedRow> = totals
-            .followed
-            .rows(if connections.is_empty() {
-                MAX_ROWS_WITHOUT_CAPTURES
-            } else {
-                usize::MAX
+        let followed = totals.followed.rows(if connections.is_empty() {
+            MAX_ROWS_WITHOUT_CAPTURES
+        } else {
+            usize::MAX
+        });
+        let mut rows = Vec::with_capacity(followed.len());
+        rows.extend(followed.into_iter().filter_map(|row| {
+            Some(JoinedRow {
+                call: *group_of.get(&row.group)?,
+                row,
+                downstream: Link::None(Why::NotCapturedThere),
+                upstream: Link::None(Why::NotCapturedThere),
+                pair: None,
+                earlier_attempts: 0,
+                spent: None,
             })
-            .into_iter()
-            .filter_map(|row| {
-                Some(JoinedRow {
-                    call: *group_of.get(&row.group)?,
-                    row,
-                    downstream: Link::None(Why::NotCapturedThere),
-                    upstream: Link::None(Why::NotCapturedThere),
-                    pair: None,
-                    earlier_attempts: 0,
-                    spent: None,
-                })
-            })
-            .collect();
+        }));
         let paired = pairs::pair(&mut rows, calls, totals, names);
         let index = Index::of(&connections, totals, names);
         let clocks = Clocks::estimate(&rows, calls, &connections, &index);

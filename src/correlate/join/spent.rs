@@ -89,25 +89,29 @@ impl SpentFrom {
 pub struct Spent {
     /// What tells it.
     pub from: SpentFrom,
-    parts_ns: [Option<u64>; Phase::ALL.len()],
+    /// [`UNTOLD`] where nothing tells.
+    parts_ns: [u64; Phase::ALL.len()],
 }
+
+const UNTOLD: u64 = u64::MAX;
 
 impl Spent {
     fn new(from: SpentFrom) -> Self {
         Self {
             from,
-            parts_ns: [None; Phase::ALL.len()],
+            parts_ns: [UNTOLD; Phase::ALL.len()],
         }
     }
 
     /// Nanoseconds of a part; `None` where nothing tells.
     pub fn of_ns(&self, phase: Phase) -> Option<u64> {
-        self.parts_ns.get(phase as usize).copied().flatten()
+        let part = self.parts_ns.get(phase as usize).copied();
+        part.filter(|ns| *ns != UNTOLD)
     }
 
     fn set(&mut self, phase: Phase, ns: Option<i64>) {
         if let (Some(part), Some(ns)) = (self.parts_ns.get_mut(phase as usize), ns) {
-            *part = Some(u64::try_from(ns).unwrap_or(0));
+            *part = u64::try_from(ns).unwrap_or(0);
         }
     }
 
