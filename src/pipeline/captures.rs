@@ -18,8 +18,8 @@ use crate::progress::Progress;
 use crate::report::build::{CaptureRead, InputRead};
 use crate::streams::application::Conversation;
 use crate::streams::{
-    CapturePoint, DnsExchange, SHARDS, Shard, StreamLimits, StreamRecord, StreamSink, flow_hash,
-    shard_of_hash,
+    CapturePoint, Depth, DnsExchange, Expected, SHARDS, Shard, StreamLimits, StreamRecord, StreamSink,
+    flow_hash, shard_of_hash,
 };
 use crate::units::Timestamp;
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -31,9 +31,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 /// processor's cache.
 const BLOCKS_AHEAD: usize = 2;
 
-/// Packets of a shard whose connections are looked up at once, before any of them is worked on: the memory of all of
-/// them is waited for together.
-const AHEAD: usize = 16;
+/// Packets whose connections are looked up at once, before any of them is worked on: the memory of all of them is waited
+/// for together.
+const AHEAD: usize = 32;
 
 /// Capture points that are read at the same time: each may fill the tables of its shards to their limits.
 const POINTS_AT_ONCE: usize = 4;
@@ -305,8 +305,6 @@ struct SortedBlock {
     hashes: Vec<u64>,
     /// Packets by shard, those of a shard in their order: the place in the block, and the hash.
     order: Vec<(u32, u64)>,
-    /// Where the packets of each shard end in `order`.
-    ends: Vec<u32>,
 }
 
 impl SortedBlock {
@@ -334,16 +332,6 @@ impl SortedBlock {
                 *place += 1;
             }
         }
-        self.ends.clear();
-        self.ends.extend_from_slice(&next);
-    }
-
-    /// The packets of a shard, in their order: the place in the block, and the hash of the connection.
-    fn of_shard(&self, shard: usize) -> &[(u32, u64)] {
-        let end = self.ends.get(shard).copied().unwrap_or(0);
-        let start = shard.checked_sub(1).and_then(|before| self.ends.get(before));
-        let range = start.copied().unwrap_or(0) as usize..end as usize;
-        self.order.get(range).unwrap_or_default()
     }
 }
 
@@ -505,29 +493,47 @@ impl ShardOwner {
     /// Takes the packets of a block shard by shard, those of a shard in their order: what a shard keeps stays in the
     /// processor's cache meanwhile.
     fn block(&mut self, sorted: &SortedBlock) {
-        let data = &sorted.block.data;
-        for (number, shard) in self.shards.iter_mut().enumerate() {
-            let Some(shard) = shard else { continue };
-            for places in sorted.of_shard(number).chunks(AHEAD) {
-                let packet = |index: u32| sorted.block.packets.get(index as usize);
-                let mut expected = [None; AHEAD];
-                for (expected, &(index, hash)) in expected.iter_mut().zip(places) {
-                    *expected = shard.expect(hash);
-                    if let Some(packet) = packet(index) {
-                        let first_byte = data.get(packet.payload.start as usize);
-                        std::hint::black_box((packet.time, packet.ttl, first_byte.copied()));
-                    }
+        let block = &sorted.block;
+        for places in sorted.order.chunks(AHEAD) {
+            let expected = self.expect(places, block);
+            for (&(index, hash), expected) in places.iter().zip(expected) {
+                let shard = shard_of_hash(self.point, hash);
+                let Some(Some(shard)) = self.shards.get_mut(shard) else {
+                    continue;
+                };
+                let Some(packet) = block.packets.get(index as usize) else {
+                    continue;
+                };
+                if !matches!(packet.transport, Transport::Tcp(_)) {
+                    self.collector.0.packet(self.point, packet);
                 }
-                for (expected, &(index, hash)) in expected.iter().zip(places) {
-                    let Some(packet) = packet(index) else { continue };
-                    if !matches!(packet.transport, Transport::Tcp(_)) {
-                        self.collector.0.packet(self.point, packet);
-                    }
-                    let payload = packet.payload.of(data);
-                    shard.packet_of(hash, *expected, packet, payload, &mut self.collector);
+                let payload = packet.payload.of(&block.data);
+                shard.packet_of(hash, expected, packet, payload, &mut self.collector);
+            }
+        }
+    }
+
+    /// Where the connections of some packets probably are. What is to be read of them and of the packets is on its way from
+    /// memory then.
+    #[inline]
+    fn expect(&self, places: &[(u32, u64)], block: &PacketBlock) -> [Option<Expected>; AHEAD] {
+        let shard_of = |hash| self.shards.get(shard_of_hash(self.point, hash))?.as_ref();
+        let mut all = [None; AHEAD];
+        for (expected, &(index, hash)) in all.iter_mut().zip(places) {
+            *expected = shard_of(hash).and_then(|shard| shard.expect(hash));
+            if let Some(packet) = block.packets.get(index as usize) {
+                let first_byte = block.data.get(packet.payload.start as usize);
+                std::hint::black_box((packet.time, packet.ttl, first_byte.copied()));
+            }
+        }
+        for depth in Depth::ALL {
+            for (expected, &(_, hash)) in all.iter().zip(places) {
+                if let (Some(expected), Some(shard)) = (*expected, shard_of(hash)) {
+                    std::hint::black_box(shard.touch(expected, depth));
                 }
             }
         }
+        all
     }
 
     fn finish(mut self) -> CaptureTotals {

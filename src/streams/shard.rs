@@ -150,6 +150,22 @@ enum Handle {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Expected(u32);
 
+/// How far from the table of connections something lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Depth {
+    /// The connection itself.
+    Connection,
+    /// What takes its bytes.
+    Receiver,
+    /// What that points to.
+    Protocol,
+}
+
+impl Depth {
+    /// In the order in which they point to each other.
+    pub const ALL: [Self; 3] = [Self::Connection, Self::Receiver, Self::Protocol];
+}
+
 /// A place in a queue: the connection that had this serial number, if it still is there.
 #[derive(Clone, Copy, Debug)]
 struct Ticket {
@@ -231,18 +247,28 @@ impl<R: Receiver> Shard<R> {
         self.packet_of(flow_hash(&packet.flow()), None, packet, payload, sink);
     }
 
-    /// Where the state of the connection with this [`flow_hash`] probably is, and `None` if there is none. What every
-    /// packet needs of it is on its way into the processor's cache then: it pays to ask for some packets at once, since
-    /// their memory is waited for together.
+    /// Where the state of the connection with this [`flow_hash`] probably is, and `None` if there is none.
     #[inline]
     pub fn expect(&self, hash: u64) -> Option<Expected> {
-        let handle = self.index.find(hash, |_| true)?;
-        let Handle::Stream(slot) = *handle else {
-            return None;
+        match self.index.find(hash, |_| true)? {
+            Handle::Stream(slot) => Some(Expected(*slot)),
+            Handle::Embryo(_) => None,
+        }
+    }
+
+    /// Reads a bit of what the next packet of a connection needs, so that it is on its way into the processor's cache. It
+    /// pays to ask for many packets at once, and each depth for all of them before the next: their memory is waited for
+    /// together.
+    #[inline]
+    pub fn touch(&self, expected: Expected, depth: Depth) -> u64 {
+        let Some(live) = self.streams.get(expected.0) else {
+            return 0;
         };
-        let live = self.streams.get(slot)?;
-        std::hint::black_box(live.touched ^ live.stream.touch());
-        Some(Expected(slot))
+        match depth {
+            Depth::Connection => live.touched ^ live.stream.touch(),
+            Depth::Receiver => live.stream.touch_receiver(false),
+            Depth::Protocol => live.stream.touch_receiver(true),
+        }
     }
 
     /// The same for a packet whose [`flow_hash`] is known, and with what [`Self::expect`] said of it.
@@ -627,17 +653,20 @@ fn key_of<R>(embryos: &Slab<Embryo>, streams: &Slab<Slot<R>>, handle: Handle) ->
     }
 }
 
+/// Places that are made at once: those that are there are not copied for more.
+const CHUNK: usize = 16;
+
 /// Values that keep their place.
 #[derive(Debug)]
 struct Slab<T> {
-    places: Vec<Option<T>>,
+    chunks: Vec<Box<[Option<T>; CHUNK]>>,
     free: Vec<u32>,
 }
 
 impl<T> Default for Slab<T> {
     fn default() -> Self {
         Self {
-            places: Vec::new(),
+            chunks: Vec::new(),
             free: Vec::new(),
         }
     }
@@ -645,31 +674,44 @@ impl<T> Default for Slab<T> {
 
 impl<T> Slab<T> {
     fn len(&self) -> usize {
-        self.places.len() - self.free.len()
+        self.chunks.len() * CHUNK - self.free.len()
     }
 
+    #[inline]
     fn get(&self, slot: u32) -> Option<&T> {
-        self.places.get(slot as usize)?.as_ref()
+        let slot = slot as usize;
+        self.chunks.get(slot / CHUNK)?.get(slot % CHUNK)?.as_ref()
     }
 
+    #[inline]
+    fn place(&mut self, slot: u32) -> Option<&mut Option<T>> {
+        let slot = slot as usize;
+        self.chunks.get_mut(slot / CHUNK)?.get_mut(slot % CHUNK)
+    }
+
+    #[inline]
     fn get_mut(&mut self, slot: u32) -> Option<&mut T> {
-        self.places.get_mut(slot as usize)?.as_mut()
+        self.place(slot)?.as_mut()
     }
 
     fn insert(&mut self, value: T) -> u32 {
-        if let Some(slot) = self.free.pop()
-            && let Some(place) = self.places.get_mut(slot as usize)
-        {
-            *place = Some(value);
-            return slot;
+        if self.free.is_empty() {
+            let first = u32::try_from(self.chunks.len() * CHUNK).unwrap_or(u32::MAX);
+            self.chunks.push(Box::new([const { None }; CHUNK]));
+            let places = (first..).take(CHUNK);
+            self.free.extend(places);
+            self.free.reverse();
         }
-        self.places.push(Some(value));
-        u32::try_from(self.places.len() - 1).unwrap_or(u32::MAX)
+        let slot = self.free.pop().unwrap_or(u32::MAX);
+        if let Some(place) = self.place(slot) {
+            *place = Some(value);
+        }
+        slot
     }
 
     /// Drops a value where it is.
     fn remove(&mut self, slot: u32) {
-        if let Some(place) = self.places.get_mut(slot as usize).filter(|place| place.is_some()) {
+        if let Some(place) = self.place(slot).filter(|place| place.is_some()) {
             *place = None;
             self.free.push(slot);
         }

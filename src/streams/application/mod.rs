@@ -74,11 +74,11 @@ fn elapsed_ns(start: Option<Timestamp>, end: Option<Timestamp>) -> Option<u64> {
 /// Bytes of a side in which a protocol is looked for that its beginning does not show.
 const MAX_LOOKED: usize = 64 << 10;
 
-/// What one TCP connection carries. Takes 48 bytes until the first byte of payload.
+/// What one TCP connection carries. Made with its first byte of payload.
 #[derive(Debug)]
 pub struct Conversation {
     ends: Ends,
-    talk: Option<Box<Talk>>,
+    talk: Talk,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -97,13 +97,13 @@ impl Conversation {
                 client,
                 server,
             },
-            talk: None,
+            talk: Talk::default(),
         }
     }
 
     /// The next bytes of a side, in order; chunks may have any size.
     pub fn chunk(&mut self, chunk: &Chunk<'_>) {
-        let talk = self.talk.get_or_insert_default();
+        let talk = &mut self.talk;
         let idle_ns = talk.last.and_then(|(last, _)| elapsed_ns(last, chunk.time));
         talk.note_burst(chunk);
         talk.deliver(*chunk, idle_ns, &self.ends);
@@ -113,27 +113,44 @@ impl Conversation {
     /// `bytes` of a side, next in order, are missing for good.
     pub fn gap(&mut self, side: Side, bytes: u64) {
         if bytes > 0 {
-            self.talk.get_or_insert_default().gap(side, bytes);
+            self.talk.gap(side, bytes);
         }
     }
 
     /// A side closed: FIN, or RST where `reset`. Nothing of it follows.
     pub fn closed(&mut self, side: Side, reset: bool, time: Option<Timestamp>, at: FrameRef) {
-        if let Some(talk) = &mut self.talk {
-            talk.closed(side, reset, (time, at));
-        }
+        self.talk.closed(side, reset, (time, at));
     }
 
     /// False once nothing more can be learned from bytes of either side: what they carry is not known.
     pub fn wants_bytes(&self) -> bool {
-        self.talk
-            .as_ref()
-            .is_none_or(|talk| talk.routes.iter().any(|route| !matches!(route, Route::Ignored)))
+        let routes = &self.talk.routes;
+        routes.iter().any(|route| !matches!(route, Route::Ignored))
+    }
+
+    /// Reads a bit of what the next bytes need of the conversation itself, so that it is fetched from memory.
+    #[inline]
+    pub fn touch(&self) -> u64 {
+        let Talk {
+            routes, last, bursts, ..
+        } = &self.talk;
+        let ignored = routes.iter().any(|route| matches!(route, Route::Ignored));
+        let frame = last.map_or(0, |(_, at)| at.frame);
+        let burst = bursts.last().map_or(0, |burst| burst.end_ns.cast_unsigned());
+        frame ^ burst ^ u64::from(ignored)
+    }
+
+    /// The same of the parser of its protocol.
+    #[inline]
+    pub fn touch_protocol(&self) -> u64 {
+        let tls = self.talk.tls.as_ref().map_or(0, |tls| tls.touch());
+        let http = self.talk.http.as_ref().map_or(0, |http| http.one.touch());
+        tls ^ http
     }
 
     /// What was learned.
     pub fn finish(self) -> Application {
-        self.talk.map_or_else(Application::default, |talk| talk.finish())
+        self.talk.finish()
     }
 }
 

@@ -88,7 +88,20 @@ impl<R: Receiver> Stream<R> {
         let reading = self.reassembly.iter().filter(|side| side.is_told()).count() as u64;
         let sent = self.sent[0].packets ^ self.sent[1].packets;
         let flows = u64::from(low.next().unwrap_or(0) ^ high.next().unwrap_or(0));
-        sent ^ flows ^ reading ^ self.ending.longest_idle_ns ^ u64::from(self.receiver.is_some())
+        let times = u64::from(self.start.is_none()) ^ self.handshake.first_rtt_ns();
+        sent ^ flows ^ reading ^ times ^ self.ending.longest_idle_ns ^ u64::from(self.receiver.is_some())
+    }
+
+    /// The same of what takes the bytes; `further` of what that points to.
+    #[inline]
+    pub(super) fn touch_receiver(&self, further: bool) -> u64 {
+        self.receiver.as_ref().map_or(0, |receiver| {
+            if further {
+                receiver.touch_further()
+            } else {
+                receiver.touch()
+            }
+        })
     }
 
     /// Which direction a packet has.
