@@ -79,6 +79,17 @@ impl<K: Key, V: Merge> Bounded<K, V> {
         self.kept.get_mut(key)
     }
 
+    /// Adds `value` to what `key` has; a key is made of it only if it is new.
+    pub fn add_to<Q: Ord + ToOwned<Owned = K> + ?Sized>(&mut self, key: &Q, value: V)
+    where
+        K: std::borrow::Borrow<Q>,
+    {
+        match self.kept.get_mut(key) {
+            Some(held) => held.merge(value),
+            None => self.add(key.to_owned(), value),
+        }
+    }
+
     fn shrink(&mut self) {
         while self.kept.len() > self.limit && self.threshold > 0 {
             self.lower(self.threshold / 2);

@@ -19,7 +19,7 @@ use crate::report::build::{CaptureRead, InputRead};
 use crate::streams::application::Conversation;
 use crate::streams::{
     CapturePoint, Depth, DnsExchange, Expected, SHARDS, Shard, StreamLimits, StreamRecord, StreamSink,
-    flow_hash, shard_of_hash,
+    flow_hash, hash_of_ends, shard_of_hash,
 };
 use crate::units::Timestamp;
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -297,6 +297,15 @@ impl<'r> PointReader<'r> {
     }
 }
 
+/// The [`flow_hash`] of the packet's connection.
+#[inline]
+fn packet_hash(packet: &Packet) -> u64 {
+    match packet.transport {
+        Transport::Icmp(_) => flow_hash(&packet.flow()),
+        _ => hash_of_ends(packet.source, packet.destination),
+    }
+}
+
 /// Packets with what tells each shard its own: worked out once, by whoever reads them.
 #[derive(Debug, Default)]
 struct SortedBlock {
@@ -313,7 +322,7 @@ impl SortedBlock {
         let mut next = [0_u32; SHARDS];
         self.hashes.clear();
         self.hashes.extend(packets.iter().map(|packet| {
-            let hash = flow_hash(&packet.flow());
+            let hash = packet_hash(packet);
             if let Some(count) = next.get_mut(shard_of_hash(point, hash)) {
                 *count += 1;
             }

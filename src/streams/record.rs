@@ -3,6 +3,7 @@
 use super::CapturePoint;
 use crate::decode::packet::{Endpoint, FrameRef};
 use crate::units::Timestamp;
+use std::borrow::Cow;
 
 /// One of the two ends of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -488,7 +489,7 @@ pub struct Exchange {
     /// Silence on the connection before the request; `None` for the first one.
     pub idle_before_ns: Option<u64>,
     /// Method, at most 16 bytes.
-    pub method: String,
+    pub method: Cow<'static, str>,
     /// Path without its query, at most 120 bytes.
     pub path: String,
     /// `x-request-id`, if there is one.

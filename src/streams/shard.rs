@@ -11,7 +11,7 @@ use super::record::{DnsExchange, StreamRecord};
 use super::tcp::{Shared, Stream};
 use super::twice::Sights;
 use super::{CapturePoint, SHARDS};
-use crate::decode::packet::{Endpoint, FlowKey, IcmpMessage, Packet, TcpSegment, Transport};
+use crate::decode::packet::{Endpoint, FlowKey, IcmpMessage, Packet, TcpFlags, TcpSegment, Transport};
 use hashbrown::HashTable;
 use std::collections::VecDeque;
 
@@ -109,9 +109,16 @@ pub fn shard_of_hash(point: CapturePoint, hash: u64) -> usize {
 /// Hash of a connection with a fixed seed.
 #[inline]
 pub fn flow_hash(flow: &FlowKey) -> u64 {
+    hash_of_ends(flow.low, flow.high)
+}
+
+/// The same from its two ends in any order.
+#[inline]
+pub fn hash_of_ends(one: Endpoint, other: Endpoint) -> u64 {
+    let (one, other) = (hash_of_end(one), hash_of_end(other));
     folded(
-        hash_of_end(flow.low) ^ 0x8bb8_4b93_962e_acc9,
-        hash_of_end(flow.high) ^ 0x4b33_a62e_d433_d4a3,
+        one.min(other) ^ 0x8bb8_4b93_962e_acc9,
+        one.max(other) ^ 0x4b33_a62e_d433_d4a3,
     )
 }
 
@@ -325,14 +332,23 @@ impl<R: Receiver> Shard<R> {
     ) {
         self.summary.tcp_packets += 1;
         self.let_go_of_closed(sink);
-        let key = FlowKey::of(packet.source, packet.destination);
-        let is_here = |slot: &u32| self.streams.get(*slot).is_some_and(|live| live.stream.key == key);
-        let slot = match expected.map(|Expected(slot)| slot).filter(is_here) {
-            Some(slot) => Some(slot),
-            None => self.stream_of(&key, hash, sink),
-        };
         let seen_before = self.sights.seen_before(hash, packet, segment);
-        let slot = match slot {
+        // What nearly every packet is: no SYN, of a connection that is where it was expected.
+        if let Some(Expected(slot)) = expected
+            && !segment.flags.syn()
+            && let Some(live) = self.streams.get_mut(slot)
+            && let Some(direction) = live.stream.direction_between(packet.source, packet.destination)
+        {
+            live.touched = self.packets;
+            live.stream
+                .packet(packet, segment, direction, payload, seen_before, &mut self.shared);
+            if segment.flags.has(TcpFlags::FIN | TcpFlags::RST) {
+                self.after_packet(slot);
+            }
+            return;
+        }
+        let key = FlowKey::of(packet.source, packet.destination);
+        let slot = match self.stream_of(&key, hash, sink) {
             Some(slot) if !self.ends(slot, packet.source, segment) => Some(slot),
             Some(slot) => {
                 self.hand_out(slot, false, sink);
@@ -345,8 +361,17 @@ impl<R: Receiver> Shard<R> {
             return;
         };
         live.touched = self.packets;
+        let direction = live.stream.direction(packet.source);
         live.stream
-            .packet(packet, segment, payload, seen_before, &mut self.shared);
+            .packet(packet, segment, direction, payload, seen_before, &mut self.shared);
+        self.after_packet(slot);
+    }
+
+    /// Notes a connection that is over now.
+    fn after_packet(&mut self, slot: u32) {
+        let Some(live) = self.streams.get_mut(slot) else {
+            return;
+        };
         if !live.closed && live.stream.is_over() {
             live.closed = true;
             let serial = live.stream.serial;
@@ -388,7 +413,9 @@ impl<R: Receiver> Shard<R> {
         let (first, syn) = (young.packet(), young.segment());
         let slot = self.insert(*key, hash, young.serial, false, &first, sink);
         if let Some(live) = self.streams.get_mut(slot) {
-            live.stream.packet(&first, &syn, &[], false, &mut self.shared);
+            let direction = live.stream.direction(first.source);
+            live.stream
+                .packet(&first, &syn, direction, &[], false, &mut self.shared);
         }
         Some(slot)
     }
@@ -581,7 +608,8 @@ impl<R: Receiver> Shard<R> {
         self.embryos.remove(slot);
         let (packet, segment) = (young.packet(), young.segment());
         let mut stream = Stream::<R>::new(young.key, young.serial, false, &packet);
-        stream.packet(&packet, &segment, &[], false, &mut self.shared);
+        let direction = stream.direction(packet.source);
+        stream.packet(&packet, &segment, direction, &[], false, &mut self.shared);
         self.summary.streams += 1;
         sink.stream(stream.record(&mut self.shared, cut_short));
     }

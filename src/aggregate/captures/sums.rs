@@ -359,13 +359,13 @@ impl TlsTotals {
             *self.versions.entry(version).or_default() += 1;
         }
         if let Some(sni) = &tls.sni {
-            self.sni.add(sni.clone(), 1);
+            self.sni.add_to(sni.as_str(), 1);
         }
         if let Some(alpn) = &tls.alpn {
-            self.alpn.add(alpn.clone(), 1);
+            self.alpn.add_to(alpn.as_str(), 1);
         }
         for offered in &tls.alpn_offered {
-            self.alpn_offered.add(offered.clone(), 1);
+            self.alpn_offered.add_to(offered.as_str(), 1);
         }
         for (by, certificate) in &tls.certificates {
             let key = CertificateKey::of(*by, certificate);
@@ -449,7 +449,7 @@ impl HttpTotals {
             *self.responses_by_code.entry(*code).or_default() += count;
         }
         for (method, count) in &http.methods {
-            self.methods.add(method.clone(), *count);
+            self.methods.add_to(method.as_str(), *count);
         }
         let mut add = |table: fn(&mut Self) -> &mut Bounded<String, u64>, counts: &BTreeMap<u32, u64>| {
             for (code, count) in counts {

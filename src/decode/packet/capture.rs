@@ -1,7 +1,7 @@
 //! The bytes of one capture to its packets, block by block.
 
-use super::container::{Container, Record, Step};
-use super::layers::Layers;
+use super::container::{Container, Record, Step, UsualRecords};
+use super::layers::{ETHERNET, Layers, tcp_over_ipv4_over_ethernet};
 use super::summary::{CaptureSummary, Facts};
 use super::{Endpoint, FrameRef, Packet, PayloadRange, Transport};
 use crate::units::InputId;
@@ -64,6 +64,9 @@ impl CaptureDecoder {
         let start_bytes = self.facts.offset_bytes;
         loop {
             at = self.pass(at, length);
+            if self.pass_bytes == 0 {
+                at = self.usual(at, block);
+            }
             let rest = block.data.get(at..).unwrap_or_default();
             if self.stopped() {
                 at = length;
@@ -117,6 +120,54 @@ impl CaptureDecoder {
         at.saturating_add(usize::try_from(passed).unwrap_or(usize::MAX))
     }
 
+    /// Decodes usual records of usual frames as long as there are some: returns where they end.
+    #[inline]
+    fn usual(&mut self, start: usize, block: &mut PacketBlock) -> usize {
+        let (data, packets) = (&block.data, &mut block.packets);
+        let Some(records) = self.container.usual_ethernet() else {
+            return start;
+        };
+        if !self.facts.link_type_is(ETHERNET) {
+            return start;
+        }
+        let facts = &mut self.facts;
+        let packets_before = packets.len();
+        let mut at = start;
+        while let Some((time, frame, wire_bytes)) = data.get(at..).and_then(|rest| records.read(rest)) {
+            let end = at.saturating_add(UsualRecords::record_bytes(frame));
+            let frame_at = u32::try_from(end.saturating_sub(frame.len())).unwrap_or(u32::MAX);
+            let Some(plain) = tcp_over_ipv4_over_ethernet(frame, frame_at) else {
+                break;
+            };
+            let captured_bytes = u32::try_from(frame.len()).unwrap_or(u32::MAX);
+            facts.summary.frames = facts.summary.frames.wrapping_add(1);
+            facts.packet(Some(time), captured_bytes, wire_bytes);
+            packets.push(Packet {
+                at: FrameRef {
+                    input: self.input,
+                    frame: facts.summary.frames,
+                },
+                time: Some(time),
+                interface: Packet::ONLY_INTERFACE,
+                captured_bytes,
+                wire_bytes,
+                source: plain.source,
+                destination: plain.destination,
+                ttl: plain.ttl,
+                ip_identification: plain.ip_identification,
+                tunnels: 0,
+                transport: Transport::Tcp(plain.segment),
+                payload: plain.payload,
+                payload_wire_bytes: plain.payload.length,
+            });
+            at = end;
+        }
+        let count = packets.len().saturating_sub(packets_before) as u64;
+        facts.packets_of_interface(records.listed, count);
+        facts.packets_of_link_type(ETHERNET, count);
+        at
+    }
+
     #[cold]
     fn cut_off(&mut self, there: usize, needed: usize) {
         self.facts.problem(&format!(
@@ -130,8 +181,8 @@ impl CaptureDecoder {
         let facts = &mut self.facts;
         facts.summary.frames = facts.summary.frames.saturating_add(1);
         facts.packet(record.time, record.captured_bytes, record.wire_bytes);
-        facts.packet_of_interface(record.listed);
-        facts.packet_of_link_type(record.link_type);
+        facts.packets_of_interface(record.listed, 1);
+        facts.packets_of_link_type(record.link_type, 1);
         packets.push(Packet {
             at: FrameRef {
                 input: self.input,

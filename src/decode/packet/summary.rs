@@ -279,12 +279,12 @@ impl Facts {
     #[inline]
     pub(super) fn packet(&mut self, time: Option<Timestamp>, captured_bytes: u32, wire_bytes: u32) {
         let summary = &mut self.summary;
-        summary.packets = summary.packets.saturating_add(1);
-        summary.captured_bytes = summary.captured_bytes.saturating_add(u64::from(captured_bytes));
-        summary.wire_bytes = summary.wire_bytes.saturating_add(u64::from(wire_bytes));
-        summary.cut_packets = summary
-            .cut_packets
-            .saturating_add(u64::from(captured_bytes < wire_bytes));
+        // Cannot overflow: 2^32 packets of 2^32 bytes take centuries to read.
+        summary.packets = summary.packets.wrapping_add(1);
+        summary.captured_bytes = summary.captured_bytes.wrapping_add(u64::from(captured_bytes));
+        summary.wire_bytes = summary.wire_bytes.wrapping_add(u64::from(wire_bytes));
+        let is_cut = u64::from(captured_bytes < wire_bytes);
+        summary.cut_packets = summary.cut_packets.wrapping_add(is_cut);
         let Some(time) = time else {
             summary.timeless_packets = summary.timeless_packets.saturating_add(1);
             return;
@@ -294,29 +294,38 @@ impl Facts {
                 summary.backward_packets = summary.backward_packets.saturating_add(1);
                 summary.earliest = summary.earliest.min(Some(time));
             }
-            Some(_) => summary.latest = summary.latest.max(Some(time)),
+            Some(_) if summary.latest < Some(time) => summary.latest = Some(time),
+            Some(_) => {}
             None => (summary.first, summary.earliest, summary.latest) = (Some(time), Some(time), Some(time)),
         }
     }
 
-    /// Counts a packet of an interface, by its place in the list.
+    /// Counts packets of an interface, by its place in the list.
     #[inline]
-    pub(super) fn packet_of_interface(&mut self, listed: Option<usize>) {
+    pub(super) fn packets_of_interface(&mut self, listed: Option<usize>, packets: u64) {
         if let Some(interface) = listed.and_then(|place| self.summary.interfaces.get_mut(place)) {
-            interface.packets = interface.packets.saturating_add(1);
+            interface.packets = interface.packets.saturating_add(packets);
         }
     }
 
-    /// Counts a packet of a link type.
+    /// Counts packets of a link type.
     #[inline]
-    pub(super) fn packet_of_link_type(&mut self, number: u16) {
+    pub(super) fn packets_of_link_type(&mut self, number: u16, packets: u64) {
+        if !self.link_type_is(number) {
+            self.find_link_type(number);
+        }
         if let Some(known) = self.summary.link_types.get_mut(self.link_type_at)
             && known.number == number
         {
-            known.packets = known.packets.saturating_add(1);
-            return;
+            known.packets = known.packets.saturating_add(packets);
         }
-        self.find_link_type(number);
+    }
+
+    /// True if the last packet was of this link type.
+    #[inline]
+    pub(super) fn link_type_is(&self, number: u16) -> bool {
+        let last = self.summary.link_types.get(self.link_type_at);
+        last.is_some_and(|known| known.number == number)
     }
 
     #[cold]
@@ -334,11 +343,6 @@ impl Facts {
                 first_offset_bytes: self.offset_bytes,
                 first_frame: self.summary.frames,
             });
-        } else {
-            return;
-        }
-        if let Some(known) = types.get_mut(self.link_type_at) {
-            known.packets = known.packets.saturating_add(1);
         }
     }
 

@@ -5,6 +5,7 @@ use crate::streams::record::{
     Exchange, HttpFacts, MAX_EXCHANGE_TIMES, MAX_EXCHANGES, MAX_TIMED, ResponseTime, TimedExchange,
     request_id_hash,
 };
+use std::borrow::Cow;
 use std::cmp::Reverse;
 
 /// Bytes that are kept of a method.
@@ -37,7 +38,7 @@ impl Exchanges {
     /// A request whose method and path are still empty.
     pub(super) fn begin(&mut self, request: Moment, idle_before_ns: Option<u64>) -> Exchange {
         let mut exchange = self.spare.pop().unwrap_or_else(|| empty(request));
-        exchange.method.clear();
+        exchange.method = Cow::Borrowed("");
         exchange.path.clear();
         exchange.request_id = None;
         Exchange {
@@ -54,13 +55,13 @@ impl Exchanges {
 
     /// Counts a request by its method, which is written to `exchange` together with the path of `target`.
     pub(super) fn request_line(&mut self, exchange: &mut Exchange, method: &[u8], target: &[u8]) {
-        push_text(&mut exchange.method, method, MAX_METHOD);
+        exchange.method = method_name(method);
         push_text(&mut exchange.path, path_of(target), MAX_PATH);
         let methods = &mut self.facts.methods;
-        if let Some(count) = methods.get_mut(exchange.method.as_str()) {
+        if let Some(count) = methods.get_mut(&*exchange.method) {
             *count += 1;
         } else if methods.len() < MAX_METHODS && !exchange.method.is_empty() {
-            methods.insert(exchange.method.clone(), 1);
+            methods.insert(exchange.method.clone().into_owned(), 1);
         }
     }
 
@@ -169,7 +170,7 @@ fn empty(request: Moment) -> Exchange {
         response: None,
         response_end: None,
         idle_before_ns: None,
-        method: String::new(),
+        method: Cow::Borrowed(""),
         path: String::new(),
         request_id: None,
         code: None,
@@ -217,6 +218,26 @@ pub(super) fn text(value: &[u8]) -> String {
     let mut text = String::new();
     push_text(&mut text, value, MAX_VALUE);
     text
+}
+
+/// A method as text. Those of RFC 9110 section 9.3 and RFC 5789, which nearly all are, take no memory.
+fn method_name(method: &[u8]) -> Cow<'static, str> {
+    Cow::Borrowed(match method {
+        b"GET" => "GET",
+        b"POST" => "POST",
+        b"PUT" => "PUT",
+        b"DELETE" => "DELETE",
+        b"HEAD" => "HEAD",
+        b"OPTIONS" => "OPTIONS",
+        b"PATCH" => "PATCH",
+        b"CONNECT" => "CONNECT",
+        b"TRACE" => "TRACE",
+        _ => {
+            let mut text = String::new();
+            push_text(&mut text, method, MAX_METHOD);
+            return Cow::Owned(text);
+        }
+    })
 }
 
 fn push_text(text: &mut String, value: &[u8], most: usize) {

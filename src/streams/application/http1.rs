@@ -7,8 +7,10 @@ use super::{Chunk, Moment, detect};
 use crate::streams::record::{Exchange, Side};
 use crate::units::Timestamp;
 use httparse::{Header, ParserConfig, Request, Response};
+use memchr::memmem::Finder;
 use std::collections::VecDeque;
 use std::mem::MaybeUninit;
+use std::sync::LazyLock;
 
 /// Longest head that is read (Envoy's default limit is 60 KiB, at most 8 MiB where configured).
 pub(super) const MAX_HEAD: usize = 64 << 10;
@@ -411,7 +413,7 @@ impl Http1 {
             self.sending = false;
         }
         answered(&mut exchange, &answer);
-        let method = match exchange.method.as_str() {
+        let method = match &*exchange.method {
             "HEAD" => Method::Head,
             "CONNECT" => Method::Connect,
             _ => Method::Other,
@@ -636,6 +638,9 @@ impl Messages {
 
     /// Bytes up to the end of the empty line that ends the head.
     fn head_length(&mut self, bytes: &[u8]) -> Option<usize> {
+        if let Some(end) = self.plain_head_length(bytes) {
+            return Some(end);
+        }
         let mut line = 0;
         for end in memchr::memchr_iter(b'\n', bytes) {
             // Of a line that is longer than a carriage return, it does not matter how long.
@@ -653,6 +658,19 @@ impl Messages {
             .try_into()
             .unwrap_or(2);
         None
+    }
+
+    /// The same for a head of which a line begins here, if it ends here as heads do: two searches instead of one for each
+    /// line.
+    fn plain_head_length(&self, bytes: &[u8]) -> Option<usize> {
+        static BLANK_LINE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\n\r\n"));
+        static BARE_BLANK_LINE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\n\n"));
+        if self.line_bytes > 0 || matches!(bytes.first(), None | Some(b'\r' | b'\n')) {
+            return None;
+        }
+        let end = BLANK_LINE.find(bytes)? + 3;
+        let before = bytes.get(..end - 2)?;
+        BARE_BLANK_LINE.find(before).is_none().then_some(end)
     }
 
     /// The byte before `end`, which may have come before these bytes.

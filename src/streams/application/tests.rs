@@ -268,7 +268,7 @@ fn requests_are_paired_with_answers() {
     );
     let [a, b, c, d] = application.exchanges.try_into().unwrap();
     assert_eq!(
-        (a.method.as_str(), a.path.as_str(), a.request_id.as_deref()),
+        (&*a.method, a.path.as_str(), a.request_id.as_deref()),
         ("GET", "/a", Some("one"))
     );
     assert_eq!(
@@ -276,7 +276,7 @@ fn requests_are_paired_with_answers() {
         (Some(200), None, at(2))
     );
     assert_eq!(
-        (b.method.as_str(), b.code, b.idle_before_ns),
+        (&*b.method, b.code, b.idle_before_ns),
         ("HEAD", Some(200), Some(0))
     );
     assert_eq!(

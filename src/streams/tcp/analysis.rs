@@ -187,6 +187,59 @@ pub(in crate::streams) fn analyze(
     signs
 }
 
+/// What nearly every segment of a connection does: it brings the next bytes, or acknowledges more, and nothing is missing or
+/// stands out. Then [`analyze`] would find no signs, and what it would remember is remembered; else nothing is done.
+#[inline]
+pub(in crate::streams) fn goes_on(sender: &mut Flow, receiver: &Flow, segment: &Segment<'_>) -> bool {
+    let header = segment.header;
+    let (sequence, number) = (header.sequence, header.acknowledgment);
+    let (Some(next), Some(whole_to), Some(other_next), Some(other_whole_to)) =
+        (sender.next, sender.whole_to, receiver.next, receiver.whole_to)
+    else {
+        return false;
+    };
+    let end = sequence.wrapping_add(segment.length);
+    let in_order = sequence == next && whole_to == next && other_next == other_whole_to;
+    let usual = header.flags.0 & (TcpFlags::SYN | TcpFlags::FIN | TcpFlags::RST | TcpFlags::ACK)
+        == TcpFlags::ACK
+        && header.window != 0
+        && header.options.first_sack.is_none()
+        && receiver.window != Some(0);
+    if !in_order
+        || !usual
+        || after(number, other_whole_to)
+        || sender.base.is_none()
+        || receiver.base.is_none()
+    {
+        return false;
+    }
+    let acknowledges_more = number != sender.last_ack;
+    if segment.length > 0 {
+        let fills_window = receiver
+            .window_bytes()
+            .is_some_and(|window| end == receiver.last_ack.wrapping_add(window));
+        let is_known = receiver.last_ack != 0 && at_or_before(end, receiver.last_ack);
+        if fills_window || is_known || !after(end, next) {
+            return false;
+        }
+        sender.next = Some(end);
+        sender.next_time = segment.time;
+        sender.whole_to = Some(end);
+    } else if !acknowledges_more {
+        return false;
+    }
+    if acknowledges_more {
+        sender.repeats = Repeats::default();
+    }
+    sender.window = Some(header.window);
+    sender.last_ack = number;
+    sender.acknowledged = Some(sender.acknowledged.map_or(number, |so_far| later(so_far, number)));
+    sender.last_time = segment.time;
+    sender.last = Signs::default();
+    sender.before_first_ack = false;
+    true
+}
+
 /// A SYN that is sent again after a RST with a made-up sequence number must not look like a step back.
 pub(in crate::streams) fn restart_at_syn(sender: &mut Flow) {
     sender.next = sender.whole_to.or(sender.next);
@@ -353,5 +406,106 @@ fn remember_scale(sender: &mut Flow, receiver: &mut Flow, segment: &Segment<'_>)
         receiver.scale = Scale::Unused;
     } else if segment.is(TcpFlags::ACK) && receiver.scale == Scale::Unused {
         sender.scale = Scale::Unused;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// Few values of each, so that segments meet each other.
+    fn any_segment() -> impl Strategy<Value = (bool, TcpSegment, u32)> {
+        let flags = prop_oneof![
+            8 => Just(TcpFlags::ACK),
+            1 => Just(TcpFlags::ACK | TcpFlags::PSH),
+            1 => Just(TcpFlags::SYN),
+            1 => Just(TcpFlags::SYN | TcpFlags::ACK),
+            1 => Just(TcpFlags::FIN | TcpFlags::ACK),
+            1 => Just(TcpFlags::RST),
+            1 => Just(0),
+        ];
+        let window = prop_oneof![4 => Just(500_u16), 1 => Just(4), 1 => Just(0)];
+        let scale = prop::option::weighted(0.3, 0..2_u8);
+        (any::<bool>(), 0..7_u32, 0..7_u32, 0..3_u32, flags, window, scale).prop_map(
+            |(turned, sequence, number, length, flags, window, window_scale)| {
+                let flags = TcpFlags(flags);
+                let mut header = TcpSegment {
+                    sequence: sequence.wrapping_sub(3),
+                    acknowledgment: if flags.ack() { number.wrapping_sub(3) } else { 0 },
+                    flags,
+                    window,
+                    ..TcpSegment::default()
+                };
+                header.options.window_scale = window_scale.filter(|_| flags.syn());
+                (turned, header, length)
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn what_goes_on_has_no_signs_and_is_remembered_alike(segments in prop::collection::vec(any_segment(), 1..60)) {
+            let mut flows = [Flow::default(); 2];
+            let mut time = 0;
+            for (turned, header, length) in &segments {
+                time += 1_000_000;
+                if *turned {
+                    flows.reverse();
+                }
+                let segment = Segment { header, length: *length, time };
+                let [mut sender, receiver] = flows;
+                let goes_on = goes_on(&mut sender, &receiver, &segment);
+                let as_it_went_on = format!("{:?}", [sender, receiver]);
+                let before = format!("{flows:?}");
+                let [one, other] = &mut flows;
+                let signs = analyze(one, other, &segment, 0);
+                if goes_on {
+                    prop_assert_eq!(signs, Signs::default());
+                    prop_assert_eq!(as_it_went_on, format!("{flows:?}"));
+                } else {
+                    prop_assert_eq!(as_it_went_on, before);
+                }
+                if *turned {
+                    flows.reverse();
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_next_bytes_go_on() {
+        let header = TcpSegment {
+            sequence: 10,
+            acknowledgment: 5,
+            flags: TcpFlags(TcpFlags::ACK),
+            window: 500,
+            ..TcpSegment::default()
+        };
+        let mut flows = [Flow::default(); 2];
+        for (direction, sequence, number) in [(0, 10, 5), (1, 5, 13), (0, 13, 5), (1, 5, 16)] {
+            let header = TcpSegment {
+                sequence,
+                acknowledgment: number,
+                ..header
+            };
+            let length = if direction == 0 { 3 } else { 0 };
+            let segment = Segment {
+                header: &header,
+                length,
+                time: 1,
+            };
+            let [low, high] = &mut flows;
+            let (sender, receiver) = if direction == 0 { (low, high) } else { (high, low) };
+            let went_on = goes_on(sender, receiver, &segment);
+            assert_eq!(
+                went_on,
+                sequence == 13 || number == 16,
+                "only a first segment does not"
+            );
+            if !went_on {
+                analyze(sender, receiver, &segment, 0);
+            }
+        }
     }
 }

@@ -110,6 +110,17 @@ impl<R: Receiver> Stream<R> {
         usize::from(source != self.key.low)
     }
 
+    /// The same where the packet is of this connection, else `None`.
+    #[inline]
+    pub(super) fn direction_between(&self, source: Endpoint, destination: Endpoint) -> Option<usize> {
+        let FlowKey { low, high } = self.key;
+        if source == low && destination == high {
+            Some(0)
+        } else {
+            (source == high && destination == low).then_some(1)
+        }
+    }
+
     /// True if the SYN does not belong to this connection but begins another one between the same ports.
     pub(super) fn is_ended_by(&self, segment: &TcpSegment, direction: usize) -> bool {
         segment.flags.syn()
@@ -150,11 +161,11 @@ impl<R: Receiver> Stream<R> {
         &mut self,
         packet: &Packet,
         segment: &TcpSegment,
+        direction: usize,
         payload: &[u8],
         seen_before: bool,
         shared: &mut Shared,
     ) {
-        let direction = self.direction(packet.source);
         let mark = Mark::of(packet);
         self.sent[direction].count(packet, segment);
         self.last = mark;
@@ -229,16 +240,18 @@ impl<R: Receiver> Stream<R> {
     fn analyze(&mut self, packet: &Packet, segment: &TcpSegment, direction: usize, mark: Mark) -> Signs {
         let [low, high] = &mut self.flows;
         let (sender, receiver) = if direction == 0 { (low, high) } else { (high, low) };
-        let signs = analysis::analyze(
-            sender,
-            receiver,
-            &Segment {
-                header: segment,
-                length: packet.payload_wire_bytes,
-                time: packet.time.map_or(0, |time| time.0),
-            },
-            self.handshake.first_rtt_ns(),
-        );
+        let analyzed = Segment {
+            header: segment,
+            length: packet.payload_wire_bytes,
+            time: packet.time.map_or(0, |time| time.0),
+        };
+        if analysis::goes_on(sender, receiver, &analyzed) {
+            if let Some(rare) = &mut self.rare {
+                rare.window_open(direction, mark);
+            }
+            return Signs::default();
+        }
+        let signs = analysis::analyze(sender, receiver, &analyzed, self.handshake.first_rtt_ns());
         if reports_twice(segment) {
             self.rare().side(direction ^ 1).got_twice += 1;
         }

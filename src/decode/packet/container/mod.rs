@@ -15,6 +15,7 @@ pub use time::TimeResolution;
 use super::summary::Facts;
 use crate::units::Timestamp;
 use pcap::Pcap;
+pub(super) use pcap::UsualRecords;
 use pcapng::Pcapng;
 
 /// Longest packet record that is read, unless the header of the file allows longer ones: what libpcap and Wireshark
@@ -88,6 +89,15 @@ impl Container {
             Self::Pcap(pcap) => pcap.step(bytes, facts),
             Self::Pcapng(pcapng) => pcapng.step(bytes, facts),
             Self::Unknown => self.begin(bytes, facts),
+        }
+    }
+
+    /// What reads usual records of Ethernet frames, where the format is pcap and all of them can be read so.
+    #[inline]
+    pub(super) fn usual_ethernet(&self) -> Option<UsualRecords> {
+        match self {
+            Self::Pcap(pcap) => pcap.usual_ethernet(),
+            Self::Pcapng(_) | Self::Unknown => None,
         }
     }
 

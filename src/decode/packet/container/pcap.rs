@@ -4,6 +4,7 @@ use super::bytes::ByteOrder;
 use super::time::TimeResolution;
 use super::{ContainerKind, MAX_BLOCK_BYTES, MAX_PACKET_BYTES, Record, Step};
 use crate::decode::packet::Packet;
+use crate::decode::packet::layers::ETHERNET;
 use crate::decode::packet::summary::Facts;
 use crate::units::Timestamp;
 
@@ -27,6 +28,48 @@ pub(crate) struct Pcap {
     max_captured_bytes: u32,
     swapped: Swapped,
     listed: Option<usize>,
+}
+
+/// Reads records as nearly all are: of a known layout, neither empty nor too long, and whole.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::decode::packet) struct UsualRecords {
+    order: ByteOrder,
+    fraction_ns: u32,
+    max_captured_bytes: u32,
+    /// Place of their interface in the summary, if it has one.
+    pub(in crate::decode::packet) listed: Option<usize>,
+}
+
+impl UsualRecords {
+    /// The record at the head of `bytes`: its time, its frame and the length of that on the wire.
+    #[inline]
+    pub(in crate::decode::packet) fn read<'b>(&self, bytes: &'b [u8]) -> Option<(Timestamp, &'b [u8], u32)> {
+        let (header, rest) = bytes.split_first_chunk::<RECORD_HEADER_BYTES>()?;
+        let number = |at: usize| header.get(at..).and_then(|rest| rest.first_chunk::<4>());
+        let (seconds, fraction) = (self.order.u32(*number(0)?), self.order.u32(*number(4)?));
+        let (captured, wire) = (self.order.u32(*number(8)?), self.order.u32(*number(12)?));
+        if captured == 0 || captured > self.max_captured_bytes {
+            return None;
+        }
+        let frame = rest.get(..captured as usize)?;
+        Some((time(seconds, fraction, self.fraction_ns), frame, wire))
+    }
+
+    /// Bytes of the record of a frame.
+    #[inline]
+    pub(in crate::decode::packet) fn record_bytes(frame: &[u8]) -> usize {
+        RECORD_HEADER_BYTES.saturating_add(frame.len())
+    }
+}
+
+#[inline]
+fn time(seconds: u32, fraction: u32, unit_ns: u32) -> Timestamp {
+    // Cannot overflow: 2^32 s and 2^32 µs are far below 2^63 ns.
+    let fraction_ns = u64::from(fraction).wrapping_mul(u64::from(unit_ns));
+    let ns = u64::from(seconds)
+        .wrapping_mul(1_000_000_000)
+        .wrapping_add(fraction_ns);
+    Timestamp(i64::try_from(ns).unwrap_or(i64::MAX))
 }
 
 /// Files before version 2.3 have the two lengths the other way round, and of version 2.3 some have.
@@ -144,12 +187,22 @@ impl Pcap {
 
     #[inline]
     fn time(&self, seconds: u32, fraction: u32) -> Timestamp {
-        // Cannot overflow: 2^32 s and 2^32 µs are far below 2^63 ns.
-        let fraction_ns = u64::from(fraction).wrapping_mul(u64::from(self.fraction_ns));
-        let ns = u64::from(seconds)
-            .wrapping_mul(1_000_000_000)
-            .wrapping_add(fraction_ns);
-        Timestamp(i64::try_from(ns).unwrap_or(i64::MAX))
+        time(seconds, fraction, self.fraction_ns)
+    }
+
+    /// See [`UsualRecords`].
+    #[inline]
+    pub(super) fn usual_ethernet(&self) -> Option<UsualRecords> {
+        let usual = self.record_header_bytes == RECORD_HEADER_BYTES
+            && self.swapped == Swapped::Never
+            && self.fcs_bytes == 0
+            && self.link_type == ETHERNET;
+        usual.then_some(UsualRecords {
+            order: self.order,
+            fraction_ns: self.fraction_ns,
+            max_captured_bytes: self.max_captured_bytes,
+            listed: self.listed,
+        })
     }
 
     /// A record without bytes whose time is the magic number is the header of another file: files that were joined

@@ -6,7 +6,7 @@ use crate::decode::packet::Packet;
 use std::collections::HashMap;
 
 const NULL: u16 = 0;
-const ETHERNET: u16 = 1;
+pub(in crate::decode::packet) const ETHERNET: u16 = 1;
 const PPP: u16 = 9;
 const RAW_OF_SOME_SYSTEMS: [u16; 2] = [12, 14];
 const PPP_HDLC: u16 = 50;

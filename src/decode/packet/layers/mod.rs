@@ -7,13 +7,16 @@ mod fragments;
 mod icmp;
 mod ip;
 mod link;
+mod plain;
 mod span;
 mod transport;
 mod tunnel;
 
 pub use fragments::{FRAGMENT_TIMEOUT_NS, MAX_FRAGMENT_BYTES, MAX_FRAGMENTED, MAX_PIECES};
+pub(super) use link::ETHERNET;
 pub(super) use link::decodes;
 pub use link::link_type_name;
+pub(super) use plain::tcp_over_ipv4_over_ethernet;
 
 use super::{Packet, Transport};
 use fragments::FragmentTable;

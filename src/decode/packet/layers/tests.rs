@@ -47,6 +47,15 @@ fn ethernet(ether_type: u16, body: &[u8]) -> Vec<u8> {
     [&[2; 12], &ether_type.to_be_bytes()[..], body].concat()
 }
 
+/// A frame of a segment with these options, and its payload.
+fn in_options(options: &[u8]) -> Vec<u8> {
+    let header_bytes = 20 + options.len();
+    let mut segment = tcp4().split_off(20);
+    segment[12] = u8::try_from(header_bytes << 2).unwrap();
+    segment.splice(20..20, options.iter().copied());
+    ethernet(0x0800, &ipv4(6, &segment))
+}
+
 fn ipv4(protocol: u8, body: &[u8]) -> Vec<u8> {
     ipv4_part(protocol, 0, body)
 }
@@ -639,6 +648,37 @@ fn a_first_fragment_that_was_cut_is_decoded_by_itself() {
 }
 
 proptest! {
+    /// Only frames behind a first one are read at once.
+    #[test]
+    fn frames_read_at_once_are_as_the_layers_read_them(
+        which in any::<prop::sample::Index>(),
+        damage in prop::collection::vec((12..70_usize, any::<u8>()), 0..3),
+        cut in prop::option::weighted(0.3, 0..90_usize),
+    ) {
+        let frames = [ethernet(0x0800, &tcp4()), in_options(&[1, 1, 8, 10, 0, 0, 0, 1, 0, 0, 0, 2]), in_options(&[2, 4, 5, 180])];
+        let mut frame = frames[which.index(frames.len())].clone();
+        for (at, byte) in damage {
+            if let Some(place) = frame.get_mut(at) {
+                *place = byte;
+            }
+        }
+        let wire_bytes = u32::try_from(frame.len()).unwrap();
+        frame.truncate(cut.unwrap_or(frame.len()));
+        let (read, summary) = decode(&pcap_of(ETHERNET, &[(frame.as_slice(), wire_bytes); 3]));
+        // Fragments wait for each other, so that the first is not as the second.
+        prop_assume!(summary.layers.fragments.ipv4 + summary.layers.fragments.ipv6 == 0);
+        let first = read[0].packet.at;
+        let digest = |read: &Read| {
+            let packet = Packet { at: first, time: None, ..read.packet };
+            Read { packet, payload: read.payload.clone() }.digest()
+        };
+        prop_assert_eq!(digest(&read[0]), digest(&read[1]));
+        prop_assert_eq!(digest(&read[0]), digest(&read[2]));
+        prop_assert_eq!(summary.link_types[0].packets, 3);
+        prop_assert_eq!(summary.interfaces[0].packets, 3);
+        prop_assert_eq!(summary.wire_bytes, u64::from(wire_bytes) * 3);
+    }
+
     /// Where etherparse reads a frame strictly, it says the same.
     #[test]
     fn agrees_with_etherparse(

@@ -79,7 +79,7 @@ impl Layers {
 
 /// Options of a TCP header as far as they can be read; where one is repeated the last one counts.
 #[inline]
-fn tcp_options(bytes: &[u8], syn: bool) -> TcpOptions {
+pub(super) fn tcp_options(bytes: &[u8], syn: bool) -> TcpOptions {
     let mut options = TcpOptions::default();
     // What nearly every segment of an established connection has.
     if let &[1, 1, 8, 10, v0, v1, v2, v3, e0, e1, e2, e3] = bytes {
