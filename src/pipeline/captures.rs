@@ -18,8 +18,8 @@ use crate::progress::Progress;
 use crate::report::build::{CaptureRead, InputRead};
 use crate::streams::application::Conversation;
 use crate::streams::{
-    CapturePoint, Depth, DnsExchange, Expected, SHARDS, Shard, StreamLimits, StreamRecord, StreamSink,
-    flow_hash, hash_of_ends, shard_of_hash,
+    CapturePoint, DnsExchange, Expected, SHARDS, Shard, StreamLimits, StreamRecord, StreamSink, flow_hash,
+    hash_of_ends, shard_of_hash,
 };
 use crate::units::Timestamp;
 use crossbeam_channel::{Receiver, Sender, bounded};
@@ -33,7 +33,7 @@ const BLOCKS_AHEAD: usize = 2;
 
 /// Packets whose connections are looked up at once, before any of them is worked on: the memory of all of them is waited
 /// for together.
-const AHEAD: usize = 32;
+const AHEAD: usize = 16;
 
 /// Capture points that are read at the same time: each may fill the tables of its shards to their limits.
 const POINTS_AT_ONCE: usize = 4;
@@ -535,11 +535,9 @@ impl ShardOwner {
                 std::hint::black_box((packet.time, packet.ttl, first_byte.copied()));
             }
         }
-        for depth in Depth::ALL {
-            for (expected, &(_, hash)) in all.iter().zip(places) {
-                if let (Some(expected), Some(shard)) = (*expected, shard_of(hash)) {
-                    std::hint::black_box(shard.touch(expected, depth));
-                }
+        for (expected, &(_, hash)) in all.iter().zip(places) {
+            if let (Some(expected), Some(shard)) = (*expected, shard_of(hash)) {
+                std::hint::black_box(shard.touch(expected));
             }
         }
         all

@@ -26,8 +26,8 @@ pub use record::{
     StreamRecord, TimedExchange, TlsAlert, TlsFacts, request_id_hash,
 };
 pub use shard::{
-    Depth, Expected, LeftOut, Shard, ShardSummary, StreamLimits, StreamSink, flow_hash, hash_of_ends,
-    shard_of, shard_of_hash,
+    Expected, LeftOut, Shard, ShardSummary, StreamLimits, StreamSink, flow_hash, hash_of_ends, shard_of,
+    shard_of_hash,
 };
 
 /// A place where packets were captured: the files of one rotated set have one, any other file has its own.

@@ -20,14 +20,6 @@ pub trait Receiver: Sized {
     fn wants_bytes(&self) -> bool {
         true
     }
-    /// Reads a bit of what the next bytes need, so that it is fetched from memory: of what the receiver holds itself.
-    fn touch(&self) -> u64 {
-        0
-    }
-    /// The same of what that points to.
-    fn touch_further(&self) -> u64 {
-        0
-    }
     /// What the bytes said.
     fn finish(self) -> Application;
 }
@@ -71,16 +63,6 @@ impl Receiver for Conversation {
 
     fn wants_bytes(&self) -> bool {
         Self::wants_bytes(self)
-    }
-
-    #[inline]
-    fn touch(&self) -> u64 {
-        Self::touch(self)
-    }
-
-    #[inline]
-    fn touch_further(&self) -> u64 {
-        self.touch_protocol()
     }
 
     fn finish(self) -> Application {

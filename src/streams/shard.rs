@@ -157,22 +157,6 @@ enum Handle {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Expected(u32);
 
-/// How far from the table of connections something lies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Depth {
-    /// The connection itself.
-    Connection,
-    /// What takes its bytes.
-    Receiver,
-    /// What that points to.
-    Protocol,
-}
-
-impl Depth {
-    /// In the order in which they point to each other.
-    pub const ALL: [Self; 3] = [Self::Connection, Self::Receiver, Self::Protocol];
-}
-
 /// A place in a queue: the connection that had this serial number, if it still is there.
 #[derive(Clone, Copy, Debug)]
 struct Ticket {
@@ -263,19 +247,12 @@ impl<R: Receiver> Shard<R> {
         }
     }
 
-    /// Reads a bit of what the next packet of a connection needs, so that it is on its way into the processor's cache. It
-    /// pays to ask for many packets at once, and each depth for all of them before the next: their memory is waited for
-    /// together.
+    /// Reads a bit of all that the next packet of a connection needs, so that it is on its way into the processor's cache.
+    /// It pays to ask for some packets at once: their memory is waited for together.
     #[inline]
-    pub fn touch(&self, expected: Expected, depth: Depth) -> u64 {
-        let Some(live) = self.streams.get(expected.0) else {
-            return 0;
-        };
-        match depth {
-            Depth::Connection => live.touched ^ live.stream.touch(),
-            Depth::Receiver => live.stream.touch_receiver(false),
-            Depth::Protocol => live.stream.touch_receiver(true),
-        }
+    pub fn touch(&self, expected: Expected) -> u64 {
+        let live = self.streams.get(expected.0);
+        live.map_or(0, |live| live.touched ^ live.stream.touch())
     }
 
     /// The same for a packet whose [`flow_hash`] is known, and with what [`Self::expect`] said of it.

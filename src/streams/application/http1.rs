@@ -115,13 +115,6 @@ enum Step {
 }
 
 impl Http1 {
-    /// Reads a bit of what the next bytes of either side need.
-    #[inline]
-    pub(super) fn touch(&self) -> u64 {
-        let lines = self.client.line_bytes ^ self.server.line_bytes;
-        u64::from(lines) ^ self.waiting.len() as u64 ^ u64::from(self.answering.is_some())
-    }
-
     /// A side is seen from the midst of what it sends, at the beginning of a message.
     pub(super) fn late(&mut self, side: Side) {
         self.pairing_lost |= side == Side::Server;

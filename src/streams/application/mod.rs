@@ -128,26 +128,6 @@ impl Conversation {
         routes.iter().any(|route| !matches!(route, Route::Ignored))
     }
 
-    /// Reads a bit of what the next bytes need of the conversation itself, so that it is fetched from memory.
-    #[inline]
-    pub fn touch(&self) -> u64 {
-        let Talk {
-            routes, last, bursts, ..
-        } = &self.talk;
-        let ignored = routes.iter().any(|route| matches!(route, Route::Ignored));
-        let frame = last.map_or(0, |(_, at)| at.frame);
-        let burst = bursts.last().map_or(0, |burst| burst.end_ns.cast_unsigned());
-        frame ^ burst ^ u64::from(ignored)
-    }
-
-    /// The same of the parser of its protocol.
-    #[inline]
-    pub fn touch_protocol(&self) -> u64 {
-        let tls = self.talk.tls.as_ref().map_or(0, |tls| tls.touch());
-        let http = self.talk.http.as_ref().map_or(0, |http| http.one.touch());
-        tls ^ http
-    }
-
     /// What was learned.
     pub fn finish(self) -> Application {
         self.talk.finish()

@@ -92,18 +92,6 @@ impl<R: Receiver> Stream<R> {
         sent ^ flows ^ reading ^ times ^ self.ending.longest_idle_ns ^ u64::from(self.receiver.is_some())
     }
 
-    /// The same of what takes the bytes; `further` of what that points to.
-    #[inline]
-    pub(super) fn touch_receiver(&self, further: bool) -> u64 {
-        self.receiver.as_ref().map_or(0, |receiver| {
-            if further {
-                receiver.touch_further()
-            } else {
-                receiver.touch()
-            }
-        })
-    }
-
     /// Which direction a packet has.
     #[inline]
     pub(super) fn direction(&self, source: Endpoint) -> usize {

@@ -63,13 +63,6 @@ struct Direction {
 }
 
 impl Tls {
-    /// Reads a bit of what the next bytes of either side need.
-    #[inline]
-    pub(super) fn touch(&self) -> u64 {
-        let [client, server] = &self.sides;
-        u64::from(client.remaining ^ server.remaining)
-    }
-
     /// A side is seen from the midst of what it sends.
     pub(super) fn late(&mut self, side: Side) {
         self.direction(side).0.incomplete = true;
