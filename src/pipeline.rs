@@ -77,7 +77,11 @@ pub fn analyze_with(options: &Options, progress: &dyn Progress) -> Result<Report
     }
     let (mut totals, mut reads) = ran?;
     let captures = capture_points(&discovery.sources, reading.take_captures());
-    let limits = StreamLimits::default();
+    let follows = totals.followed.kept() > 0;
+    let limits = StreamLimits {
+        passages: follows,
+        ..StreamLimits::default()
+    };
     let capture_run = CaptureRun {
         sources: &discovery.sources,
         points: &captures,
@@ -86,7 +90,7 @@ pub fn analyze_with(options: &Options, progress: &dyn Progress) -> Result<Report
         since,
         until,
         streams: options.streams,
-        follows: totals.followed.kept() > 0,
+        follows,
         limits: &limits,
     };
     let (of_captures, capture_reads) = captures::run(capture_run, progress);

@@ -6,10 +6,29 @@ use super::record::{Application, Side};
 use crate::decode::packet::{Endpoint, FrameRef};
 use crate::units::Timestamp;
 
+/// What holds for all receivers of a shard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Setting {
+    /// Where its connection was captured.
+    pub point: CapturePoint,
+    /// See [`super::StreamLimits::passages`].
+    pub passages: bool,
+}
+
+/// All is kept.
+impl From<CapturePoint> for Setting {
+    fn from(point: CapturePoint) -> Self {
+        Self {
+            point,
+            passages: true,
+        }
+    }
+}
+
 /// Takes the bytes of both sides of one connection. Made when the first byte or gap comes.
 pub trait Receiver: Sized {
     /// For a connection between these two.
-    fn open(point: CapturePoint, client: Endpoint, server: Endpoint) -> Self;
+    fn open(setting: Setting, client: Endpoint, server: Endpoint) -> Self;
     /// The next bytes of a side.
     fn chunk(&mut self, chunk: &Chunk<'_>);
     /// So many bytes of a side are not in the capture.
@@ -29,7 +48,7 @@ pub trait Receiver: Sized {
 pub struct Ignore;
 
 impl Receiver for Ignore {
-    fn open(_: CapturePoint, _: Endpoint, _: Endpoint) -> Self {
+    fn open(_: Setting, _: Endpoint, _: Endpoint) -> Self {
         Self
     }
 
@@ -45,8 +64,8 @@ impl Receiver for Ignore {
 }
 
 impl Receiver for Conversation {
-    fn open(point: CapturePoint, client: Endpoint, server: Endpoint) -> Self {
-        Self::new(point, client, server)
+    fn open(setting: Setting, client: Endpoint, server: Endpoint) -> Self {
+        Self::new(setting, client, server)
     }
 
     fn chunk(&mut self, chunk: &Chunk<'_>) {

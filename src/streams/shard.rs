@@ -31,6 +31,8 @@ pub struct StreamLimits {
     pub linger_ns: u64,
     /// UDP flows that are told apart.
     pub udp_flows: usize,
+    /// Keep when every request, or burst of bytes, passed: what rows of logs are joined with.
+    pub passages: bool,
 }
 
 impl Default for StreamLimits {
@@ -44,6 +46,7 @@ impl Default for StreamLimits {
             // after 0.2 s, 0.4 s, ... Longer would keep the state of every short connection of a busy proxy.
             linger_ns: 5_000_000_000,
             udp_flows: 16_384,
+            passages: true,
         }
     }
 }
@@ -209,6 +212,7 @@ impl<R: Receiver> Shard<R> {
             limits: *limits,
             shared: Shared {
                 point,
+                passages: limits.passages,
                 budget: Budget {
                     held: 0,
                     direction: limits.held_bytes,

@@ -5,7 +5,7 @@ use crate::decode::packet::{
     Address, Endpoint, FrameRef, Packet, PayloadRange, TcpFlags, TcpSegment, Transport,
 };
 use crate::streams::application::Chunk;
-use crate::streams::receiver::Receiver;
+use crate::streams::receiver::{Receiver, Setting};
 use crate::streams::record::{Application, Side};
 use crate::units::{InputId, Timestamp};
 use std::cell::RefCell;
@@ -163,7 +163,7 @@ impl Written {
 }
 
 impl Receiver for Written {
-    fn open(_: CapturePoint, _: Endpoint, _: Endpoint) -> Self {
+    fn open(_: Setting, _: Endpoint, _: Endpoint) -> Self {
         Self::default()
     }
 

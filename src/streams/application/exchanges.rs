@@ -24,6 +24,8 @@ const MAX_SPARE: usize = 4;
 /// What HTTP of any version adds to.
 #[derive(Debug, Default)]
 pub(super) struct Exchanges {
+    /// Keep when each took place.
+    passages: bool,
     pub(super) facts: Box<HttpFacts>,
     kept: Vec<Exchange>,
     /// The place in `kept` of what is given up first, where all places are taken.
@@ -35,6 +37,14 @@ pub(super) struct Exchanges {
 }
 
 impl Exchanges {
+    /// None so far.
+    pub(super) fn new(passages: bool) -> Self {
+        Self {
+            passages,
+            ..Self::default()
+        }
+    }
+
     /// A request whose method and path are still empty.
     pub(super) fn begin(&mut self, request: Moment, idle_before_ns: Option<u64>) -> Exchange {
         let mut exchange = self.spare.pop().unwrap_or_else(|| empty(request));
@@ -84,7 +94,7 @@ impl Exchanges {
             let second = asked.secs();
             self.times.push(ResponseTime { second, ns });
         }
-        if self.timed.len() < MAX_TIMED {
+        if self.passages && self.timed.len() < MAX_TIMED {
             self.timed.extend(timed(&exchange));
         }
         if self.kept.len() < MAX_EXCHANGES {
@@ -287,7 +297,7 @@ mod tests {
 
     #[test]
     fn failed_and_slow_exchanges_are_kept() {
-        let mut exchanges = Exchanges::default();
+        let mut exchanges = Exchanges::new(true);
         for number in 0..100_u64 {
             let start = i64::try_from(number).unwrap() * 1_000_000;
             let mut exchange = exchanges.begin((Some(Timestamp(start)), at(number)), None);

@@ -325,6 +325,10 @@ impl Http1 {
             self.waiting.pop_front();
             exchanges.left_out(1);
         }
+        if self.waiting.capacity() == 0 {
+            // Nearly always one waits at a time.
+            self.waiting.reserve_exact(1);
+        }
         self.waiting.push_back(exchange);
     }
 

@@ -37,7 +37,7 @@ use self::http2::Http2;
 use self::peer_exchange::PeerExchange;
 use self::proxy_protocol::{ProxyHeader, Step};
 use self::tls::Tls;
-use super::CapturePoint;
+use super::receiver::Setting;
 use super::record::{Application, BURST_SILENCE_NS, Burst, MAX_BURSTS, Protocol, Side};
 use crate::decode::packet::{Endpoint, FrameRef};
 use crate::units::Timestamp;
@@ -83,21 +83,25 @@ pub struct Conversation {
 
 #[derive(Clone, Copy, Debug)]
 struct Ends {
-    point: CapturePoint,
+    setting: Setting,
     client: Endpoint,
     server: Endpoint,
 }
 
 impl Conversation {
     /// Of a connection on which nothing has been sent yet.
-    pub fn new(point: CapturePoint, client: Endpoint, server: Endpoint) -> Self {
+    pub fn new(setting: impl Into<Setting>, client: Endpoint, server: Endpoint) -> Self {
+        let setting = setting.into();
         Self {
             ends: Ends {
-                point,
+                setting,
                 client,
                 server,
             },
-            talk: Talk::default(),
+            talk: Talk {
+                passages: setting.passages,
+                ..Talk::default()
+            },
         }
     }
 
@@ -168,7 +172,7 @@ struct Prefix {
 }
 
 /// HTTP of any version.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Http {
     exchanges: Exchanges,
     one: Http1,
@@ -178,6 +182,8 @@ struct Http {
 /// A connection with payload.
 #[derive(Debug, Default)]
 struct Talk {
+    /// Keep when requests and bursts passed.
+    passages: bool,
     routes: [Route; 2],
     first_bytes: [Protocol; 2],
     first: [Option<Moment>; 2],
@@ -199,7 +205,7 @@ impl Talk {
     /// depend on how they were cut.
     fn note_burst(&mut self, chunk: &Chunk<'_>) {
         let http = |route: &Route| matches!(route, Route::Http1 | Route::Http2);
-        if self.routes.iter().all(http) {
+        if !self.passages || self.routes.iter().all(http) {
             return;
         }
         let Some(now_ns) = chunk.time.map(|time| time.0) else {
@@ -241,14 +247,16 @@ impl Talk {
             Route::Tls => self.tls.get_or_insert_default().bytes(chunk),
             Route::Http1 => return self.http1(chunk, idle_ns),
             Route::Http2 => {
-                let http = self.http.get_or_insert_default();
+                let http = http_of(&mut self.http, self.passages);
                 http.two
                     .get_or_insert_default()
                     .bytes(chunk, idle_ns, &mut http.exchanges);
             }
             Route::Dns => self
                 .dns
-                .get_or_insert_with(|| Box::new(DnsOverTcp::new(ends.point, ends.client, ends.server)))
+                .get_or_insert_with(|| {
+                    Box::new(DnsOverTcp::new(ends.setting.point, ends.client, ends.server))
+                })
                 .bytes(chunk),
             Route::Undecided(prefix) => {
                 let prefix = prefix.take();
@@ -370,10 +378,8 @@ impl Talk {
         self.late = true;
         match kind {
             Kind::Tls => self.tls.get_or_insert_default().late(side),
-            Kind::Http1 => self.http.get_or_insert_default().one.late(side),
-            Kind::Http2 => self
-                .http
-                .get_or_insert_default()
+            Kind::Http1 => http_of(&mut self.http, self.passages).one.late(side),
+            Kind::Http2 => http_of(&mut self.http, self.passages)
                 .two
                 .get_or_insert_default()
                 .late(side),
@@ -382,7 +388,7 @@ impl Talk {
     }
 
     fn http1(&mut self, chunk: &Chunk<'_>, idle_ns: Option<u64>) -> usize {
-        let http = self.http.get_or_insert_default();
+        let http = http_of(&mut self.http, self.passages);
         let Some((taken, next)) = http.one.bytes(chunk, idle_ns, &mut http.exchanges) else {
             return chunk.bytes.len();
         };
@@ -415,11 +421,11 @@ impl Talk {
         match route {
             Route::Tls => self.tls.get_or_insert_default().gap(side, bytes, last),
             Route::Http1 => {
-                let http = self.http.get_or_insert_default();
+                let http = http_of(&mut self.http, self.passages);
                 http.one.gap(side, bytes, last, &mut http.exchanges);
             }
             Route::Http2 => {
-                let http = self.http.get_or_insert_default();
+                let http = http_of(&mut self.http, self.passages);
                 http.two
                     .get_or_insert_default()
                     .gap(side, bytes, last, &mut http.exchanges);
@@ -527,6 +533,16 @@ impl Prefix {
         self.bytes.extend_from_slice(bytes);
         self.parts.push((bytes.len(), moment, idle_ns));
     }
+}
+
+fn http_of(http: &mut Option<Box<Http>>, passages: bool) -> &mut Http {
+    http.get_or_insert_with(|| {
+        Box::new(Http {
+            exchanges: Exchanges::new(passages),
+            one: Http1::default(),
+            two: None,
+        })
+    })
 }
 
 fn of_side<Of>(sides: &mut [Of; 2], side: Side) -> &mut Of {

@@ -12,7 +12,7 @@ use super::CapturePoint;
 use super::application::Chunk;
 use super::mark::Mark;
 use super::reassembly::{Budget, Data, Output, Reassembly};
-use super::receiver::Receiver;
+use super::receiver::{Receiver, Setting};
 use super::record::{Application, Close, CloseKind, Opening, Side, StreamEventKind, StreamRecord};
 use super::sequence;
 use crate::decode::packet::{Endpoint, FlowKey, IcmpMessage, Packet, TcpFlags, TcpSegment};
@@ -51,7 +51,18 @@ pub(super) struct Stream<R> {
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) point: CapturePoint,
+    /// See [`super::StreamLimits::passages`].
+    pub(super) passages: bool,
     pub(super) budget: Budget,
+}
+
+impl Shared {
+    fn setting(&self) -> Setting {
+        Setting {
+            point: self.point,
+            passages: self.passages,
+        }
+    }
 }
 
 impl<R: Receiver> Stream<R> {
@@ -275,7 +286,7 @@ impl<R: Receiver> Stream<R> {
         if flags.rst() || self.told.is_some() {
             return;
         }
-        let (client, point, key) = (self.client(), shared.point, &self.key);
+        let (client, setting, key) = (self.client(), shared.setting(), &self.key);
         let length = packet.payload_wire_bytes;
         if length > 0 {
             let data = Data {
@@ -295,7 +306,7 @@ impl<R: Receiver> Stream<R> {
             let mut out = ToReceiver {
                 receiver: &mut self.receiver,
                 rare: &mut self.rare,
-                point,
+                setting,
                 key,
                 client,
                 direction,
@@ -307,7 +318,7 @@ impl<R: Receiver> Stream<R> {
             let mut out = ToReceiver {
                 receiver: &mut self.receiver,
                 rare: &mut self.rare,
-                point,
+                setting,
                 key,
                 client,
                 direction: direction ^ 1,
@@ -324,7 +335,7 @@ impl<R: Receiver> Stream<R> {
             let mut out = ToReceiver {
                 receiver: &mut self.receiver,
                 rare: &mut self.rare,
-                point,
+                setting,
                 key,
                 client,
                 direction,
@@ -391,12 +402,12 @@ impl<R: Receiver> Stream<R> {
 
     /// What is known of it, now that it is over: it is of no use after that. `cut_short` if a limit ended it.
     pub(super) fn record(&mut self, shared: &mut Shared, cut_short: bool) -> StreamRecord {
-        let (client, point, key) = (self.client(), shared.point, &self.key);
+        let (client, setting, key) = (self.client(), shared.setting(), &self.key);
         for direction in [client, client ^ 1] {
             let mut out = ToReceiver {
                 receiver: &mut self.receiver,
                 rare: &mut self.rare,
-                point,
+                setting,
                 key,
                 client,
                 direction,
@@ -428,7 +439,7 @@ impl<R: Receiver> Stream<R> {
             ]
         });
         StreamRecord {
-            point,
+            point: shared.point,
             client: endpoint(client),
             server: endpoint(client ^ 1),
             roles_seen: self.roles_seen,
@@ -530,7 +541,7 @@ fn reports_twice(segment: &TcpSegment) -> bool {
 struct ToReceiver<'s, R> {
     receiver: &'s mut Option<Box<R>>,
     rare: &'s mut Option<Box<Rare>>,
-    point: CapturePoint,
+    setting: Setting,
     key: &'s FlowKey,
     client: usize,
     direction: usize,
@@ -554,7 +565,7 @@ impl<R: Receiver> ToReceiver<'_, R> {
             (self.key.high, self.key.low)
         };
         self.receiver
-            .get_or_insert_with(|| Box::new(R::open(self.point, client, server)))
+            .get_or_insert_with(|| Box::new(R::open(self.setting, client, server)))
     }
 }
 
