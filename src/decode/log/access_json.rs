@@ -131,6 +131,8 @@ pub(super) struct KeyOrder {
 #[derive(Clone, Copy, Debug)]
 struct Lead {
     len: usize,
+    /// Its quotes and backslashes.
+    marks: usize,
     /// Its bytes, as many as there is room for, and zeros.
     words: [u64; Lead::WORDS],
     /// Ones where it has bytes.
@@ -157,6 +159,7 @@ impl Lead {
         }
         Self {
             len: text.len(),
+            marks: text.iter().filter(|byte| matches!(byte, b'"' | b'\\')).count(),
             words: words(&bytes),
             masks,
         }
@@ -227,6 +230,8 @@ impl KeyOrder {
         let line = text.get(..len)?;
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         let (mut at, mut leads) = (0_usize, self.leads.as_slice());
+        // The number of the first mark at or after `at`.
+        let mut mark = 0_usize;
         for (key, lead) in &self.members {
             // What stands behind the line never equals a lead, which has no newline.
             if !lead.begins(text.get(at..)?, leads) {
@@ -234,35 +239,43 @@ impl KeyOrder {
             }
             leads = leads.get(lead.len..)?;
             let start = at.wrapping_add(lead.len);
-            let (value, end) = self.value(line, start)?;
+            mark = mark.wrapping_add(lead.marks);
+            if *line.get(start)? == b'"' {
+                // Where a string ends is looked up, so that one member need not wait for the ones before it.
+                let end = self.marks.place(mark.wrapping_add(1))?;
+                let content = start.wrapping_add(1);
+                if *line.get(end)? == b'"' {
+                    fields.set(*key, Value::Text(line.get(content..end)?));
+                    at = end.wrapping_add(1);
+                    mark = mark.wrapping_add(2);
+                    continue;
+                }
+            }
+            let rest = line.get(start..)?;
+            if let Some((value, length)) = short_value(rest) {
+                fields.set(*key, value);
+                at = start.wrapping_add(length);
+                continue;
+            }
+            let (value, rest) = value(rest).ok()?;
             fields.set(*key, value);
-            at = end;
+            at = line.len().wrapping_sub(rest.len());
+            mark = self.marks.number_at(at, mark);
         }
         (line.get(at..)? == b"}").then_some(len)
     }
+}
 
-    /// The value at `start`, and where it ends.
-    #[inline(always)]
-    fn value<'block>(&self, line: &'block [u8], start: usize) -> Option<(Value<'block>, usize)> {
-        let text = line.get(start..)?;
-        if let [b'"', ..] = text {
-            let content = start.wrapping_add(1);
-            let end = self.marks.next(content)?;
-            if *line.get(end)? == b'"' {
-                return Some((Value::Text(line.get(content..end)?), end.wrapping_add(1)));
-            }
-        } else if let Some(head) = text.first_chunk::<8>() {
-            if matches!(head, [b'n', b'u', b'l', b'l', b',' | b'}', ..]) {
-                return Some((Value::Null, start.wrapping_add(4)));
-            }
-            let (_, digits) = leading_digits(*head);
-            if matches!(text.get(digits)?, b',' | b'}') && digits > 0 {
-                return Some((Value::Number(text.get(..digits)?), start.wrapping_add(digits)));
-            }
-        }
-        let (value, rest) = value(text).ok()?;
-        Some((value, line.len().wrapping_sub(rest.len())))
+/// The value at the head of `text` if it is `null` or a short number, and its length.
+#[inline(always)]
+fn short_value(text: &[u8]) -> Option<(Value<'_>, usize)> {
+    let head = text.first_chunk::<8>()?;
+    if matches!(head, [b'n', b'u', b'l', b'l', b',' | b'}', ..]) {
+        return Some((Value::Null, 4));
     }
+    let (_, digits) = leading_digits(*head);
+    let ends = digits > 0 && matches!(text.get(digits)?, b',' | b'}');
+    ends.then_some((Value::Number(text.get(..digits)?), digits))
 }
 
 /// Puts the row that the first line of `text` holds into `row` if its keys stand in the order of the row before it, and

@@ -16,9 +16,6 @@ const CHUNK_BYTES: usize = 64;
 
 type Chunk = [u8; CHUNK_BYTES];
 
-/// Bytes of the longest line whose marks are kept.
-pub(super) const MAX_MARKED_BYTES: usize = 4096;
-
 /// Which kernels are used.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Scanner {
@@ -50,7 +47,7 @@ impl Scanner {
     #[inline]
     pub(super) fn find_blanks(self, text: &[u8], from: usize, found: &mut Blanks) -> Option<()> {
         match self {
-            Self::Portable => find_blanks(text, from, found, portable::masks, prefix_xor, write_places),
+            Self::Portable => find_blanks(text, from, found, portable::masks, prefix_xor, write_blanks),
             #[cfg(target_arch = "x86_64")]
             Self::Avx2(avx2) => avx2.find_blanks(text, from, found),
             #[cfg(target_arch = "x86_64")]
@@ -58,12 +55,13 @@ impl Scanner {
         }
     }
 
-    /// Finds the first line's end in `text`, and where that line has a quote or backslash; `None` if it has more than
-    /// [`MAX_MARKED_BYTES`] or all of `text` has less than a chunk.
+    /// Finds the first line's end in `text`, and where that line has a quote or backslash; `None` if there are more than
+    /// [`Marks::LIMIT`], the line has nearly 64 KiB, or all of `text` has less than a chunk (what `marks` holds then means
+    /// nothing).
     #[inline]
     pub(super) fn mark_line(self, text: &[u8], marks: &mut Marks) -> Option<usize> {
         match self {
-            Self::Portable => mark_line(text, marks, portable::line_masks),
+            Self::Portable => mark_line(text, marks, portable::line_masks, write_marks),
             #[cfg(target_arch = "x86_64")]
             Self::Avx2(avx2) => avx2.mark_line(text, marks),
             #[cfg(target_arch = "x86_64")]
@@ -163,28 +161,38 @@ impl Blanks {
     /// Places are written so many at a time, needed or not: a branch for each would often be mispredicted. Most chunks of a
     /// row have no more; with 8 the scan takes 1.3 times as long.
     const BATCH: usize = 4;
+}
 
-    /// The places behind the first `count` ones.
-    #[inline(always)]
-    fn room<const N: usize>(&mut self, count: usize) -> Option<&mut [u16; N]> {
-        self.places.get_mut(count..)?.first_chunk_mut()
+/// Room for places behind the first `count` ones.
+#[inline(always)]
+fn room<const N: usize>(places: &mut [u16], count: usize) -> Option<&mut [u16; N]> {
+    places.get_mut(count..)?.first_chunk_mut()
+}
+
+/// Writes the places of the set bits of a chunk that begins at `at` behind the first `count` places, `BATCH` at a time.
+#[inline(always)]
+fn write_places<const BATCH: usize>(places: &mut [u16], count: usize, mut bits: u64, at: u16) -> Option<()> {
+    let mut next = count;
+    loop {
+        for place in room::<BATCH>(places, next)? {
+            *place = at.wrapping_add(u16::try_from(bits.trailing_zeros()).unwrap_or(0));
+            bits &= bits.wrapping_sub(1);
+        }
+        if bits == 0 {
+            return Some(());
+        }
+        next = next.wrapping_add(BATCH);
     }
 }
 
-/// Writes the places of the set bits of a chunk that begins at `at` behind the first `count` places.
 #[inline(always)]
-fn write_places(found: &mut Blanks, count: usize, mut blanks: u64, at: u16) -> Option<()> {
-    let mut next = count;
-    loop {
-        for place in found.room::<{ Blanks::BATCH }>(next)? {
-            *place = at.wrapping_add(u16::try_from(blanks.trailing_zeros()).unwrap_or(0));
-            blanks &= blanks.wrapping_sub(1);
-        }
-        if blanks == 0 {
-            return Some(());
-        }
-        next = next.wrapping_add(Blanks::BATCH);
-    }
+fn write_blanks(places: &mut [u16], count: usize, blanks: u64, at: u16) -> Option<()> {
+    write_places::<{ Blanks::BATCH }>(places, count, blanks, at)
+}
+
+#[inline(always)]
+fn write_marks(places: &mut [u16], count: usize, marks: u64, at: u16) -> Option<()> {
+    write_places::<{ Marks::BATCH }>(places, count, marks, at)
 }
 
 /// Where a chunk has what structures a row.
@@ -215,7 +223,7 @@ impl Walk {
         at: usize,
         found: &mut Blanks,
         prefix_xor: &impl Fn(u64) -> u64,
-        write: &impl Fn(&mut Blanks, usize, u64, u16) -> Option<()>,
+        write: &impl Fn(&mut [u16], usize, u64, u16) -> Option<()>,
     ) -> Option<bool> {
         if masks.newlines != 0 {
             let before = masks.newlines.wrapping_sub(1) & !masks.newlines;
@@ -232,7 +240,7 @@ impl Walk {
         }
         // A longer line is looked at in another way.
         let end = u16::try_from(at.wrapping_add(CHUNK_BYTES)).ok()?;
-        write(found, self.count, blanks, end.wrapping_sub(64))?;
+        write(&mut found.places, self.count, blanks, end.wrapping_sub(64))?;
         self.count = all;
         if masks.newlines != 0 {
             (found.count, found.quotes) = (self.count, self.quotes);
@@ -249,7 +257,7 @@ fn find_blanks(
     found: &mut Blanks,
     masks: impl Fn(&Chunk) -> Masks,
     prefix_xor: impl Fn(u64) -> u64,
-    write: impl Fn(&mut Blanks, usize, u64, u16) -> Option<()>,
+    write: impl Fn(&mut [u16], usize, u64, u16) -> Option<()>,
 ) -> Option<()> {
     let mut walk = Walk {
         count: 0,
@@ -285,45 +293,46 @@ fn prefix_xor(mask: u64) -> u64 {
         .fold(mask, |mask, shift| mask ^ mask << shift)
 }
 
-/// Marked bytes of one line.
+/// Marked bytes of one line. Reused from line to line.
 #[derive(Clone, Debug)]
-pub(super) struct Marks([u64; MAX_MARKED_BYTES / CHUNK_BYTES]);
+#[repr(align(64))]
+pub(super) struct Marks {
+    /// Their places; what stands past `count` means nothing.
+    places: [u16; Marks::ROOM],
+    count: usize,
+}
 
 impl Default for Marks {
     fn default() -> Self {
-        Self([0; MAX_MARKED_BYTES / CHUNK_BYTES])
+        Self {
+            places: [0; Self::ROOM],
+            count: 0,
+        }
     }
 }
 
 impl Marks {
-    /// The first marked byte at or after `from`. There must be one.
-    ///
-    /// Whether it lies in the same chunk cannot be foreseen, and a wrong guess takes longer than to look at two.
+    /// More are not wanted: twice what a row of all keys that Istio documents has.
+    pub(super) const LIMIT: usize = 256;
+    /// Room for a chunk past the limit.
+    const ROOM: usize = Self::LIMIT + CHUNK_BYTES + Self::BATCH;
+    /// Places that are written at once: about as many as a chunk of a row has.
+    const BATCH: usize = 8;
+
+    /// The place of the mark with this number.
     #[inline(always)]
-    pub(super) fn next(&self, from: usize) -> Option<usize> {
-        let word = from / CHUNK_BYTES;
-        let here = self.0.get(word)? & u64::MAX << (from % CHUNK_BYTES);
-        let behind = self.0.get(word.wrapping_add(1)).copied().unwrap_or(0);
-        let is_here = here != 0;
-        let mask = std::hint::select_unpredictable(is_here, here, behind);
-        let word = std::hint::select_unpredictable(is_here, word, word.wrapping_add(1));
-        if mask == 0 {
-            return self.next_chunk(word);
+    pub(super) fn place(&self, number: usize) -> Option<usize> {
+        if number >= self.count {
+            return None;
         }
-        Some(
-            word.wrapping_mul(CHUNK_BYTES)
-                .wrapping_add(mask.trailing_zeros() as usize),
-        )
+        self.places.get(number).map(|place| usize::from(*place))
     }
 
-    /// The first marked byte of the chunks after that of a number.
-    #[cold]
-    fn next_chunk(&self, after: usize) -> Option<usize> {
-        let (word, mask) = (0_usize..)
-            .zip(&self.0)
-            .skip(after.wrapping_add(1))
-            .find(|(_, mask)| **mask != 0)?;
-        Some(usize::wrapping_mul(word, CHUNK_BYTES).wrapping_add(mask.trailing_zeros() as usize))
+    /// The number of the first mark at or after a place, if it is not one before `from`.
+    pub(super) fn number_at(&self, place: usize, from: usize) -> usize {
+        let marks = self.places.get(..self.count).unwrap_or_default();
+        let rest = marks.get(from..).unwrap_or_default();
+        from.wrapping_add(rest.partition_point(|mark| usize::from(*mark) < place))
     }
 }
 
@@ -335,31 +344,65 @@ struct LineMasks {
     newlines: u64,
 }
 
+/// Places of marks found so far in a line. As [`Walk`].
+#[derive(Clone, Copy, Debug)]
+struct MarkWalk {
+    count: usize,
+}
+
+impl MarkWalk {
+    /// Adds the chunk at `at`, and tells whether the line ends in it.
+    #[inline(always)]
+    fn add(
+        &mut self,
+        masks: LineMasks,
+        at: usize,
+        found: &mut Marks,
+        write: &impl Fn(&mut [u16], usize, u64, u16) -> Option<()>,
+    ) -> Option<bool> {
+        let mut marks = masks.marks;
+        if masks.newlines != 0 {
+            marks &= masks.newlines.wrapping_sub(1) & !masks.newlines;
+        }
+        // A longer line is looked at in another way.
+        let end = u16::try_from(at.wrapping_add(CHUNK_BYTES)).ok()?;
+        write(&mut found.places, self.count, marks, end.wrapping_sub(64))?;
+        self.count = self.count.wrapping_add(marks.count_ones() as usize);
+        if self.count > Marks::LIMIT {
+            return None;
+        }
+        found.count = self.count;
+        Some(masks.newlines != 0)
+    }
+}
+
 #[inline(always)]
-fn mark_line(text: &[u8], marks: &mut Marks, masks: impl Fn(&Chunk) -> LineMasks) -> Option<usize> {
+fn mark_line(
+    text: &[u8],
+    marks: &mut Marks,
+    masks: impl Fn(&Chunk) -> LineMasks,
+    write: impl Fn(&mut [u16], usize, u64, u16) -> Option<()>,
+) -> Option<usize> {
+    let mut walk = MarkWalk { count: 0 };
     let (chunks, rest) = text.as_chunks::<CHUNK_BYTES>();
-    let mut words = marks.0.iter_mut();
-    // An end beyond the line stops every search.
-    let beyond = |newlines: u64| u64::MAX << newlines.trailing_zeros();
     let mut at = 0_usize;
+    let end = |at: usize, found: LineMasks| at.wrapping_add(found.newlines.trailing_zeros() as usize);
     for chunk in chunks {
-        let word = words.next()?;
         let found = masks(chunk);
-        *word = found.marks;
-        if found.newlines != 0 {
-            *word |= beyond(found.newlines);
-            return Some(at.wrapping_add(found.newlines.trailing_zeros() as usize));
+        if walk.add(found, at, marks, &write)? {
+            return Some(end(at, found));
         }
         at = at.wrapping_add(CHUNK_BYTES);
     }
     // The last chunk overlaps the one before it; what was seen is shifted out. The text's end is the line's.
-    let word = words.next()?;
-    let found = masks(text.last_chunk()?);
+    let last = masks(text.last_chunk()?);
     let seen = CHUNK_BYTES.wrapping_sub(rest.len());
     let shift = |mask: u64| if rest.is_empty() { 0 } else { mask >> seen };
-    let newlines = shift(found.newlines) | 1_u64 << rest.len();
-    *word = shift(found.marks) | beyond(newlines);
-    Some(at.wrapping_add(newlines.trailing_zeros() as usize))
+    let last = LineMasks {
+        marks: shift(last.marks),
+        newlines: shift(last.newlines) | 1_u64 << rest.len(),
+    };
+    walk.add(last, at, marks, &write)?.then(|| end(at, last))
 }
 
 /// Eight bytes of an integer at a time.
@@ -455,17 +498,24 @@ mod tests {
         }
 
         #[test]
-        fn marks_agree_with_plain(text in text(), from in 0_usize..700) {
+        fn marks_agree_with_plain(text in text(), from in 0_usize..700, number in 0_usize..80) {
             let end = text.iter().position(|byte| *byte == b'\n').unwrap_or(text.len());
-            let next = text.iter().enumerate().take(end).skip(from).find(|(_, byte)| matches!(byte, b'"' | b'\\'));
+            let line = text.iter().enumerate().take(end);
+            let plain: Vec<usize> = line.filter(|(_, byte)| matches!(byte, b'"' | b'\\')).map(|(at, _)| at).collect();
+            let mut marks = Marks::default();
             for scanner in scanners() {
-                let mut marks = Marks([u64::MAX; 64]);
-                prop_assert_eq!(scanner.mark_line(&text, &mut marks), Some(end));
-                if from > end {
+                marks.places.fill(u16::MAX);
+                let found = scanner.mark_line(&text, &mut marks);
+                if plain.len() > Marks::LIMIT {
+                    prop_assert_eq!(found, None);
                     continue;
                 }
-                let found = marks.next(from);
-                prop_assert_eq!(found, Some(next.map_or(end, |(at, _)| at)));
+                prop_assert_eq!(found, Some(end), "{:?}", scanner);
+                let all: Vec<usize> = (0..).map_while(|number| marks.place(number)).collect();
+                prop_assert_eq!(&all, &plain, "{:?}", scanner);
+                let number = number.min(plain.len());
+                let later = plain.iter().skip(number).position(|at| *at >= from);
+                prop_assert_eq!(marks.number_at(from, number), later.map_or(plain.len(), |later| number + later));
             }
         }
 
@@ -483,13 +533,15 @@ mod tests {
         let mut marks = Marks::default();
         for scanner in scanners() {
             let mut mark = |text: &[u8]| scanner.mark_line(text, &mut marks);
-            assert_eq!(mark(&[b'x'; 63]), None);
-            assert_eq!(mark(&[b'x'; MAX_MARKED_BYTES - 1]), Some(MAX_MARKED_BYTES - 1));
-            assert_eq!(mark(&[b'x'; MAX_MARKED_BYTES]), None);
-            let mut long = [b'x'; MAX_MARKED_BYTES + 1];
-            assert_eq!(mark(&long), None);
-            long[MAX_MARKED_BYTES - 1] = b'\n';
-            assert_eq!(mark(&long), Some(MAX_MARKED_BYTES - 1));
+            assert_eq!(mark(&[b'x'; 63]), None, "less than a chunk");
+            let long = vec![b'x'; 1 << 16];
+            assert_eq!(mark(&long[..60_000]), Some(60_000));
+            assert_eq!(mark(&long), None, "places have 16 bits");
+            for (count, end) in [(Marks::LIMIT, Some(600)), (Marks::LIMIT + 1, None)] {
+                let mut line = [b'x'; 600];
+                line[..count].fill(b'"');
+                assert_eq!(mark(&line), end, "{count} quotes");
+            }
         }
     }
 }

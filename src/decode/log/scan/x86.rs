@@ -8,7 +8,7 @@
     reason = "calls into code for a processor that only the running program knows"
 )]
 
-use super::{Blanks, Chunk, LineMasks, Marks, Masks, write_places};
+use super::{Blanks, Chunk, LineMasks, Marks, Masks, room, write_blanks, write_marks};
 use std::arch::x86_64::{
     __m128i, __m256i, __m512i, _bzhi_u64, _mm_aesenc_si128, _mm_clmulepi64_si128, _mm_cvtsi128_si64,
     _mm_extract_epi64, _mm_set_epi64x, _mm_set1_epi8, _mm_set1_epi64x, _mm_xor_si128, _mm256_add_epi16,
@@ -69,7 +69,7 @@ fn find_blanks(text: &[u8], from: usize, found: &mut Blanks) -> Option<()> {
             newlines: equal(lanes, newline),
         }
     };
-    super::find_blanks(text, from, found, masks, |mask| prefix_xor(mask), write_places)
+    super::find_blanks(text, from, found, masks, |mask| prefix_xor(mask), write_blanks)
 }
 
 impl Avx512 {
@@ -263,7 +263,6 @@ const WIDE_BATCH: usize = 16;
 #[target_feature(enable = "avx2,bmi1,bmi2,popcnt,pclmulqdq,avx512f,avx512bw,avx512vl,avx512vbmi2")]
 fn find_blanks_wide(text: &[u8], from: usize, found: &mut Blanks) -> Option<()> {
     let (quote, blank, newline) = (splat_wide(b'"'), splat_wide(b' '), splat_wide(b'\n'));
-    let numbers = numbers();
     let masks = |chunk: &Chunk| {
         let bytes = load_wide(chunk);
         Masks {
@@ -272,16 +271,24 @@ fn find_blanks_wide(text: &[u8], from: usize, found: &mut Blanks) -> Option<()> 
             newlines: _mm512_cmpeq_epi8_mask(bytes, newline),
         }
     };
-    let write = |found: &mut Blanks, count: usize, blanks: u64, at: u16| {
-        if blanks.count_ones() as usize > WIDE_BATCH {
-            return write_places(found, count, blanks, at);
-        }
-        let packed = _mm512_castsi512_si128(_mm512_maskz_compress_epi8(blanks, numbers));
-        let places = _mm256_add_epi16(_mm256_cvtepu8_epi16(packed), _mm256_set1_epi16(at.cast_signed()));
-        store_wide(found.room::<WIDE_BATCH>(count)?, places);
-        Some(())
+    let numbers = numbers();
+    let write = |places: &mut [u16], count: usize, blanks: u64, at: u16| {
+        write_wide(places, count, blanks, at, numbers).or_else(|| write_blanks(places, count, blanks, at))
     };
     super::find_blanks(text, from, found, masks, |mask| prefix_xor(mask), write)
+}
+
+/// Writes the places of the set bits if there are no more than [`WIDE_BATCH`], and room for so many.
+#[inline]
+#[target_feature(enable = "avx2,popcnt,avx512f,avx512bw,avx512vl,avx512vbmi2")]
+fn write_wide(places: &mut [u16], count: usize, bits: u64, at: u16, numbers: __m512i) -> Option<()> {
+    if bits.count_ones() as usize > WIDE_BATCH {
+        return None;
+    }
+    let packed = _mm512_castsi512_si128(_mm512_maskz_compress_epi8(bits, numbers));
+    let values = _mm256_add_epi16(_mm256_cvtepu8_epi16(packed), _mm256_set1_epi16(at.cast_signed()));
+    store_wide(room::<WIDE_BATCH>(places, count)?, values);
+    Some(())
 }
 
 /// The number of each byte of a chunk.
@@ -323,7 +330,7 @@ fn store_wide(places: &mut [u16; WIDE_BATCH], values: __m256i) {
 #[target_feature(enable = "avx2,bmi1,bmi2,popcnt,pclmulqdq")]
 fn mark_line(text: &[u8], marks: &mut Marks) -> Option<usize> {
     let (quote, backslash, newline) = (splat(b'"'), splat(b'\\'), splat(b'\n'));
-    super::mark_line(text, marks, |chunk| {
+    let masks = |chunk: &Chunk| {
         let [low, high] = load(chunk);
         let marked =
             |lane| _mm256_or_si256(_mm256_cmpeq_epi8(lane, quote), _mm256_cmpeq_epi8(lane, backslash));
@@ -331,19 +338,25 @@ fn mark_line(text: &[u8], marks: &mut Marks) -> Option<usize> {
             marks: mask([marked(low), marked(high)]),
             newlines: equal([low, high], newline),
         }
-    })
+    };
+    super::mark_line(text, marks, masks, write_marks)
 }
 
 #[target_feature(enable = "avx2,bmi1,bmi2,popcnt,pclmulqdq,avx512f,avx512bw,avx512vl,avx512vbmi2")]
 fn mark_line_wide(text: &[u8], marks: &mut Marks) -> Option<usize> {
     let (quote, backslash, newline) = (splat_wide(b'"'), splat_wide(b'\\'), splat_wide(b'\n'));
-    super::mark_line(text, marks, |chunk| {
+    let masks = |chunk: &Chunk| {
         let bytes = load_wide(chunk);
         LineMasks {
             marks: _mm512_cmpeq_epi8_mask(bytes, quote) | _mm512_cmpeq_epi8_mask(bytes, backslash),
             newlines: _mm512_cmpeq_epi8_mask(bytes, newline),
         }
-    })
+    };
+    let numbers = numbers();
+    let write = |places: &mut [u16], count: usize, bits: u64, at: u16| {
+        write_wide(places, count, bits, at, numbers).or_else(|| write_marks(places, count, bits, at))
+    };
+    super::mark_line(text, marks, masks, write)
 }
 
 #[inline]
