@@ -45,9 +45,19 @@ impl UsualRecords {
     #[inline]
     pub(in crate::decode::packet) fn read<'b>(&self, bytes: &'b [u8]) -> Option<(Timestamp, &'b [u8], u32)> {
         let (header, rest) = bytes.split_first_chunk::<RECORD_HEADER_BYTES>()?;
-        let number = |at: usize| header.get(at..).and_then(|rest| rest.first_chunk::<4>());
-        let (seconds, fraction) = (self.order.u32(*number(0)?), self.order.u32(*number(4)?));
-        let (captured, wire) = (self.order.u32(*number(8)?), self.order.u32(*number(12)?));
+        let [s0, s1, s2, s3, f0, f1, f2, f3, c0, c1, c2, c3, w0, w1, w2, w3] = *header;
+        let (mut seconds, mut fraction) = (
+            u32::from_le_bytes([s0, s1, s2, s3]),
+            u32::from_le_bytes([f0, f1, f2, f3]),
+        );
+        let (mut captured, mut wire) = (
+            u32::from_le_bytes([c0, c1, c2, c3]),
+            u32::from_le_bytes([w0, w1, w2, w3]),
+        );
+        if self.order == ByteOrder::Big {
+            (seconds, fraction) = (seconds.swap_bytes(), fraction.swap_bytes());
+            (captured, wire) = (captured.swap_bytes(), wire.swap_bytes());
+        }
         if captured == 0 || captured > self.max_captured_bytes {
             return None;
         }
