@@ -253,3 +253,44 @@ fn call<'t>(key: &'t GroupKey, group: &'t Group, names: &Names) -> Call<'t> {
         denied_by_called: false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::aggregate::cells::Moment;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// Rows fall on more seconds than a series has buckets in some of the cases, so that these are wider.
+        #[test]
+        fn a_hop_sums_what_lies_between(
+            rows in prop::collection::vec((0_i64..900, any::<bool>(), 0_u64..50), 0..700),
+            from in -10_i64..910,
+            length in -5_i64..300,
+        ) {
+            let mut series = Series::<HopMoment>::default();
+            for (second, good, ms) in &rows {
+                let mut moment = HopMoment { requests: 1, failed: u64::from(!good), ..HopMoment::default() };
+                if *good {
+                    moment.good = Moment { count: 1, duration_sum_ms: *ms, ..Moment::default() };
+                }
+                series.add(*second, moment);
+            }
+            let to = from + length;
+            let hop = Hop::new(Reporter::Source, String::new(), String::new(), &series);
+            let width_s = series.width_s();
+            let mut expected = HopSum::default();
+            for (second, good, ms) in &rows {
+                let start = second.div_euclid(width_s) * width_s;
+                if start <= to && start + width_s > from {
+                    expected.requests += 1;
+                    expected.failed += u64::from(!good);
+                    expected.good += u64::from(*good);
+                    expected.good_duration_sum_ms += if *good { *ms } else { 0 };
+                }
+            }
+            prop_assert_eq!(hop.between(from, to), expected);
+            prop_assert_eq!(hop.between(i64::MIN, i64::MAX).requests, rows.len() as u64);
+        }
+    }
+}
