@@ -45,19 +45,7 @@ impl UsualRecords {
     #[inline]
     pub(in crate::decode::packet) fn read<'b>(&self, bytes: &'b [u8]) -> Option<(Timestamp, &'b [u8], u32)> {
         let (header, rest) = bytes.split_first_chunk::<RECORD_HEADER_BYTES>()?;
-        let [s0, s1, s2, s3, f0, f1, f2, f3, c0, c1, c2, c3, w0, w1, w2, w3] = *header;
-        let (mut seconds, mut fraction) = (
-            u32::from_le_bytes([s0, s1, s2, s3]),
-            u32::from_le_bytes([f0, f1, f2, f3]),
-        );
-        let (mut captured, mut wire) = (
-            u32::from_le_bytes([c0, c1, c2, c3]),
-            u32::from_le_bytes([w0, w1, w2, w3]),
-        );
-        if self.order == ByteOrder::Big {
-            (seconds, fraction) = (seconds.swap_bytes(), fraction.swap_bytes());
-            (captured, wire) = (captured.swap_bytes(), wire.swap_bytes());
-        }
+        let (seconds, fraction, captured, wire) = fields(header, self.order);
         if captured == 0 || captured > self.max_captured_bytes {
             return None;
         }
@@ -70,6 +58,18 @@ impl UsualRecords {
     pub(in crate::decode::packet) fn record_bytes(frame: &[u8]) -> usize {
         RECORD_HEADER_BYTES.saturating_add(frame.len())
     }
+}
+
+/// Seconds, their fraction, and the captured and whole length of the header of a record.
+#[inline]
+fn fields(header: &[u8; RECORD_HEADER_BYTES], order: ByteOrder) -> (u32, u32, u32, u32) {
+    let [s0, s1, s2, s3, f0, f1, f2, f3, c0, c1, c2, c3, w0, w1, w2, w3] = *header;
+    (
+        order.u32([s0, s1, s2, s3]),
+        order.u32([f0, f1, f2, f3]),
+        order.u32([c0, c1, c2, c3]),
+        order.u32([w0, w1, w2, w3]),
+    )
 }
 
 #[inline]
@@ -160,11 +160,7 @@ impl Pcap {
         let Some(header) = bytes.first_chunk::<RECORD_HEADER_BYTES>() else {
             return Step::More(self.record_header_bytes);
         };
-        let order = self.order;
-        let seconds = order.u32([header[0], header[1], header[2], header[3]]);
-        let fraction = order.u32([header[4], header[5], header[6], header[7]]);
-        let mut captured = order.u32([header[8], header[9], header[10], header[11]]);
-        let mut wire = order.u32([header[12], header[13], header[14], header[15]]);
+        let (seconds, fraction, mut captured, mut wire) = fields(header, self.order);
         if self.swapped != Swapped::Never && (self.swapped == Swapped::Always || captured > wire) {
             (captured, wire) = (wire, captured);
         }
