@@ -37,6 +37,7 @@ use self::http2::Http2;
 use self::peer_exchange::PeerExchange;
 use self::proxy_protocol::{ProxyHeader, Step};
 use self::tls::Tls;
+use super::CapturePoint;
 use super::receiver::Setting;
 use super::record::{Application, BURST_SILENCE_NS, Burst, MAX_BURSTS, Protocol, Side};
 use crate::decode::packet::{Endpoint, FrameRef};
@@ -83,7 +84,7 @@ pub struct Conversation {
 
 #[derive(Clone, Copy, Debug)]
 struct Ends {
-    setting: Setting,
+    point: CapturePoint,
     client: Endpoint,
     server: Endpoint,
 }
@@ -94,7 +95,7 @@ impl Conversation {
         let setting = setting.into();
         Self {
             ends: Ends {
-                setting,
+                point: setting.point,
                 client,
                 server,
             },
@@ -254,9 +255,7 @@ impl Talk {
             }
             Route::Dns => self
                 .dns
-                .get_or_insert_with(|| {
-                    Box::new(DnsOverTcp::new(ends.setting.point, ends.client, ends.server))
-                })
+                .get_or_insert_with(|| Box::new(DnsOverTcp::new(ends.point, ends.client, ends.server)))
                 .bytes(chunk),
             Route::Undecided(prefix) => {
                 let prefix = prefix.take();
