@@ -64,7 +64,7 @@ impl CaptureDecoder {
         let start_bytes = self.facts.offset_bytes;
         loop {
             at = self.pass(at, length);
-            if self.pass_bytes == 0 {
+            if self.pass_bytes == 0 && !self.stopped() {
                 at = self.usual(at, block);
             }
             let rest = block.data.get(at..).unwrap_or_default();

@@ -1,5 +1,5 @@
 use crate::decode::packet::container::ByteOrder;
-use crate::decode::packet::samples::{Bytes, ETHERNET, Read, decode, decode_in, pcap_header};
+use crate::decode::packet::samples::{Bytes, ETHERNET, Read, decode, decode_in, pcap, pcap_header};
 use etherparse::PacketBuilder;
 use proptest::prelude::*;
 use std::path::PathBuf;
@@ -110,6 +110,29 @@ proptest! {
     }
 }
 
+#[test]
+fn nothing_is_read_behind_a_record_that_lies() {
+    let plain = PacketBuilder::ethernet2([1; 6], [2; 6]).ipv4([10, 0, 0, 2], [10, 0, 0, 1], 64);
+    let mut frame = Vec::new();
+    plain
+        .tcp(4000, 80, 1, 1000)
+        .ack(7)
+        .write(&mut frame, b"x")
+        .unwrap();
+    let mut file = pcap(ETHERNET, &[&frame, &frame]);
+    file.extend([0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0x7f, 60, 0, 0, 0]);
+    let lies_at = file.len() - 16;
+    file.extend(&pcap(ETHERNET, &[frame.as_slice(); 9])[24..]);
+    for part in [1, 7, lies_at, lies_at + 16, lies_at + 20, file.len()] {
+        let (read, summary) = decode_in(&file, &[part]);
+        assert_eq!(
+            (read.len(), summary.problems.len()),
+            (2, 1),
+            "parts of {part} bytes"
+        );
+    }
+}
+
 /// The corpora of the fuzz targets, each by the property that its target checks.
 #[test]
 fn corpora() {
@@ -139,7 +162,7 @@ fn corpora() {
         let (link_type, frame) = seed.split_first_chunk().unwrap();
         let link_type = u16::from_be_bytes(*link_type);
         for length in 0..=frame.len() {
-            let file = crate::decode::packet::samples::pcap(link_type, &[&frame[..length]]);
+            let file = pcap(link_type, &[&frame[..length]]);
             let (read, summary) = decode(&file);
             assert_eq!(read.len(), 1, "{}", path.display());
             assert!(summary.problems.is_empty(), "{}", path.display());
