@@ -666,7 +666,9 @@ proptest! {
         frame.truncate(cut.unwrap_or(frame.len()));
         let (read, summary) = decode(&pcap_of(ETHERNET, &[(frame.as_slice(), wire_bytes); 3]));
         // Fragments wait for each other, so that the first is not as the second.
-        prop_assume!(summary.layers.fragments.ipv4 + summary.layers.fragments.ipv6 == 0);
+        if summary.layers.fragments.ipv4 + summary.layers.fragments.ipv6 > 0 {
+            return Ok(());
+        }
         let first = read[0].packet.at;
         let digest = |read: &Read| {
             let packet = Packet { at: first, time: None, ..read.packet };
