@@ -99,7 +99,7 @@ impl<C: Merge> Series<C> {
     }
 
     /// Which buckets reach into the seconds `from..=to`, by their place in order of time.
-    pub fn reaching_into(&self, from: i64, to: i64) -> Range<usize> {
+    pub fn places_reaching_into(&self, from: i64, to: i64) -> Range<usize> {
         let start = |bucket: i64| bucket << self.width_log2;
         let ends_before = |(bucket, _): &(i64, C)| start(*bucket).saturating_add(self.width_s()) <= from;
         let first = self.cells.partition_point(ends_before);
@@ -108,7 +108,7 @@ impl<C: Merge> Series<C> {
     }
 
     /// What the buckets at these places hold, in order of time.
-    pub fn at(&self, places: Range<usize>) -> impl Iterator<Item = &C> {
+    pub fn held_at(&self, places: Range<usize>) -> impl Iterator<Item = &C> {
         let cells = self.cells.get(places).unwrap_or_default();
         cells.iter().map(|(_, cell)| cell)
     }
@@ -236,7 +236,7 @@ mod tests {
                 .filter(|(second, _)| *second <= to && second.saturating_add(width_s) > from)
                 .map(|(_, count)| *count)
                 .collect();
-            let found: Vec<u64> = series.at(series.reaching_into(from, to)).copied().collect();
+            let found: Vec<u64> = series.held_at(series.places_reaching_into(from, to)).copied().collect();
             prop_assert_eq!(found, expected);
         }
 

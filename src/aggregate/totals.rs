@@ -461,16 +461,16 @@ impl Totals {
                 *count += cell.count;
             }
         } else {
-            count_token(&mut self.by_code, &key.code.to_string(), cell.count);
+            self.by_code.add_to(&*key.code.to_string(), cell.count);
         }
         for flag in &cell.class.flags {
-            count_token(&mut self.by_flag, flag, cell.count);
+            self.by_flag.add_to(flag.as_str(), cell.count);
         }
         if !key.details.is_empty() {
-            count_token(&mut self.by_detail, &key.details, cell.count);
+            self.by_detail.add_to(key.details.as_str(), cell.count);
         }
         if !cell.class.protocol.is_empty() {
-            count_token(&mut self.by_protocol, &cell.class.protocol, cell.count);
+            self.by_protocol.add_to(cell.class.protocol.as_str(), cell.count);
         }
     }
 
@@ -481,13 +481,6 @@ impl Totals {
         for (alias, name) in &class.destination_alias {
             vote(&mut self.aliases, alias, name, count);
         }
-    }
-}
-
-fn count_token(table: &mut Bounded<String, u64>, token: &str, count: u64) {
-    match table.get_mut(token) {
-        Some(known) => *known += count,
-        None => table.add(token.to_owned(), count),
     }
 }
 

@@ -100,12 +100,12 @@ pub struct HopSum {
 
 impl HopSum {
     fn count(&mut self, moment: &HopMoment) {
-        self.requests += moment.requests;
-        self.failed += moment.failed;
-        self.good += moment.good.count;
-        self.good_duration_sum_ms = self
-            .good_duration_sum_ms
-            .saturating_add(moment.good.duration_sum_ms);
+        self.merge(Self {
+            requests: moment.requests,
+            failed: moment.failed,
+            good: moment.good.count,
+            good_duration_sum_ms: moment.good.duration_sum_ms,
+        });
     }
 
     fn without(self, earlier: Self) -> Self {
@@ -135,7 +135,7 @@ impl<'t> Hop<'t> {
     fn new(reporter: Reporter, source: String, destination: String, series: &'t Series<HopMoment>) -> Self {
         let mut sums = Vec::with_capacity(series.len() / SUMMED_BUCKETS + 1);
         let mut sum = HopSum::default();
-        for (place, moment) in series.at(0..series.len()).enumerate() {
+        for (place, moment) in series.held_at(0..series.len()).enumerate() {
             if place.is_multiple_of(SUMMED_BUCKETS) {
                 sums.push(sum);
             }
@@ -157,7 +157,7 @@ impl<'t> Hop<'t> {
     /// The rows that completed in the seconds `from..=to`; where the buckets of its series are wider than a
     /// second, those of all buckets that reach into it.
     pub fn between(&self, from: i64, to: i64) -> HopSum {
-        let places = self.series.reaching_into(from, to);
+        let places = self.series.places_reaching_into(from, to);
         self.before(places.end).without(self.before(places.start))
     }
 
@@ -165,7 +165,7 @@ impl<'t> Hop<'t> {
     fn before(&self, place: usize) -> HopSum {
         let summed = place / SUMMED_BUCKETS;
         let mut sum = self.sums.get(summed).copied().unwrap_or_default();
-        let rest = self.series.at(summed * SUMMED_BUCKETS..place);
+        let rest = self.series.held_at(summed * SUMMED_BUCKETS..place);
         rest.for_each(|moment| sum.count(moment));
         sum
     }

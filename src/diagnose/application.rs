@@ -54,8 +54,8 @@ fn is_called(finding: &Finding, pod: &str) -> bool {
 fn said(finding: &Finding, logs: &[&ApplicationLines]) -> Option<Evidence> {
     let (start, end) = (finding.start?.secs(), finding.end?.secs());
     let within = |lines: &ApplicationLines| -> u64 {
-        let places = lines.over_time.reaching_into(start, end);
-        lines.over_time.at(places).sum()
+        let places = lines.over_time.places_reaching_into(start, end);
+        lines.over_time.held_at(places).sum()
     };
     let loudest = logs
         .iter()

@@ -605,8 +605,8 @@ fn seconds(ms: i64) -> f64 {
 /// second, those of all buckets that reach into it.
 pub fn rows_between(call: &Call<'_>, from: i64, to: i64) -> u64 {
     let series = &call.group.series;
-    let places = series.reaching_into(from, to);
-    series.at(places).map(|moment| moment.count).sum()
+    let places = series.places_reaching_into(from, to);
+    series.held_at(places).map(|moment| moment.count).sum()
 }
 
 /// The first places of some calls, in order.
