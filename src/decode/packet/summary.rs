@@ -279,10 +279,10 @@ impl Facts {
     #[inline]
     pub(super) fn packet(&mut self, time: Option<Timestamp>, captured_bytes: u32, wire_bytes: u32) {
         let summary = &mut self.summary;
-        // Cannot overflow: 2^32 packets of 2^32 bytes take centuries to read.
+        // What was read cannot overflow; the length on the wire is only a claim.
         summary.packets = summary.packets.wrapping_add(1);
         summary.captured_bytes = summary.captured_bytes.wrapping_add(u64::from(captured_bytes));
-        summary.wire_bytes = summary.wire_bytes.wrapping_add(u64::from(wire_bytes));
+        summary.wire_bytes = summary.wire_bytes.saturating_add(u64::from(wire_bytes));
         let is_cut = u64::from(captured_bytes < wire_bytes);
         summary.cut_packets = summary.cut_packets.wrapping_add(is_cut);
         let Some(time) = time else {
