@@ -205,6 +205,7 @@ impl<'run> Collecting<'run> {
             examples: self.options.examples,
             condition: self.options.condition.as_ref(),
             top: &self.options.top,
+            over_time: self.options.over_time,
         }))
     }
 }

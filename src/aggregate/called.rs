@@ -103,6 +103,8 @@ impl Merge for SecondLatency {
 pub struct TimedRow {
     /// To which second since the epoch it belongs.
     pub second: i64,
+    /// Who reports.
+    pub reporter: Reporter,
     /// Number of the called service: see [`Seconds::number_of`].
     pub called: u16,
     /// True if it failed.
@@ -115,19 +117,14 @@ pub struct TimedRow {
 #[derive(Debug, Default)]
 pub struct Seconds {
     latency: Series<SecondLatency>,
+    /// Called services are told apart.
+    by_called: bool,
     numbers: BTreeMap<CalledKey, u16>,
-    called: Vec<Called>,
+    called: Vec<Series<Spread>>,
     called_bytes: usize,
     latency_bytes: usize,
     /// How coarse the latencies were when they were weighed.
     weighed_log2: u32,
-}
-
-/// Sums of a called service.
-#[derive(Debug)]
-struct Called {
-    reporter: Reporter,
-    series: Series<Spread>,
 }
 
 /// What was collected.
@@ -140,17 +137,27 @@ pub struct Taken {
 }
 
 impl Seconds {
-    /// The number of a service, until all is taken. At most 65,535 are told apart: a worker has room for 4,096 classes of
-    /// rows.
+    /// No rows yet; with sums for each called service if `by_called`.
+    pub fn new(by_called: bool) -> Self {
+        Self {
+            by_called,
+            ..Self::default()
+        }
+    }
+
+    /// The number of a service, until all is taken; 0 where they are not told apart. At most 65,535 are: a worker has room for
+    /// 4,096 classes of rows.
     pub fn number_of(&mut self, reporter: Reporter, destination: &str) -> u16 {
+        if !self.by_called {
+            return 0;
+        }
         let key = CalledKey {
             reporter,
             destination: destination.to_owned(),
         };
         *self.numbers.entry(key).or_insert_with(|| {
             let number = u16::try_from(self.called.len()).unwrap_or(u16::MAX);
-            let series = Series::default();
-            self.called.push(Called { reporter, series });
+            self.called.push(Series::default());
             number
         })
     }
@@ -168,38 +175,36 @@ impl Seconds {
 
     /// Adds rows.
     pub fn count_all(&mut self, rows: impl Iterator<Item = TimedRow> + Clone) {
-        rows.clone().for_each(|row| self.count_called(row));
+        if self.by_called {
+            rows.clone().for_each(|row| self.count_called(row));
+        }
         rows.filter(|row| !row.failed)
             .for_each(|row| self.count_latency(row));
     }
 
     #[inline]
     fn count_called(&mut self, row: TimedRow) {
-        let Some(called) = self.called.get_mut(usize::from(row.called)) else {
+        let Some(series) = self.called.get_mut(usize::from(row.called)) else {
             return;
         };
-        let buckets = called.series.len();
+        let buckets = series.len();
         let mut more_bytes = 0;
-        called.series.change(row.second, |spread| {
+        series.change(row.second, |spread| {
             let before = spread.apart_bytes();
             spread.count_row(row.duration, row.failed);
             more_bytes = spread.apart_bytes() - before;
         });
-        if called.series.len() != buckets || more_bytes > 0 {
-            let held = self.called_bytes + more_bytes + called.series.len() * size_of::<(i64, Spread)>();
+        if series.len() != buckets || more_bytes > 0 {
+            let held = self.called_bytes + more_bytes + series.len() * size_of::<(i64, Spread)>();
             self.called_bytes = held.saturating_sub(buckets * size_of::<(i64, Spread)>());
         }
     }
 
     #[inline]
     fn count_latency(&mut self, row: TimedRow) {
-        let reporter = self
-            .called
-            .get(usize::from(row.called))
-            .map(|called| called.reporter);
         let mut more_bytes = 0;
         self.latency.change(row.second, |latency| {
-            if let Some(samples) = reporter.and_then(|reporter| latency.0.get_mut(reporter as usize)) {
+            if let Some(samples) = latency.0.get_mut(row.reporter as usize) {
                 more_bytes = samples.record_bucket(row.duration);
             }
         });
@@ -208,11 +213,10 @@ impl Seconds {
 
     /// Hands on all. Numbers of services mean nothing from then on.
     pub fn take(&mut self) -> Taken {
-        let all = std::mem::take(self);
+        let all = std::mem::replace(self, Self::new(self.by_called));
         let mut sums = all.called;
         let called = all.numbers.into_iter().filter_map(|(key, number)| {
-            let sums = sums.get_mut(usize::from(number))?;
-            let series = std::mem::take(&mut sums.series);
+            let series = std::mem::take(sums.get_mut(usize::from(number))?);
             (!series.is_empty()).then_some((key, series))
         });
         Taken {
@@ -248,13 +252,14 @@ mod tests {
     }
 
     fn collected(parts: &[&[Row]]) -> Vec<Taken> {
-        let mut seconds = Seconds::default();
+        let mut seconds = Seconds::new(true);
         let part = |rows: &&[Row]| {
             for (second, called, failed, ms) in *rows {
                 let (reporter, destination) = key(*called);
                 let number = seconds.number_of(reporter, &destination);
                 let row = TimedRow {
                     second: *second,
+                    reporter,
                     called: number,
                     failed: *failed,
                     duration: Bucket::of(*ms),

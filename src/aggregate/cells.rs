@@ -4,7 +4,7 @@
 
 use super::bounded::Key;
 use super::called::TimedRow;
-use super::class::RowClass;
+use super::class::{Reporter, RowClass};
 use super::fingerprint::Fingerprint;
 use super::flags::Outcome;
 use super::samples::{Bucket, MAX_MS, Samples};
@@ -102,11 +102,21 @@ impl Facts {
     const POLICY: u8 = 1 << 5;
     /// The rows failed.
     const FAILED: u8 = 1 << 6;
+    /// The called proxy reports them.
+    const OF_DESTINATION: u8 = 1 << 7;
 
     /// True if one of these is so.
     #[inline]
     fn has(self, facts: u8) -> bool {
         self.0 & facts != 0
+    }
+
+    fn reporter(self) -> Reporter {
+        if self.has(Self::OF_DESTINATION) {
+            Reporter::Destination
+        } else {
+            Reporter::Source
+        }
     }
 
     fn of(class: &RowClass) -> Self {
@@ -117,6 +127,7 @@ impl Facts {
             (class.connect_failure, Self::CONNECT_FAILURE),
             (key.outcome == Outcome::Ok, Self::GOOD),
             (key.outcome == Outcome::Failed, Self::FAILED),
+            (key.reporter == Reporter::Destination, Self::OF_DESTINATION),
             (reset, Self::RESET),
             (key.details.starts_with("rbac_access_denied"), Self::POLICY),
         ];
@@ -188,6 +199,7 @@ impl RecentRow {
         let counts = !self.facts.has(Facts::TCP) && self.facts.has(Facts::GOOD | Facts::FAILED);
         (counts && row.at_ns != NO_TIME && row.duration_ms != NO_MS).then(|| TimedRow {
             second: Timestamp(row.at_ns).secs(),
+            reporter: self.facts.reporter(),
             called: self.called,
             failed: self.facts.has(Facts::FAILED),
             duration: Bucket::of(u64::from(row.duration_ms)),

@@ -56,6 +56,8 @@ pub struct CollectorOptions<'run> {
     pub condition: Option<&'run Condition>,
     /// Fields by which rows are grouped; empty for no such table.
     pub top: &'run [Field],
+    /// Durations are kept by called service over time.
+    pub over_time: bool,
 }
 
 /// What a block's input is.
@@ -100,7 +102,7 @@ pub struct Partial {
     pub hops: Vec<(HopKey, Series<HopMoment>)>,
     /// Durations of good requests over time.
     pub latency: Series<SecondLatency>,
-    /// Durations by called service over time.
+    /// Durations by called service over time, where they are asked for.
     pub called: Vec<(CalledKey, Series<Spread>)>,
     /// Attempts by hash of request id, proxy and cluster.
     pub attempts: Sampled<()>,
@@ -210,7 +212,7 @@ impl<'run> Collector<'run> {
             hasher: Hasher::default(),
             cells: Cells::default(),
             partial: Partial::default(),
-            seconds: Seconds::default(),
+            seconds: Seconds::new(options.over_time),
             recent: Vec::with_capacity(RECENT),
             hit_buffer: Vec::new(),
             origin: Origin {

@@ -291,7 +291,7 @@ pub struct Totals {
     pub rows: u64,
     /// Durations over time.
     pub latency_series: Series<SecondLatency>,
-    /// Durations over time by called service.
+    /// Durations over time by called service, where they are asked for.
     pub called: Bounded<CalledKey, Series<Spread>>,
     /// All rows over time (only the widths of its buckets matter).
     pub row_series: Series<u64>,
