@@ -868,19 +868,22 @@ fn field_key(row: &AccessRow<'_>, inbound: bool, seed: u64, hasher: Hasher) -> F
         .filter(|_| inbound);
     // An empty field is another than none; no UTF-8 text is this byte alone.
     let or_none = |field: Option<_>| field.unwrap_or(&b"\xff"[..]);
-    let code = row.code.to_le_bytes();
-    let rounds = [
-        [row.upstream_host, row.flags, row.authority, row.cluster],
-        [row.details, remote_ip, row.downstream_local, row.route],
-        [row.sni, row.termination, row.protocol, row.failure_reason],
-        [
-            Some(code.as_slice()),
-            row.method.map(|_| &b"m"[..]),
-            Some(b""),
-            Some(b""),
-        ],
+    let code = u64::from(row.code) << 1 | u64::from(row.method.is_some());
+    let parts = [
+        row.upstream_host,
+        row.flags,
+        row.authority,
+        row.cluster,
+        row.details,
+        remote_ip,
+        row.downstream_local,
+        row.route,
+        row.sni,
+        row.termination,
+        row.protocol,
+        row.failure_reason,
     ];
-    hasher.of_many(seed, &rounds.map(|parts| parts.map(or_none)))
+    hasher.of_twelve(mixed(seed, code), &parts.map(or_none))
 }
 
 /// What is kept of a row of a request beyond the sums of its class.

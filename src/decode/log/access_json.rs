@@ -11,7 +11,7 @@
 use super::access_exact::{cluster_name, header_number, unset};
 use super::component::json_scope;
 use super::json::{Malformed, Members, Value, unescape, value};
-use super::number::{json_number, leading_digits};
+use super::number::{json_number, leading_digits, short_decimal};
 use super::scan::{Marks, Scanner};
 use super::start::level;
 use super::time::{MILLIS_BYTES, MinuteCache};
@@ -245,7 +245,14 @@ impl KeyOrder {
                 let end = self.marks.place(mark.wrapping_add(1))?;
                 let content = start.wrapping_add(1);
                 if *line.get(end)? == b'"' {
-                    fields.set(*key, Value::Text(line.get(content..end)?));
+                    let text = line.get(content..end)?;
+                    fields.set(*key, Value::Text(text));
+                    if *key == Key::UpstreamTime
+                        && let Some(before) = line.get(..end)?.last_chunk()
+                        && let Some(number) = short_decimal(*before, text.len())
+                    {
+                        fields.set(*key, digits(text, number));
+                    }
                     at = end.wrapping_add(1);
                     mark = mark.wrapping_add(2);
                     continue;
@@ -273,9 +280,15 @@ fn short_value(text: &[u8]) -> Option<(Value<'_>, usize)> {
     if matches!(head, [b'n', b'u', b'l', b'l', b',' | b'}', ..]) {
         return Some((Value::Null, 4));
     }
-    let (_, digits) = leading_digits(*head);
-    let ends = digits > 0 && matches!(text.get(digits)?, b',' | b'}');
-    ends.then_some((Value::Number(text.get(..digits)?), digits))
+    let (number, count) = leading_digits(*head);
+    let ends = count > 0 && matches!(text.get(count)?, b',' | b'}');
+    ends.then_some((digits(text.get(..count)?, number), count))
+}
+
+/// The number of at most eight digits.
+#[inline(always)]
+fn digits(text: &[u8], number: u64) -> Value<'_> {
+    u32::try_from(number).map_or(Value::Number(text), |number| Value::Digits(text, number))
 }
 
 /// Puts the row that the first line of `text` holds into `row` if its keys stand in the order of the row before it, and
@@ -370,7 +383,7 @@ impl<'block> Room<'block> {
         match value {
             Value::Text(text) => Ok(unset(text)),
             Value::Null | Value::Other => Ok(None),
-            Value::Number(text) => Ok(Some(text)),
+            Value::Number(text) | Value::Digits(text, _) => Ok(Some(text)),
             Value::Escaped(text) => self.unescape(text).map(unset),
         }
     }
@@ -417,6 +430,7 @@ fn read_row<'block>(
 #[inline]
 fn number(value: Value<'_>) -> Result<Option<u64>, Reject> {
     match value {
+        Value::Digits(_, number) => Ok(Some(u64::from(number))),
         Value::Number(text) => json_number(text).map(Some),
         Value::Text(text) if !text.is_empty() => unset(text).map(json_number).transpose(),
         _ => Ok(None),

@@ -20,6 +20,8 @@ pub(super) enum Value<'block> {
     Escaped(&'block [u8]),
     /// A number, as written.
     Number(&'block [u8]),
+    /// At most eight digits, as written, and the number that they make.
+    Digits(&'block [u8], u32),
     /// `true`, `false`, an object or an array.
     Other,
 }

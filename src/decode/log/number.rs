@@ -49,7 +49,7 @@ pub(super) fn short_decimal(before: [u8; 8], len: usize) -> Option<u64> {
 }
 
 /// The digits at the start of eight bytes: their number and how many they are.
-#[inline]
+#[inline(always)]
 pub(super) fn leading_digits(text: [u8; 8]) -> (u64, usize) {
     let word = u64::from_le_bytes(text) ^ DIGIT_ZEROS;
     // The lowest byte that is no digit is marked right; carries reach only those above it.

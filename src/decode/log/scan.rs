@@ -100,7 +100,7 @@ impl AesHash {
     /// 128 bits that stand for `seed` and all of `parts`, in their order and each with its length. Parts of up to
     /// [`AesHash::PART_BYTES`] are the quickest.
     #[inline]
-    pub(crate) fn of(self, seed: u64, parts: &[&[u8]]) -> [u64; 2] {
+    pub(crate) fn of<const PARTS: usize>(self, seed: u64, parts: &[&[u8]; PARTS]) -> [u64; 2] {
         #[cfg(target_arch = "x86_64")]
         return self.0.hash(seed, parts);
         #[cfg(not(target_arch = "x86_64"))]

@@ -122,7 +122,7 @@ impl AesKernel {
     }
 
     #[inline]
-    pub(super) fn hash(self, seed: u64, parts: &[&[u8]]) -> [u64; 2] {
+    pub(super) fn hash<const PARTS: usize>(self, seed: u64, parts: &[&[u8]; PARTS]) -> [u64; 2] {
         if self.wide {
             // SAFETY: `wide` is set only after the processor said that it has these features.
             unsafe { hash_wide(seed, parts) }
@@ -210,25 +210,33 @@ const NUMBER_STEP: u64 = 0x9e37_79b9_7f4a_7c15;
 /// Each piece is hashed by itself, by two AES rounds with its number and length: of these a changed bit changes all of
 /// its 16 bytes. The sum of all pieces becomes 16 bytes by four rounds more.
 #[target_feature(enable = "avx2,bmi1,bmi2,popcnt,aes,vaes,avx512f,avx512bw,avx512vl,avx512vbmi2")]
-fn hash_wide(seed: u64, parts: &[&[u8]]) -> [u64; 2] {
+fn hash_wide<const PARTS: usize>(seed: u64, parts: &[&[u8]; PARTS]) -> [u64; 2] {
     let [a, b, c, d] = ROOTS;
-    let (first, second) = (_mm512_set4_epi64(b, a, d, c), _mm512_set4_epi64(c, d, a, b));
+    let keys = [_mm512_set4_epi64(b, a, d, c), _mm512_set4_epi64(c, d, a, b)];
     let mut sum = _mm512_set1_epi64(seed.cast_signed());
     let mut number = 0_u64;
-    for part in parts {
-        let mut rest = *part;
-        loop {
+    let all_bits_of_lengths = parts.iter().fold(0, |bits, part| bits | part.len());
+    if all_bits_of_lengths <= super::CHUNK_BYTES {
+        // Each part is one piece, as they nearly always are: no branch depends on a length.
+        for part in parts {
             number = number.wrapping_add(NUMBER_STEP);
-            let mark = _mm512_set1_epi64((number ^ rest.len() as u64).cast_signed());
-            let (piece, after) = rest.split_at(rest.len().min(super::CHUNK_BYTES));
-            let mixed = _mm512_aesenc_epi128(_mm512_xor_si512(load_some(piece), mark), first);
-            sum = _mm512_xor_si512(sum, _mm512_aesenc_epi128(mixed, second));
-            rest = after;
-            if rest.is_empty() {
-                break;
+            sum = _mm512_xor_si512(sum, two_rounds_wide(load_some(part), number ^ part.len() as u64, keys));
+        }
+    } else {
+        for part in parts {
+            let mut rest = *part;
+            loop {
+                number = number.wrapping_add(NUMBER_STEP);
+                let (piece, after) = rest.split_at(rest.len().min(super::CHUNK_BYTES));
+                sum = _mm512_xor_si512(sum, two_rounds_wide(load_some(piece), number ^ rest.len() as u64, keys));
+                rest = after;
+                if rest.is_empty() {
+                    break;
+                }
             }
         }
     }
+    let [first, second] = keys;
     let [key, last] = [_mm512_castsi512_si128(first), _mm512_castsi512_si128(second)];
     let low = _mm_aesenc_si128(_mm512_castsi512_si128(sum), _mm512_extracti32x4_epi32::<1>(sum));
     let high = _mm_aesenc_si128(
@@ -238,6 +246,14 @@ fn hash_wide(seed: u64, parts: &[&[u8]]) -> [u64; 2] {
     let both = _mm_aesenc_si128(_mm_aesenc_si128(low, key), _mm_aesenc_si128(high, last));
     let all = _mm_aesenc_si128(_mm_aesenc_si128(both, key), last);
     halves(all)
+}
+
+/// As [`two_rounds`].
+#[inline]
+#[target_feature(enable = "vaes,avx512f")]
+fn two_rounds_wide(piece: __m512i, mark: u64, [first, second]: [__m512i; 2]) -> __m512i {
+    let marked = _mm512_xor_si512(piece, _mm512_set1_epi64(mark.cast_signed()));
+    _mm512_aesenc_epi128(_mm512_aesenc_epi128(marked, first), second)
 }
 
 /// At most the first 64 bytes of a text, zeros behind them.
