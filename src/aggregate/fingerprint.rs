@@ -49,7 +49,7 @@ impl Default for Hasher {
 
 impl Hasher {
     /// The fingerprint of `seed` and four texts: other texts, or the same in another order, have another one.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn of_four(self, seed: u64, parts: [&[u8]; 4]) -> Fingerprint {
         let Self::Aes(aes) = self else {
             let mut lanes = Lanes::new(seed);
@@ -64,7 +64,7 @@ impl Hasher {
     }
 
     /// The same of twelve texts.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn of_twelve(self, seed: u64, parts: &[&[u8]; 12]) -> Fingerprint {
         let Self::Aes(aes) = self else {
             let mut lanes = Lanes::new(seed);

@@ -96,7 +96,7 @@ impl Default for Followed {
 impl Followed {
     /// Offers a row that has a start; `good` as its class is, `id_hash` is the [`id_hash`] of its request id, and `group` tells the hash of its
     /// group if the row is kept.
-    #[inline]
+    #[inline(always)]
     pub fn offer(
         &mut self,
         good: bool,
@@ -209,7 +209,9 @@ pub fn endpoint_hash(endpoint: Endpoint) -> u64 {
 /// The [`endpoint_hash`] of `10.0.0.1:80` or `[2001:db8::1]:80`; 0 for what does not look like one (`envoy://..`, a path of a
 /// socket, a name). A text that only looks like one meets no connection.
 fn address_hash(text: &[u8]) -> u64 {
-    if matches!(text, [b'0'..=b'9', .., b'0'..=b'9']) && text.contains(&b':') {
+    // A port has five digits at most.
+    let ends_with_port = || text.iter().rev().take(6).any(|byte| *byte == b':');
+    if matches!(text, [b'0'..=b'9', .., b'0'..=b'9']) && ends_with_port() {
         return text_hash(text);
     }
     // An IPv6 address has several spellings.

@@ -160,7 +160,7 @@ impl Paths {
     }
 
     /// Notes a path; `seed` is [`Paths::seed`] of the other two.
-    #[inline]
+    #[inline(always)]
     pub fn note(&mut self, seed: u64, authority: &[u8], path: &[u8], routed: bool) {
         let head = short_hash(seed, path.get(..HEAD_BYTES).unwrap_or(path));
         if !(self.recent_heads.has(head, RECENT_HEADS) && self.is_decided(seed, head, path)) {
@@ -169,7 +169,7 @@ impl Paths {
     }
 
     /// Whether a path with a known head has a template that was seen.
-    #[inline]
+    #[inline(always)]
     fn is_decided(&self, seed: u64, head: u64, path: &[u8]) -> bool {
         let slot = Filter::slot(head, RECENT_HEADS);
         match self.decided_by.get(slot).copied().map(usize::from) {

@@ -216,7 +216,7 @@ impl KeyOrder {
 
     /// Puts the values of the first line of `text` into `fields` if its keys stand in this order, and tells the line's
     /// length without its newline.
-    #[inline]
+    #[inline(always)]
     fn read<'block>(
         &mut self,
         text: &'block [u8],
@@ -293,7 +293,7 @@ fn digits(text: &[u8], number: u64) -> Value<'_> {
 
 /// Puts the row that the first line of `text` holds into `row` if its keys stand in the order of the row before it, and
 /// tells the line's length without its newline; else `row` is left in any state.
-#[inline]
+#[inline(always)]
 pub(super) fn decode_in_order<'block>(
     text: &'block [u8],
     minutes: &mut MinuteCache,
@@ -389,7 +389,7 @@ impl<'block> Room<'block> {
     }
 }
 
-#[inline]
+#[inline(always)]
 fn read_row<'block>(
     fields: &Fields<'block>,
     minutes: &mut MinuteCache,
@@ -427,7 +427,7 @@ fn read_row<'block>(
     Ok(())
 }
 
-#[inline]
+#[inline(always)]
 fn number(value: Value<'_>) -> Result<Option<u64>, Reject> {
     match value {
         Value::Digits(_, number) => Ok(Some(u64::from(number))),

@@ -143,7 +143,7 @@ impl<'block> Tokens<'block, '_> {
 
 /// Reads the first line of `text`, if it is a row of the plain kind. Whatever could make it another one is looked at here,
 /// and no more is: fields that nobody asks for cost nothing.
-#[inline]
+#[inline(always)]
 pub(super) fn decode<'block, 'blanks>(
     text: &'block [u8],
     minutes: &mut MinuteCache,

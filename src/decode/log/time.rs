@@ -40,7 +40,7 @@ pub(super) struct MinuteCache {
 
 impl MinuteCache {
     /// The time of exactly `YYYY-MM-DDTHH:MM:SS.mmmZ`; `None` for any other layout or no such date.
-    #[inline]
+    #[inline(always)]
     pub(super) fn millis(&mut self, text: &[u8; MILLIS_BYTES]) -> Option<Timestamp> {
         let (minute, seconds) = text.split_first_chunk::<MINUTE_BYTES>()?;
         let word = u64::from_le_bytes(*seconds.first_chunk()?) ^ SECONDS_LAYOUT;
