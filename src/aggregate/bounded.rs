@@ -5,6 +5,7 @@
 
 use super::Merge;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 /// A key of a [`Bounded`] table.
 pub trait Key: Ord {
@@ -46,12 +47,15 @@ impl<K: Key, V: Merge> Bounded<K, V> {
         }
     }
 
-    /// Adds `value` to what `key` has.
+    /// Adds `value`, which is as a merge with nothing would leave it, to what `key` has.
     pub fn add(&mut self, key: K, value: V) {
         if self.is_beyond(&key) {
             self.other.entry(key.lump()).or_default().merge(value);
         } else {
-            self.kept.entry(key).or_default().merge(value);
+            match self.kept.entry(key) {
+                Entry::Vacant(place) => drop(place.insert(value)),
+                Entry::Occupied(mut held) => held.get_mut().merge(value),
+            }
             self.shrink();
         }
     }

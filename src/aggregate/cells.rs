@@ -292,7 +292,7 @@ impl Cells {
     }
 
     /// Finds the slot of `key`; `make` works out its class on first sight. Then [`Self::record_all`] adds the row.
-    #[inline]
+    #[inline(always)]
     pub fn find(&mut self, key: Fingerprint, make: impl FnOnce() -> Cell) -> Option<usize> {
         let mask = SLOTS - 1;
         let mut slot = usize::try_from(key.low & mask as u64).unwrap_or(0);

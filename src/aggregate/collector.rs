@@ -757,17 +757,7 @@ impl<'run> Collector<'run> {
             if let Some(time) = time {
                 entry.series.add(time.secs(), 1);
             }
-            let wanted = entry.examples.len() < entry.keep
-                || entry
-                    .examples
-                    .last_key_value()
-                    .is_some_and(|(last, _)| place < *last);
-            if wanted {
-                entry.examples.insert(place, example_text(at.text));
-                while entry.examples.len() > entry.keep {
-                    entry.examples.pop_last();
-                }
-            }
+            entry.keep_example(place, || example_text(at.text));
         }
     }
 }

@@ -113,6 +113,15 @@ impl<C: Merge> Series<C> {
         cells.iter().map(|(_, cell)| cell)
     }
 
+    /// The same buckets with what `of` makes of what they hold.
+    pub fn map<D>(&self, of: impl Fn(&C) -> D) -> Series<D> {
+        let cells = self.cells.iter().map(|(bucket, cell)| (*bucket, of(cell)));
+        Series {
+            width_log2: self.width_log2,
+            cells: cells.collect(),
+        }
+    }
+
     /// Number of buckets that hold anything.
     pub fn len(&self) -> usize {
         self.cells.len()
@@ -143,11 +152,41 @@ impl<C: Merge> Series<C> {
         });
     }
 
-    /// Adds at the end: `bucket` is not before the last one.
-    fn append(&mut self, bucket: i64, cell: C) {
-        match self.cells.last_mut() {
-            Some((last, held)) if *last == bucket => held.merge(cell),
-            _ => self.push(bucket, cell),
+    /// Buckets of `other`, which has the same width, that are none here.
+    fn missing(&self, other: &Self) -> usize {
+        let mut mine = self.cells.iter().map(|(bucket, _)| bucket).peekable();
+        let is_missing = |(bucket, _): &&(i64, C)| {
+            while mine.next_if(|held| *held < bucket).is_some() {}
+            mine.next_if_eq(&bucket).is_none()
+        };
+        other.cells.iter().filter(is_missing).count()
+    }
+
+    /// Merges the buckets of `other`, which has the same width, from the last one to the first: what is here moves up by as
+    /// many places as there are missing buckets before it, which are mostly none.
+    fn merge_from_last(&mut self, mut other: Self) {
+        let held = self.cells.len();
+        let missing = self.missing(&other);
+        self.cells.reserve_exact(missing);
+        self.cells.resize_with(held + missing, || (0, C::default()));
+        let (mut mine, mut to) = (held, held + missing);
+        while let Some((bucket, cell)) = other.cells.pop() {
+            while let Some((last, _)) = mine.checked_sub(1).and_then(|at| self.cells.get(at))
+                && *last > bucket
+            {
+                (mine, to) = (mine - 1, to - 1);
+                self.cells.swap(mine, to);
+            }
+            to -= 1;
+            let at_hand = mine.checked_sub(1).and_then(|at| self.cells.get(at));
+            if at_hand.is_some_and(|(last, _)| *last == bucket) {
+                mine -= 1;
+                self.cells.swap(mine, to);
+            }
+            if let Some((place, held)) = self.cells.get_mut(to) {
+                *place = bucket;
+                held.merge(cell);
+            }
         }
     }
 
@@ -180,23 +219,7 @@ impl<C: Merge> Merge for Series<C> {
             }
             return;
         }
-        // Mostly they are of the same time.
-        let room = self.cells.len().max(other.cells.len());
-        let mine = std::mem::replace(&mut self.cells, Vec::with_capacity(room));
-        let mut mine = mine.into_iter().peekable();
-        let mut theirs = other.cells.into_iter().peekable();
-        loop {
-            let first_is_mine = match (mine.peek(), theirs.peek()) {
-                (Some((a, _)), Some((b, _))) => a <= b,
-                (Some(_), None) => true,
-                (None, Some(_)) => false,
-                (None, None) => break,
-            };
-            let next = if first_is_mine { mine.next() } else { theirs.next() };
-            if let Some((bucket, cell)) = next {
-                self.append(bucket, cell);
-            }
-        }
+        self.merge_from_last(other);
         self.shrink();
     }
 }

@@ -52,6 +52,21 @@ pub struct Hits {
     pub keep: usize,
 }
 
+impl Hits {
+    /// Keeps an example if it is among the first ones.
+    pub fn keep_example(&mut self, place: Place, text: impl FnOnce() -> String) {
+        let examples = &mut self.examples;
+        let is_full = examples.len() >= self.keep;
+        if is_full && examples.last_key_value().is_none_or(|(last, _)| place >= *last) {
+            return;
+        }
+        examples.insert(place, text());
+        while examples.len() > self.keep {
+            examples.pop_last();
+        }
+    }
+}
+
 impl Merge for Hits {
     fn merge(&mut self, other: Self) {
         self.count += other.count;

@@ -139,16 +139,33 @@ impl Figures {
     }
 }
 
-impl Merge for Figures {
-    fn merge(&mut self, other: Self) {
+impl Figures {
+    /// Adds `other` to this, and leaves it as it is.
+    fn merge_ref(&mut self, other: &Self) {
+        self.add_counts(other);
+        for (mine, theirs) in self.samples.iter_mut().zip(&other.samples) {
+            mine.iter_mut().zip(theirs).for_each(|(a, b)| a.merge_ref(b));
+        }
+    }
+
+    fn add_counts(&mut self, other: &Self) {
         self.outcomes
             .iter_mut()
             .zip(other.outcomes)
             .for_each(|(a, b)| *a += b);
-        for (flag, count) in other.flags {
-            *self.flags.entry(flag).or_default() += count;
+        for (flag, count) in &other.flags {
+            match self.flags.get_mut(flag) {
+                Some(held) => *held += count,
+                None => drop(self.flags.insert(flag.clone(), *count)),
+            }
         }
         self.bound_flags();
+    }
+}
+
+impl Merge for Figures {
+    fn merge(&mut self, other: Self) {
+        self.add_counts(&other);
         for (mine, theirs) in self.samples.iter_mut().zip(other.samples) {
             mine.iter_mut().zip(theirs).for_each(|(a, b)| a.merge(b));
         }
@@ -224,8 +241,8 @@ pub struct Group {
     pub series: Series<Moment>,
     /// Durations, for groups that are not good.
     pub duration: Samples,
-    /// First places, with the start of their lines if signatures hit these.
-    pub places: BTreeMap<Place, String>,
+    /// First places, in order.
+    pub places: Vec<Place>,
     /// How many places to keep.
     pub keep: usize,
 }
@@ -237,11 +254,15 @@ impl Merge for Group {
         self.last = self.last.max(other.last);
         self.series.merge(other.series);
         self.duration.merge(other.duration);
-        self.places.extend(other.places);
         self.keep = self.keep.max(other.keep);
-        while self.places.len() > self.keep {
-            self.places.pop_last();
+        if self.places.is_empty() {
+            self.places = other.places;
+        } else {
+            self.places.extend(other.places);
+            self.places.sort_unstable();
+            self.places.dedup();
         }
+        self.places.truncate(self.keep);
     }
 }
 
@@ -416,7 +437,7 @@ impl Totals {
                 name: key.name.clone(),
                 detail: String::new(),
             };
-            destinations.add(destination, figures.clone());
+            destinations.change(destination, |held| held.merge_ref(&figures));
         }
         if let Some(table) = self.figures.get_mut(&key.dimension) {
             table.add(key, figures);
@@ -432,7 +453,7 @@ impl Totals {
                 signature: hit.0,
                 proxy: cell.class.key.proxy.clone(),
             };
-            self.hits.add(key, hits_of(&cell));
+            self.hits.change(key, |hits| add_hits(hits, &cell));
         }
         if cell.class.key.tcp {
             for (second, moment) in cell.series.iter() {
@@ -448,7 +469,7 @@ impl Totals {
             last: cell.last,
             series: if plain { Series::default() } else { cell.series },
             duration: cell.duration,
-            places: cell.places.into_iter().collect(),
+            places: cell.places.into_iter().map(|(place, _)| place).collect(),
             keep: cell.keep_places,
         };
         self.groups.add(cell.class.key, group);
@@ -493,22 +514,18 @@ fn vote(table: &mut Bounded<String, Votes>, name: &str, candidate: &str, count: 
     }
 }
 
-fn hits_of(cell: &Cell) -> Hits {
-    let mut hits = Hits {
-        count: cell.count,
-        first: cell.first,
-        last: cell.last,
-        examples: cell.places.iter().cloned().collect(),
-        keep: cell.keep_places,
-        ..Hits::default()
-    };
+/// Adds the rows of a cell to the hits of a signature that hit them.
+fn add_hits(hits: &mut Hits, cell: &Cell) {
+    hits.count += cell.count;
+    hits.first = earliest(hits.first, cell.first);
+    hits.last = hits.last.max(cell.last);
     // The rows of a cell are of one input: its number is part of what decides the class.
     if let Some((place, _)) = cell.places.first() {
-        hits.inputs.insert(place.input, cell.count);
+        *hits.inputs.entry(place.input).or_default() += cell.count;
     }
-    for (second, moment) in cell.series.iter() {
-        hits.series.add(second, moment.count);
+    hits.series.merge(cell.series.map(|moment| moment.count));
+    hits.keep = hits.keep.max(cell.keep_places);
+    for (place, text) in &cell.places {
+        hits.keep_example(*place, || text.clone());
     }
-    hits.series.widen_to(cell.series.width_log2());
-    hits
 }

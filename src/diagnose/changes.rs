@@ -139,7 +139,7 @@ impl Known {
         if let Some(first) = call.group.first
             && self.first.is_none_or(|(known, _)| first < known)
         {
-            self.first = Some((first, call.group.places.keys().next().copied()));
+            self.first = Some((first, call.group.places.first().copied()));
         }
         self.last = self.last.max(call.group.last);
     }

@@ -296,7 +296,7 @@ impl<'i> Facts<'i> {
             stats.is_some_and(|stats| stats.rejected() > 0)
         };
         called.iter().all(|c| c.group.last.is_none_or(|last| last < time))
-            && called.iter().flat_map(|c| c.group.places.keys()).any(damaged)
+            && called.iter().flat_map(|c| &c.group.places).any(damaged)
     }
 
     /// Pods that these rows called and whose log was read: a proxy takes the connections to all their ports.
@@ -383,7 +383,7 @@ impl<'i> Facts<'i> {
             frames: Vec::new(),
             places: called
                 .iter()
-                .flat_map(|c| c.group.places.keys().take(1))
+                .flat_map(|c| c.group.places.first())
                 .copied()
                 .take(2)
                 .collect(),
@@ -491,7 +491,7 @@ impl<'i> Facts<'i> {
             count: call.count(),
             strength: 0.7,
             frames: Vec::new(),
-            places: call.group.places.keys().take(1).copied().collect(),
+            places: call.group.places.first().copied().into_iter().collect(),
         })
     }
 
@@ -611,7 +611,7 @@ pub fn rows_between(call: &Call<'_>, from: i64, to: i64) -> u64 {
 
 /// The first places of some calls, in order.
 pub fn first_places<'a>(calls: impl Iterator<Item = &'a Call<'a>>, limit: usize) -> Vec<Place> {
-    let mut places: Vec<Place> = calls.flat_map(|c| c.group.places.keys().copied()).collect();
+    let mut places: Vec<Place> = calls.flat_map(|c| c.group.places.iter().copied()).collect();
     places.sort_unstable();
     places.truncate(limit);
     places

@@ -242,7 +242,7 @@ impl Tools {
     }
 
     /// Takes the next line if it is a row of text that needs no second thought.
-    #[inline]
+    #[inline(always)]
     fn plain_row<'block>(
         &mut self,
         head: &PlainHead,

@@ -220,7 +220,10 @@ fn hash_wide<const PARTS: usize>(seed: u64, parts: &[&[u8]; PARTS]) -> [u64; 2] 
         // Each part is one piece, as they nearly always are: no branch depends on a length.
         for part in parts {
             number = number.wrapping_add(NUMBER_STEP);
-            sum = _mm512_xor_si512(sum, two_rounds_wide(load_some(part), number ^ part.len() as u64, keys));
+            sum = _mm512_xor_si512(
+                sum,
+                two_rounds_wide(load_some(part), number ^ part.len() as u64, keys),
+            );
         }
     } else {
         for part in parts {
@@ -228,7 +231,10 @@ fn hash_wide<const PARTS: usize>(seed: u64, parts: &[&[u8]; PARTS]) -> [u64; 2] 
             loop {
                 number = number.wrapping_add(NUMBER_STEP);
                 let (piece, after) = rest.split_at(rest.len().min(super::CHUNK_BYTES));
-                sum = _mm512_xor_si512(sum, two_rounds_wide(load_some(piece), number ^ rest.len() as u64, keys));
+                sum = _mm512_xor_si512(
+                    sum,
+                    two_rounds_wide(load_some(piece), number ^ rest.len() as u64, keys),
+                );
                 rest = after;
                 if rest.is_empty() {
                     break;
