@@ -292,6 +292,10 @@ impl Cells {
     }
 
     /// Finds the slot of `key`; `make` works out its class on first sight. Then [`Self::record_all`] adds the row.
+    #[expect(
+        clippy::inline_always,
+        reason = "one step of the row loop, called in one place"
+    )]
     #[inline(always)]
     pub fn find(&mut self, key: Fingerprint, make: impl FnOnce() -> Cell) -> Option<usize> {
         let mask = SLOTS - 1;

@@ -49,6 +49,10 @@ impl Default for Hasher {
 
 impl Hasher {
     /// The fingerprint of `seed` and four texts: other texts, or the same in another order, have another one.
+    #[expect(
+        clippy::inline_always,
+        reason = "steps of the row loop: the parts of a key stay in registers"
+    )]
     #[inline(always)]
     pub(crate) fn of_four(self, seed: u64, parts: [&[u8]; 4]) -> Fingerprint {
         let Self::Aes(aes) = self else {
@@ -64,6 +68,10 @@ impl Hasher {
     }
 
     /// The same of twelve texts.
+    #[expect(
+        clippy::inline_always,
+        reason = "steps of the row loop: the parts of a key stay in registers"
+    )]
     #[inline(always)]
     pub(crate) fn of_twelve(self, seed: u64, parts: &[&[u8]; 12]) -> Fingerprint {
         let Self::Aes(aes) = self else {

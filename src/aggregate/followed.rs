@@ -96,6 +96,10 @@ impl Default for Followed {
 impl Followed {
     /// Offers a row that has a start; `good` as its class is, `id_hash` is the [`id_hash`] of its request id, and `group` tells the hash of its
     /// group if the row is kept.
+    #[expect(
+        clippy::inline_always,
+        reason = "one step of the row loop, which mostly ends at its first test"
+    )]
     #[inline(always)]
     pub fn offer(
         &mut self,

@@ -160,6 +160,10 @@ impl Paths {
     }
 
     /// Notes a path; `seed` is [`Paths::seed`] of the other two.
+    #[expect(
+        clippy::inline_always,
+        reason = "steps of the row loop, which mostly end at their first test"
+    )]
     #[inline(always)]
     pub fn note(&mut self, seed: u64, authority: &[u8], path: &[u8], routed: bool) {
         let head = short_hash(seed, path.get(..HEAD_BYTES).unwrap_or(path));
@@ -169,6 +173,10 @@ impl Paths {
     }
 
     /// Whether a path with a known head has a template that was seen.
+    #[expect(
+        clippy::inline_always,
+        reason = "steps of the row loop, which mostly end at their first test"
+    )]
     #[inline(always)]
     fn is_decided(&self, seed: u64, head: u64, path: &[u8]) -> bool {
         let slot = Filter::slot(head, RECENT_HEADS);

@@ -383,7 +383,7 @@ impl<'i> Facts<'i> {
             frames: Vec::new(),
             places: called
                 .iter()
-                .flat_map(|c| c.group.places.first())
+                .filter_map(|c| c.group.places.first())
                 .copied()
                 .take(2)
                 .collect(),

@@ -242,6 +242,7 @@ impl Tools {
     }
 
     /// Takes the next line if it is a row of text that needs no second thought.
+    #[expect(clippy::inline_always, reason = "the head of the row loop")]
     #[inline(always)]
     fn plain_row<'block>(
         &mut self,

@@ -40,6 +40,10 @@ pub(super) struct MinuteCache {
 
 impl MinuteCache {
     /// The time of exactly `YYYY-MM-DDTHH:MM:SS.mmmZ`; `None` for any other layout or no such date.
+    #[expect(
+        clippy::inline_always,
+        reason = "one step of the row loop: constants of the layout are folded into it"
+    )]
     #[inline(always)]
     pub(super) fn millis(&mut self, text: &[u8; MILLIS_BYTES]) -> Option<Timestamp> {
         let (minute, seconds) = text.split_first_chunk::<MINUTE_BYTES>()?;
