@@ -4,7 +4,7 @@
 use crate::running::{Run, analyze, case_input, list, text};
 use flate2::read::MultiGzDecoder;
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::path::Path;
 use toml::Table;
@@ -97,6 +97,7 @@ fn check(folder: &str) {
         case.check_packets(packets.as_table().unwrap());
     }
     case.check_references();
+    case.check_reasons();
     if let Some(cited) = expected.get("cited") {
         case.check_cited(cited.as_array().unwrap());
     }
@@ -108,6 +109,20 @@ fn check(folder: &str) {
         "{folder}:\n  {}\n",
         case.wrong.join("\n  ")
     );
+}
+
+/// The flags of "no UC or UR flag".
+fn denied_flags(because: &str) -> impl Iterator<Item = &str> {
+    let parts = because.split("no ").skip(1);
+    parts
+        .filter_map(|part| part.split_once(" flag"))
+        .flat_map(|(flags, _)| flags.split(" or "))
+}
+
+#[test]
+fn flags_are_found_in_reasons() {
+    let because = "no handshake failed; no UC or UR flag (12 rows to a read); no UO flag and no overflow";
+    assert_eq!(denied_flags(because).collect::<Vec<_>>(), ["UC", "UR", "UO"]);
 }
 
 /// A report with what is wrong in it.
@@ -191,6 +206,27 @@ impl Case<'_> {
             self.expect(severity == "info", || {
                 format!("accusation in a healthy mesh: {severity}: {title}")
             });
+        }
+    }
+
+    /// Nothing is ruled out for want of a flag that rows of the destination have, or by rows that were not read.
+    fn check_reasons(&mut self) {
+        let report = self.report.clone();
+        for finding in list(&report, "/findings") {
+            let destination = text(finding, "/scope/destination");
+            let figures = list(&report, "/requests/by_destination").iter();
+            let flags: BTreeSet<&str> = figures
+                .filter(|figures| text(figures, "/name") == destination)
+                .flat_map(|figures| figures["flags"].as_object().unwrap().keys())
+                .map(String::as_str)
+                .collect();
+            for ruled_out in list(finding, "/ruled_out") {
+                let because = text(ruled_out, "/because");
+                let is_false = denied_flags(because).any(|flag| flags.contains(flag));
+                self.expect(!is_false && !because.contains("(0 "), || {
+                    format!("{ruled_out} at {destination}, whose rows have {flags:?}")
+                });
+            }
         }
     }
 

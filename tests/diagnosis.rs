@@ -229,6 +229,13 @@ fn remarked(report: &Report) -> Vec<&str> {
     causes(report, |f| f.severity == Severity::Info)
 }
 
+/// Why the first finding is not `cause`.
+fn ruled_out<'r>(report: &'r Report, cause: &str) -> Option<&'r str> {
+    let ruled_out = report.findings[0].ruled_out.iter();
+    let mut reasons = ruled_out.filter(|out| out.cause == cause);
+    reasons.next().map(|out| out.because.as_str())
+}
+
 fn causes(report: &Report, keep: impl Fn(&Finding) -> bool) -> Vec<&str> {
     let kept = report.findings.iter().filter(|f| keep(f));
     kept.map(|f| f.cause.as_str()).collect()
@@ -489,6 +496,13 @@ fn resets_after_idle_time_are_the_keep_alive_race() {
     };
     let idle = race(Logs::default().good(0..60), 2000).report();
     assert_eq!(accused(&idle), ["keepalive-race"]);
+    assert_eq!(
+        ruled_out(&idle, "upstream-reset"),
+        Some(
+            "25 rows have 503 UC upstream_reset_before_response_started{connection_termination}, but keepalive-race explains them all (1300 rows to ratings.default.svc.cluster.local:9080 read)"
+        ),
+        "rows that would show a look-alike are not said to be absent"
+    );
     let busy = race(Logs::default().good(0..60), 10).report();
     assert_eq!(accused(&busy), ["upstream-reset"]);
     assert_eq!(
@@ -503,6 +517,12 @@ fn a_path_in_other_letter_case_is_no_path_that_lost_its_route() {
         .good(0..30)
         .at_caller(every(200, 30..60, &no_route("/ratings/1")));
     assert_eq!(accused(&lost.report()), ["route-not-found"]);
+    assert_eq!(
+        ruled_out(&lost.report(), "route-case-mismatch"),
+        Some(
+            "no path without a route is routed in other letter case (750 rows to ratings.default.svc.cluster.local:9080 read)"
+        )
+    );
     let other_case = Logs::default()
         .good(0..60)
         .at_caller(every(200, 30..60, &no_route("/Ratings/1")));

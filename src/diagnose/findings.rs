@@ -1,23 +1,20 @@
 //! Suspects to findings: weighed, scoped, cited, worded.
 
-use super::finding::{Evidence, Finding, RuledOut, Scope};
+use super::finding::{Evidence, Finding, Scope};
+use super::look_alikes::LookAlikes;
 use super::measure::{Facts, Measured, first_places, rows_between, some};
-use super::packets;
 use super::resets::ratio;
 use super::rules::Rule;
 use super::suspects::{LineEvidence, Suspect, Suspects};
 use crate::aggregate::address::{self, ClusterName};
 use crate::aggregate::flags::Outcome;
-use crate::catalog::{Cause, FilledFix, FilledLookAlike, Placeholders};
+use crate::catalog::{Cause, FilledFix, Placeholders};
 use crate::correlate::{Call, names::proxy_name};
 use crate::decode::packet::Endpoint;
 use crate::diagnose::answer::{EvidenceKind, Fix, Missing, Role, Severity, Unit, ValidFor};
 use crate::units::{Place, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
-
-/// The version that hides alerts after the hellos.
-const TLS_1_3: u16 = 0x0304;
 
 /// References given for a piece of evidence.
 const REFS: usize = 5;
@@ -27,11 +24,12 @@ pub fn write(suspects: &Suspects<'_>, facts: &Facts<'_>) -> Vec<Finding> {
     let large = |s: &&Suspect<'_>| {
         s.count(facts) >= facts.thresholds().min_failures || !s.lines.is_empty() || s.window.is_some()
     };
+    let mut look_alikes = LookAlikes::among(suspects, facts);
     let mut findings: Vec<Finding> = suspects
         .list
         .values()
         .filter(large)
-        .filter_map(|s| finding(s, suspects, facts))
+        .filter_map(|s| finding(s, &mut look_alikes, facts))
         .collect();
     drop_orphans(&mut findings);
     super::changes::note(&mut findings, facts);
@@ -97,7 +95,7 @@ fn id_of(cause: &str, destination: &str) -> String {
     format!("{cause}-{}", slug.trim_matches('-'))
 }
 
-fn finding(suspect: &Suspect<'_>, suspects: &Suspects<'_>, facts: &Facts<'_>) -> Option<Finding> {
+fn finding(suspect: &Suspect<'_>, look_alikes: &mut LookAlikes<'_>, facts: &Facts<'_>) -> Option<Finding> {
     let cause = facts.catalog.cause(&suspect.cause)?;
     let (first, last) = suspect.span(facts)?;
     let all: Vec<usize> = suspect.all_calls().into_iter().collect();
@@ -118,7 +116,7 @@ fn finding(suspect: &Suspect<'_>, suspects: &Suspects<'_>, facts: &Facts<'_>) ->
     let affected = suspect.connections.map_or(0, |(_, affected)| affected);
     let blip = blip(suspect, facts, (first, last), count.max(affected));
     let confidence = confidence(suspect, facts, count.max(affected), blip);
-    let (ruled_out, open) = look_alikes(suspect, suspects, facts, &filled.look_alikes);
+    let (ruled_out, open) = look_alikes.tell(suspect, &filled.look_alikes);
     // What a capture would settle is settled where packets were seen.
     let seen = suspect.measured.iter().any(|measured| measured.name == "packets");
     let wanted = filled
@@ -541,7 +539,8 @@ fn rows_evidence(
 }
 
 /// Status, flags and details of the rows, most frequent first.
-fn statuses(facts: &Facts<'_>, calls: &[usize]) -> String {
+/// What the rows of calls have as status, flags and details: the two most frequent.
+pub(super) fn statuses(facts: &Facts<'_>, calls: &[usize]) -> String {
     let mut by_status: BTreeMap<(u16, &str, &str), u64> = BTreeMap::new();
     for call in facts.calls(calls) {
         let key = call.key;
@@ -694,78 +693,4 @@ fn statistic(text: String, count: u64, strength: f64) -> Evidence {
         frames: Vec::new(),
         places: Vec::new(),
     }
-}
-
-/// Look-alikes that left no trace are ruled out; those that cannot be, are named with what would tell them apart.
-fn look_alikes(
-    suspect: &Suspect<'_>,
-    suspects: &Suspects<'_>,
-    facts: &Facts<'_>,
-    list: &[FilledLookAlike],
-) -> (Vec<RuledOut>, Vec<String>) {
-    let rows = if suspect.destination == "*" {
-        facts.incident.totals.rows
-    } else {
-        facts.rows_to(&suspect.destination)
-    };
-    let (mut out, mut open) = (Vec::new(), Vec::new());
-    for look_alike in list {
-        let present = suspects.list.keys().any(|(cause, destination)| {
-            let everywhere = destination == "*" || suspect.destination == "*";
-            *cause == look_alike.cause && (everywhere || *destination == suspect.destination)
-        });
-        let disproved = suspect
-            .disproved
-            .iter()
-            .find(|(cause, _)| *cause == look_alike.cause);
-        let because = disproved
-            .map(|(_, why)| why.clone())
-            .or_else(|| because(facts, &look_alike.cause, &suspect.destination, rows).filter(|_| !present));
-        match because {
-            Some(because) => out.push(RuledOut {
-                cause: look_alike.cause.clone(),
-                because,
-            }),
-            None => open.push(format!(
-                "not ruled out: {}: {}",
-                look_alike.cause, look_alike.differs
-            )),
-        }
-    }
-    (out, open)
-}
-
-fn because(facts: &Facts<'_>, cause: &str, destination: &str, rows: u64) -> Option<String> {
-    let connections = facts.connections_to(destination);
-    let alerts_hidden = facts.incident.totals.captures.tls.versions.contains_key(&TLS_1_3);
-    // What was not read rules nothing out.
-    let captures_only = facts.incident.totals.rows == 0 && facts.connections_to("*") > 0;
-    let (absent, in_captures) = (
-        if rows > 0 || (connections == 0 && !captures_only) {
-            facts.rules.absent(cause, |kind| facts.has_read(kind))
-        } else {
-            Vec::new()
-        },
-        if connections > 0 {
-            packets::absent(facts, cause, destination, alerts_hidden)?
-        } else {
-            Vec::new()
-        },
-    );
-    let said = |absent: &[&str]| absent.iter().take(2).copied().collect::<Vec<_>>().join("; ");
-    let text = said(&absent).replace("{proxies}", &facts.proxies.to_string());
-    let whom = if destination == "*" {
-        "all destinations"
-    } else {
-        destination
-    };
-    let of_rows = (!absent.is_empty()).then(|| format!("{text} ({rows} rows to {whom} read)"));
-    let of_packets = (!in_captures.is_empty()).then(|| {
-        format!(
-            "{} ({connections} connections to {whom} seen)",
-            said(&in_captures)
-        )
-    });
-    let reasons: Vec<String> = of_rows.into_iter().chain(of_packets).collect();
-    (!reasons.is_empty()).then(|| reasons.join("; "))
 }

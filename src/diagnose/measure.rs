@@ -139,9 +139,14 @@ impl<'i> Facts<'i> {
             .map(|(name, calls)| (name.as_str(), calls.as_slice()))
     }
 
+    /// The numbers of all calls to a destination.
+    pub fn numbers_to(&self, destination: &str) -> &[usize] {
+        self.by_destination.get(destination).map_or(&[], Vec::as_slice)
+    }
+
     /// All calls to a destination.
     pub fn calls_to<'a>(&'a self, destination: &str) -> impl Iterator<Item = &'a Call<'i>> {
-        self.calls(self.by_destination.get(destination).map_or(&[], Vec::as_slice))
+        self.calls(self.numbers_to(destination))
     }
 
     /// All hops to a destination.

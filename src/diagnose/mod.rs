@@ -17,6 +17,7 @@ pub mod finding;
 pub mod findings;
 mod joined;
 pub mod latency;
+mod look_alikes;
 pub mod measure;
 mod network;
 pub mod packets;

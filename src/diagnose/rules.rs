@@ -411,22 +411,6 @@ impl Rules {
     pub fn of_rows(&self) -> impl Iterator<Item = &Rule> {
         self.rule.iter().chain(&self.answer)
     }
-
-    /// What is said where nothing in logs shows a cause; empty for a cause that leaves no trace in what `was_read` says was read.
-    pub fn absent(&self, cause: &str, was_read: impl Fn(&str) -> bool) -> Vec<&str> {
-        let rows = self.rule.iter().map(|r| (&r.cause, &r.absent));
-        let lines = self
-            .line
-            .iter()
-            .filter(|l| l.absent_from.is_empty() || l.absent_from.iter().any(|kind| was_read(kind)))
-            .map(|l| (&l.cause, &l.absent));
-        let measured = self.measured.iter().map(|m| (&m.cause, &m.absent));
-        rows.chain(lines)
-            .chain(measured)
-            .filter(|(of, absent)| *of == cause && !absent.is_empty())
-            .map(|(_, absent)| absent.as_str())
-            .collect()
-    }
 }
 
 #[cfg(test)]

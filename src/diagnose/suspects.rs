@@ -266,7 +266,7 @@ impl<'f> Suspects<'f> {
 }
 
 /// False if all lines that are kept say that it is something else.
-fn speaks_of_it(rule: &LineRule, hits: &Hits) -> bool {
+pub(super) fn speaks_of_it(rule: &LineRule, hits: &Hits) -> bool {
     let of_other = |text: &String| rule.unless_text.iter().any(|other| text.contains(other.as_str()));
     hits.examples.is_empty() || !hits.examples.values().all(of_other)
 }
@@ -312,7 +312,8 @@ fn kind(call: &Call<'_>) -> Kind {
     }
 }
 
-fn fits(facts: &Facts<'_>, rule: &Rule, index: usize) -> bool {
+/// True if the rows of a call are such as the rule asks for.
+pub(super) fn fits(facts: &Facts<'_>, rule: &Rule, index: usize) -> bool {
     facts
         .call(index)
         .is_some_and(|call| rule.rows.fits(call.key, || median_ms(call.group)))
@@ -323,7 +324,8 @@ pub fn median_ms(group: &Group) -> u64 {
     group.duration.to_slots().quantile_ms(0.5)
 }
 
-fn required(
+/// What a rule's measurements say of these calls; `None` if one does not hold, or there are none.
+pub(super) fn required(
     facts: &Facts<'_>,
     names: &[String],
     destination: &str,
