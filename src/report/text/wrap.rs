@@ -105,7 +105,7 @@ fn break_word(word: &str, columns: usize) -> (&str, &str) {
 }
 
 /// A shell command in lines of at most `columns`, broken at spaces outside quotes and with ` \` there, so that
-/// it can be pasted as it is. A quoted piece wider than a line is broken like a word, without that mark.
+/// it can be pasted as it is. A word that is wider than a line stays whole: broken, it would be another word.
 pub(super) fn wrap_command(command: &str, columns: usize) -> Vec<String> {
     if width_of(command) <= columns {
         return vec![command.to_owned()];
@@ -113,20 +113,17 @@ pub(super) fn wrap_command(command: &str, columns: usize) -> Vec<String> {
     let room = columns.saturating_sub(2).max(1);
     let mut lines: Vec<String> = Vec::new();
     for word in shell_words(command) {
-        let mut pieces = pack(std::iter::once(word), "", room).into_iter();
-        let Some(first) = pieces.next() else { continue };
         match lines.last_mut() {
-            Some(line) if width_of(line) + 1 + width_of(&first) <= room && pieces.len() == 0 => {
+            Some(line) if width_of(line) + 1 + width_of(word) <= room => {
                 line.push(' ');
-                line.push_str(&first);
+                line.push_str(word);
             }
             Some(line) => {
                 line.push_str(" \\");
-                lines.push(first);
+                lines.push(word.to_owned());
             }
-            None => lines.push(first),
+            None => lines.push(word.to_owned()),
         }
-        lines.extend(pieces);
     }
     lines
 }
@@ -196,8 +193,8 @@ mod tests {
         );
         assert_eq!(
             wrap_command("jq '.items[].metadata.name' file", 16),
-            ["jq \\", "'.items[].", "metadata.name' \\", "file"],
-            "no mark inside quotes"
+            ["jq \\", "'.items[].metadata.name' \\", "file"],
+            "a word stays whole, whatever its width"
         );
     }
 
@@ -209,9 +206,18 @@ mod tests {
             let kept: String = lines.concat().split_whitespace().collect();
             let given: String = text.split_whitespace().collect();
             prop_assert_eq!(kept, given);
-            prop_assert!(wrap_command(&text, columns + 2).iter().all(|line| width_of(line) <= columns + 2));
             prop_assert!(width_of(&cut_middle(&text, columns, "…")) <= columns);
             prop_assert!(width_of(&cut_end(&text, columns, "…")) <= columns);
+        }
+
+        #[test]
+        fn a_wrapped_command_is_the_same_command(text in "[a-z/'\"|. ]{0,80}", columns in 2usize..40) {
+            let lines = wrap_command(&text, columns);
+            let is_word = |line: &str| shell_words(line.trim_end_matches(" \\")).len() <= 1;
+            prop_assert!(lines.iter().all(|line| width_of(line) <= columns || is_word(line)));
+            // What a shell makes of it: a backslash at the end of a line joins it with the next.
+            let joined = lines.join("\n").replace("\\\n", "");
+            prop_assert_eq!(shell_words(&joined), shell_words(&text));
         }
     }
 }
