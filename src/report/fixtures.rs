@@ -186,6 +186,7 @@ fn buckets(failed_from: u64) -> Vec<TimeBucket> {
                 requests: if minute == 47 { 5400 } else { requests },
                 failed,
                 denied: 0,
+                canceled: 0,
                 p50_ms: Some(3.0),
                 p99_ms: Some(11.0 + if minute % 9 == 0 { 3.0 } else { 0.0 }),
                 latency: vec![],

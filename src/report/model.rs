@@ -783,6 +783,8 @@ pub struct TimeBucket {
     pub failed: u64,
     /// Of these, denied by a proxy.
     pub denied: u64,
+    /// Of these, given up by the caller.
+    pub canceled: u64,
     /// Median duration of the good ones.
     pub p50_ms: Option<f64>,
     /// 99th percentile of the good ones.

@@ -25,6 +25,7 @@ struct Bucket {
     requests: u64,
     failed: u64,
     denied: u64,
+    canceled: u64,
     flags: Counts,
     signatures: Counts,
     connections: u64,
@@ -39,6 +40,7 @@ impl Bucket {
         match call.result() {
             Outcome::Failed if call.counted => self.failed += rows,
             Outcome::Denied if call.counted => self.denied += rows,
+            Outcome::Canceled if call.counted => self.canceled += rows,
             _ => {}
         }
         for flag in call.key.flag_tokens() {
@@ -72,6 +74,7 @@ impl Merge for Bucket {
         self.requests += other.requests;
         self.failed += other.failed;
         self.denied += other.denied;
+        self.canceled += other.canceled;
         for (flag, count) in other.flags {
             *self.flags.entry(flag).or_default() += count;
         }
@@ -165,6 +168,7 @@ fn time_bucket(start: i64, bucket: &Bucket, spread: Option<Spread>) -> TimeBucke
         requests: bucket.requests,
         failed: bucket.failed,
         denied: bucket.denied,
+        canceled: bucket.canceled,
         p50_ms: spread.as_ref().map(|spread| spread.p50_ms),
         p99_ms: spread.as_ref().map(|spread| spread.p99_ms),
         latency: spread.map(|spread| spread.histogram).unwrap_or_default(),
@@ -216,7 +220,7 @@ fn change_point(incident: &Incident<'_>, finding: &Finding) -> Option<ChangePoin
     let destination = finding.scope.destination.as_deref()?;
     let (mut all, mut failed) = (0, 0);
     for hop in &incident.hops {
-        if hop.counted && hop.destination == destination {
+        if hop.counted && (destination == "*" || hop.destination == destination) {
             let rows = hop.between(i64::MIN, at.secs() - 1);
             all += rows.requests;
             failed += rows.failed;

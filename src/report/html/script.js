@@ -85,7 +85,7 @@
   var number = function (n) { return n.toLocaleString("en-US"); };
   // What the columns that lie in the window hold together; durations of good requests are bounds of a histogram, which can be added.
   var sums = function () {
-    var sum = { requests: 0, failed: 0, denied: 0 }, counted = 0;
+    var sum = { requests: 0, failed: 0, denied: 0, canceled: 0 }, counted = 0;
     var good = Object.create(null), flags = Object.create(null), packets = [0, 0, 0, 0];
     var add = function (to, text) {
       each(text ? text.split(" ") : [], function (part) {
@@ -117,6 +117,7 @@
       return number(found);
     };
     if (sum.denied) { parts.push(number(sum.denied) + " denied"); }
+    if (sum.canceled) { parts.push(number(sum.canceled) + " canceled"); }
     if (counted) { parts.push("good ones up to " + quantile(0.5) + " ms (p50), " + quantile(0.99) + " ms (p99)"); }
     var named = Object.keys(flags).sort(function (a, b) { return flags[b] - flags[a]; }).slice(0, 6);
     if (named.length) {

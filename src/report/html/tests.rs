@@ -62,7 +62,7 @@ const ELEMENTS: [&str; 49] = [
 ];
 
 /// Attributes that pages use. None of them acts, and none but `href` names a place.
-const ATTRIBUTES: [&str; 58] = [
+const ATTRIBUTES: [&str; 59] = [
     "aria-hidden",
     "aria-label",
     "aria-labelledby",
@@ -77,6 +77,7 @@ const ATTRIBUTES: [&str; 58] = [
     "data-bottom",
     "data-calls",
     "data-classes",
+    "data-canceled",
     "data-column",
     "data-counts",
     "data-denied",

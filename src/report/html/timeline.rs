@@ -37,6 +37,7 @@ struct Column {
     requests: u64,
     failed: u64,
     denied: u64,
+    canceled: u64,
     p50: Option<f64>,
     p99: Option<f64>,
     connections: u64,
@@ -59,6 +60,7 @@ impl Column {
         self.requests = self.requests.saturating_add(bucket.requests);
         self.failed = self.failed.saturating_add(bucket.failed);
         self.denied = self.denied.saturating_add(bucket.denied);
+        self.canceled = self.canceled.saturating_add(bucket.canceled);
         self.p50 = worst(self.p50, bucket.p50_ms);
         self.p99 = worst(self.p99, bucket.p99_ms);
         self.connections = self.connections.saturating_add(bucket.connections);
@@ -171,10 +173,11 @@ fn height(n: u64) -> f64 {
 /// A panel of bars: its title, its class, what it shows of a column.
 type Bars = (&'static str, &'static str, fn(&Column) -> u64);
 
-const BARS: [Bars; 7] = [
+const BARS: [Bars; 8] = [
     ("failed", "bad", |column| column.failed),
     ("requests", "good", |column| column.requests),
     ("denied", "other", |column| column.denied),
+    ("canceled", "other", |column| column.canceled),
     ("connections gone wrong", "bad", |column| {
         column.failed_connections
     }),
@@ -629,6 +632,7 @@ fn tooltips(context: &Context<'_>, axis: &Axis, bottom: f64) -> Element {
                 .attr("data-requests", column.requests.to_string())
                 .attr("data-failed", column.failed.to_string())
                 .attr("data-denied", column.denied.to_string())
+                .attr("data-canceled", column.canceled.to_string())
                 .attr("data-good", latency)
                 .attr("data-flags", flags)
                 .attr("data-packets", packets)

@@ -3,11 +3,11 @@
 use super::chart::sparkline;
 use super::clock::Clock;
 use super::lead;
-use super::number::{group, short, span};
+use super::number::{group, per_cent, short, span};
 use super::page::{Page, Role};
 use super::place::{input_of, name_of, place};
 use super::wrap::width_of;
-use crate::report::model::{Event, Finding, Report, TimeBucket, Timeline, Window};
+use crate::report::model::{ChangePoint, Event, Finding, Report, TimeBucket, Timeline, Window};
 use crate::units::Timestamp;
 
 /// Where the charts start.
@@ -37,7 +37,7 @@ pub(super) fn since(report: &Report, page: &mut Page) {
     page.heading(title, &format!("each {}, peak at the right", scale.column_span()));
     let logs = drawn
         .iter()
-        .any(|b| b.requests > 0 || b.failed > 0 || b.denied > 0);
+        .any(|b| b.requests > 0 || b.failed > 0 || b.denied > 0 || b.canceled > 0);
     let captures = drawn.iter().any(|b| b.connections > 0);
     if logs || !captures {
         requests(drawn, &scale, page);
@@ -81,9 +81,13 @@ fn requests(drawn: &[TimeBucket], scale: &Scale, page: &mut Page) {
         scale,
         &sums(drawn, scale, |b| b.failed),
     );
-    let denied = sums(drawn, scale, |b| b.denied);
-    if denied.iter().any(|&count| count > 0.0) {
-        series(page, "denied", Role::FailedBar, scale, &denied);
+    for (name, values) in [
+        ("denied", sums(drawn, scale, |b| b.denied)),
+        ("canceled", sums(drawn, scale, |b| b.canceled)),
+    ] {
+        if values.iter().any(|&count| count > 0.0) {
+            series(page, name, Role::FailedBar, scale, &values);
+        }
     }
     series(
         page,
@@ -359,18 +363,7 @@ fn around(report: &Report, page: &mut Page) {
         lines.push((event.at, format!("{}{}", event.text, source.unwrap_or_default())));
     }
     for change in timeline.change_points.iter().take(EVENTS) {
-        let text = format!(
-            "{} of {}: {} → {}",
-            change.metric,
-            if change.scope.is_empty() {
-                "all"
-            } else {
-                &change.scope
-            },
-            short(change.before),
-            short(change.after)
-        );
-        lines.push((change.at, text));
+        lines.push((change.at, change_text(change)));
     }
     lines.sort();
     let column = COLUMN
@@ -393,6 +386,30 @@ fn around(report: &Report, page: &mut Page) {
         }
     }
     gaps(report, timeline, clock, page);
+}
+
+/// What changed, in a sentence where the figure is known.
+fn change_text(change: &ChangePoint) -> String {
+    let whom = match change.scope.as_str() {
+        "" | "*" => "all destinations",
+        one => one,
+    };
+    match change.metric.as_str() {
+        "failed_share" => format!(
+            "{} of the requests to {whom} failed, {} before",
+            per_cent(change.after),
+            per_cent(change.before)
+        ),
+        "added_latency_ms" => format!(
+            "good requests to {whom} took {} ms longer than before",
+            short(change.after - change.before)
+        ),
+        other => format!(
+            "{other} of {whom}: {} → {}",
+            short(change.before),
+            short(change.after)
+        ),
+    }
 }
 
 fn gaps(report: &Report, timeline: &Timeline, clock: Clock, page: &mut Page) {
