@@ -2,6 +2,8 @@
 
 #![cfg(test)]
 
+/// Commands and manifests of findings: the names that are known, and nothing that does not apply.
+mod advice;
 /// What connections of captures that others made say, against what tshark reads there.
 mod app_agreement;
 /// Archives: the same answer as from the folder, citations, damage, names that climb.

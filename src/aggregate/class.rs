@@ -238,6 +238,23 @@ impl RowClass {
     }
 }
 
+impl RowClass {
+    /// The namespace of the caller, where it left it to DNS: a name without dots is of a service in the pod's own namespace, which
+    /// comes first in its search list (Kubernetes, "DNS for Services and Pods").
+    pub fn own_namespace(&self) -> Option<&str> {
+        if self.key.reporter != Reporter::Source {
+            return None;
+        }
+        let namespace = address::service_namespace(&self.key.destination)?;
+        let service = address::short_service(&self.key.destination);
+        let is_short = |(alias, _): &(String, String)| {
+            let host = address::port(alias).and_then(|port| alias.strip_suffix(port)?.strip_suffix(':'));
+            host.unwrap_or(alias) == service
+        };
+        self.destination_alias.iter().any(is_short).then_some(namespace)
+    }
+}
+
 fn reporter(row: &AccessRow<'_>, cluster: &str, details: &str) -> Reporter {
     if cluster.starts_with("inbound") || cluster.starts_with("InboundPassthrough") {
         return Reporter::Destination;

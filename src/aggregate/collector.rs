@@ -274,6 +274,8 @@ impl<'run> Collector<'run> {
         let mut stats = std::mem::take(&mut self.stats);
         stats.bytes += bytes as u64;
         stats.blocks.insert(self.block, self.summary);
+        let namespace = self.origin.namespace.clone();
+        stats.placed = namespace.map(|namespace| (self.origin.proxy.clone(), namespace));
         self.partial
             .inputs
             .entry(self.origin.input)

@@ -148,6 +148,8 @@ pub struct InputStats {
     pub last: Option<Timestamp>,
     /// Pods named by line prefixes.
     pub pods: BTreeMap<String, u64>,
+    /// The proxy that wrote it and its namespace, where its path says both.
+    pub placed: Option<(String, String)>,
     /// Access rows without a usable time.
     pub undated: u64,
     /// Records by the time at which they were written.
@@ -276,6 +278,8 @@ impl Merge for InputStats {
         for (pod, count) in other.pods {
             *self.pods.entry(pod).or_default() += count;
         }
+        // One path says it: all parts of an input say the same.
+        self.placed = self.placed.take().or(other.placed);
         self.trim();
     }
 }

@@ -340,6 +340,8 @@ pub struct Totals {
     pub addresses: Bounded<String, Votes>,
     /// What a destination's other names stand for.
     pub aliases: Bounded<String, Votes>,
+    /// In which namespace proxies look services up, as far as callers leave it to them.
+    pub namespaces: Bounded<String, Votes>,
     /// Connections of packet captures.
     pub captures: CaptureTotals,
 }
@@ -381,6 +383,7 @@ impl Default for Totals {
             top: Top::default(),
             addresses: Bounded::new(MAX_ALIASES),
             aliases: Bounded::new(MAX_ALIASES),
+            namespaces: Bounded::new(MAX_ALIASES),
             captures: CaptureTotals::default(),
         }
     }
@@ -501,6 +504,9 @@ impl Totals {
         }
         for (alias, name) in &class.destination_alias {
             vote(&mut self.aliases, alias, name, count);
+        }
+        if let Some(namespace) = class.own_namespace() {
+            vote(&mut self.namespaces, &class.key.proxy, namespace, count);
         }
     }
 }

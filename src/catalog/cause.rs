@@ -1,6 +1,6 @@
 //! A cause: what to say of it, how to check it, how to mend it, and what is doubtful in common advice.
 
-use super::placeholder::{Placeholders, fill, fill_command, fill_filter, fill_yaml};
+use super::placeholder::{Placeholders, applies, fill, fill_command, fill_filter, fill_yaml, is_known};
 use super::signature::Severity;
 use serde::Deserialize;
 
@@ -173,7 +173,8 @@ pub struct FilledOverturn {
 }
 
 impl Cause {
-    /// Every text of the cause with `names` put in: plain in prose, quoted in commands, manifests and filters.
+    /// Every text of the cause with `names` put in: plain in prose, quoted in commands, manifests and filters. Commands and
+    /// manifests that ask for a name that cannot be there are left out, and so is a filter for want of a name.
     pub fn filled(&self, names: &Placeholders) -> FilledCause {
         FilledCause {
             title: fill(&self.title, names),
@@ -186,12 +187,26 @@ impl Cause {
             checks: self
                 .checks
                 .iter()
+                .filter(|check| applies(check, names))
                 .map(|check| fill_command(check, names))
                 .collect(),
-            fixes: self.fixes.iter().map(|fix| fix.filled(names)).collect(),
+            fixes: self
+                .fixes
+                .iter()
+                .filter(|fix| fix.applies(names))
+                .map(|fix| fix.filled(names))
+                .collect(),
             notes: self.notes.iter().map(|note| fill(note, names)).collect(),
-            overturn: self.overturn.as_ref().map(|overturn| overturn.filled(names)),
-            wireshark: self.wireshark.as_ref().map(|filter| fill_filter(filter, names)),
+            overturn: self
+                .overturn
+                .as_ref()
+                .filter(|overturn| applies(&overturn.command, names))
+                .map(|overturn| overturn.filled(names)),
+            wireshark: self
+                .wireshark
+                .as_ref()
+                .filter(|filter| is_known(filter, names))
+                .map(|filter| fill_filter(filter, names)),
         }
     }
 
@@ -254,6 +269,13 @@ impl LookAlike {
 }
 
 impl Fix {
+    fn applies(&self, names: &Placeholders) -> bool {
+        [&self.command, &self.yaml]
+            .into_iter()
+            .flatten()
+            .all(|template| applies(template, names))
+    }
+
     fn filled(&self, names: &Placeholders) -> FilledFix {
         FilledFix {
             text: fill(&self.text, names),

@@ -18,7 +18,7 @@ pub use cause::{
     Cause, FilledCause, FilledFix, FilledLookAlike, FilledOverturn, Fix, LookAlike, Overturn, Risk,
 };
 pub use flag::{CORE_FLAGS, Flag, FlagClass, FlagTable};
-pub use placeholder::{Placeholders, fill, fill_command, fill_filter, fill_yaml};
+pub use placeholder::{Name, Placeholders, fill, fill_command, fill_filter, fill_yaml};
 pub use signature::{AccessField, ByteClass, LogLevel, Severity, Signature, SignatureSource};
 pub use threshold::{Threshold, ThresholdUse, Thresholds};
 

@@ -1,101 +1,165 @@
 //! Templates: `{name}` stands for a name out of the logs; `{{name}}` writes `{name}`.
 //!
 //! Names come from logs and are hostile until proven otherwise: each is quoted for the place where it lands.
-//! A name that is not known is written `<name>`, to be filled in by the reader.
+//! A name that is not known is written `<name>`, to be filled in by the reader; a command or manifest that asks for one that
+//! cannot be there is left out.
 
 use std::borrow::Cow;
 
-/// The names that a template may ask for; `None` where the logs do not tell.
+/// What is known of a name that a template asks for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Placeholders {
-    /// Calling workload.
-    pub source: Option<String>,
-    /// A pod of the calling workload.
-    pub source_pod: Option<String>,
-    /// Called workload or service.
-    pub destination: Option<String>,
-    /// A pod of the called workload.
-    pub destination_pod: Option<String>,
-    /// Namespace of the destination.
-    pub namespace: Option<String>,
-    /// Kubernetes service.
-    pub service: Option<String>,
-    /// Host (authority).
-    pub host: Option<String>,
-    /// Port.
-    pub port: Option<String>,
-    /// Envoy cluster.
-    pub cluster: Option<String>,
-    /// Path of a request.
-    pub path: Option<String>,
-    /// Subset of a destination rule.
-    pub subset: Option<String>,
-    /// Node.
-    pub node: Option<String>,
+pub enum Name {
+    /// It is known.
+    Known(String),
+    /// There are several of them, and all are meant.
+    Several(Vec<String>),
+    /// There is one, and the logs do not tell it.
+    #[default]
+    Unknown,
+    /// There is none, as an external host has no namespace: what asks for it does not apply.
+    Absent,
 }
 
-impl Placeholders {
-    /// The names of all placeholders.
-    pub const NAMES: [&'static str; 12] = [
-        "cluster",
-        "destination",
-        "destination_pod",
-        "host",
-        "namespace",
-        "node",
-        "path",
-        "port",
-        "service",
-        "source",
-        "source_pod",
-        "subset",
-    ];
-
-    /// The value of a placeholder; the outer `None` means that there is no such placeholder.
-    #[expect(
-        clippy::option_option,
-        reason = "an unknown name and an unknown value are answered differently"
-    )]
-    fn value(&self, name: &str) -> Option<Option<&str>> {
-        let value = match name {
-            "cluster" => &self.cluster,
-            "destination" => &self.destination,
-            "destination_pod" => &self.destination_pod,
-            "host" => &self.host,
-            "namespace" => &self.namespace,
-            "node" => &self.node,
-            "path" => &self.path,
-            "port" => &self.port,
-            "service" => &self.service,
-            "source" => &self.source,
-            "source_pod" => &self.source_pod,
-            "subset" => &self.subset,
-            _ => return None,
-        };
-        Some(value.as_deref())
+impl Name {
+    /// This name if it is told, else the other.
+    #[must_use]
+    pub fn or_else(self, other: impl FnOnce() -> Self) -> Self {
+        match self {
+            Self::Unknown => other(),
+            told => told,
+        }
     }
+
+    /// The names themselves.
+    fn values(&self) -> &[String] {
+        match self {
+            Self::Known(value) => std::slice::from_ref(value),
+            Self::Several(values) => values,
+            Self::Unknown | Self::Absent => &[],
+        }
+    }
+}
+
+impl From<Option<String>> for Name {
+    fn from(value: Option<String>) -> Self {
+        value
+            .filter(|value| !value.is_empty())
+            .map_or(Self::Unknown, Self::Known)
+    }
+}
+
+impl From<&str> for Name {
+    fn from(value: &str) -> Self {
+        Self::from(Some(value.to_owned()))
+    }
+}
+
+/// Declares [`Placeholders`] with their names and how they are found by these.
+macro_rules! placeholders {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// The names that a template may ask for.
+        #[derive(Clone, Debug, Default, PartialEq, Eq)]
+        pub struct Placeholders {
+            $($(#[$doc])* pub $name: Name,)*
+        }
+
+        impl Placeholders {
+            /// The names of all placeholders.
+            pub const NAMES: &'static [&'static str] = &[$(stringify!($name)),*];
+
+            /// What is known of a placeholder; `None` if there is no such placeholder.
+            fn get(&self, name: &str) -> Option<&Name> {
+                match name {
+                    $(stringify!($name) => Some(&self.$name),)*
+                    _ => None,
+                }
+            }
+        }
+    };
+}
+
+placeholders! {
+    /// Envoy cluster.
+    cluster,
+    /// Called workload or service, for prose.
+    destination,
+    /// A pod of the called workload.
+    destination_pod,
+    /// Address that is no pod's and no service's.
+    external_address,
+    /// Host outside of the mesh.
+    external_host,
+    /// Whole name of the called service or host.
+    fqdn,
+    /// Host (authority).
+    host,
+    /// Namespace of the destination.
+    namespace,
+    /// Node.
+    node,
+    /// Path of a request.
+    path,
+    /// Port.
+    port,
+    /// What is spoken at the port, as a `ServiceEntry` names it.
+    protocol,
+    /// The same path as it is routed.
+    routed_path,
+    /// Kubernetes service.
+    service,
+    /// Calling workload, for prose.
+    source,
+    /// Namespace of the caller.
+    source_namespace,
+    /// A pod of the calling workload.
+    source_pod,
+    /// Identity of the caller, as policies name it: a SPIFFE id without its scheme.
+    source_principal,
+    /// Calling workload as `kind/name`.
+    source_workload,
+    /// Subset of a destination rule.
+    subset,
+    /// Called workloads as `kind/name`.
+    workload,
+}
+
+/// True if all that the template asks for can be there; what asks for an absent name does not apply.
+pub(super) fn applies(template: &str, names: &Placeholders) -> bool {
+    asked(template, names).all(|name| *name != Name::Absent)
+}
+
+/// True if all that the template asks for is known.
+pub(super) fn is_known(template: &str, names: &Placeholders) -> bool {
+    asked(template, names).all(|name| !name.values().is_empty())
+}
+
+fn asked<'names>(template: &str, names: &'names Placeholders) -> impl Iterator<Item = &'names Name> {
+    pieces(template).filter_map(|piece| match piece {
+        Piece::Name(name) => names.get(name),
+        Piece::Text(_) => None,
+    })
 }
 
 /// Puts names into prose, as they are.
 pub fn fill(template: &str, names: &Placeholders) -> String {
-    fill_with(template, names, Cow::Borrowed)
+    fill_with(template, names, ", ", Cow::Borrowed)
 }
 
 /// Puts names into a shell command: what holds anything but `[A-Za-z0-9._:/@-]` is single-quoted (POSIX shell,
 /// section 2.2.2).
 pub fn fill_command(template: &str, names: &Placeholders) -> String {
-    fill_with(template, names, quote_shell)
+    fill_with(template, names, " ", quote_shell)
 }
 
 /// Puts names into a YAML manifest: anything but a plain word is double-quoted with its escapes (YAML 1.2.2,
 /// section 7.3.1).
 pub fn fill_yaml(template: &str, names: &Placeholders) -> String {
-    fill_with(template, names, quote_yaml)
+    fill_with(template, names, ", ", quote_yaml)
 }
 
 /// Puts names into a display filter; bytes that could end a word of the filter are left out.
 pub fn fill_filter(template: &str, names: &Placeholders) -> String {
-    fill_with(template, names, |value| {
+    fill_with(template, names, " ", |value| {
         if value.bytes().all(is_plain) {
             Cow::Borrowed(value)
         } else {
@@ -111,7 +175,7 @@ pub fn fill_filter(template: &str, names: &Placeholders) -> String {
 pub(super) fn unknown_placeholder(template: &str) -> Option<&str> {
     let names = Placeholders::default();
     pieces(template).find_map(|piece| match piece {
-        Piece::Name(name) if names.value(name).is_none() => Some(name),
+        Piece::Name(name) if names.get(name).is_none() => Some(name),
         _ => None,
     })
 }
@@ -142,15 +206,21 @@ fn quote_after(open: Option<char>, c: char) -> Option<char> {
 fn fill_with<'value>(
     template: &str,
     names: &'value Placeholders,
+    gap: &str,
     quote: impl Fn(&'value str) -> Cow<'value, str>,
 ) -> String {
     let mut out = String::with_capacity(template.len() + 32);
     for piece in pieces(template) {
         match piece {
             Piece::Text(text) => out.push_str(text),
-            Piece::Name(name) => match names.value(name).flatten() {
-                Some(value) if !value.is_empty() => out.push_str(&quote(value)),
-                _ => push_unknown(&mut out, name),
+            Piece::Name(name) => match names.get(name).map(Name::values) {
+                None | Some([]) => push_unknown(&mut out, name),
+                Some(values) => {
+                    for (at, value) in values.iter().enumerate() {
+                        out.push_str(if at == 0 { "" } else { gap });
+                        out.push_str(&quote(value));
+                    }
+                }
             },
         }
     }
@@ -262,8 +332,8 @@ mod tests {
 
     fn names(host: &str) -> Placeholders {
         Placeholders {
-            host: Some(host.to_owned()),
-            port: Some("9080".to_owned()),
+            host: host.into(),
+            port: "9080".into(),
             ..Placeholders::default()
         }
     }
@@ -332,6 +402,40 @@ mod tests {
         );
         assert_eq!(fill_command("get {host}", &names("--all")), "get '--all'");
         assert_eq!(fill_command("get {host}", &names("")), "get <host>");
+    }
+
+    #[test]
+    fn several_names_are_words_of_their_own() {
+        let names = Placeholders {
+            workload: Name::Several(vec!["deployment/a".to_owned(), "deployment/b c".to_owned()]),
+            ..Placeholders::default()
+        };
+        assert_eq!(
+            fill_command("kubectl rollout restart {workload} -n {namespace}", &names),
+            "kubectl rollout restart deployment/a 'deployment/b c' -n <namespace>"
+        );
+        assert_eq!(
+            fill("restart {workload}", &names),
+            "restart deployment/a, deployment/b c"
+        );
+    }
+
+    #[test]
+    fn what_asks_for_an_absent_name_does_not_apply() {
+        let names = Placeholders {
+            namespace: Name::Absent,
+            port: "443".into(),
+            ..Placeholders::default()
+        };
+        assert!(!applies("get pods -n {namespace}", &names));
+        assert!(
+            applies("get {service} {port} {{namespace}}", &names),
+            "unknown is no reason"
+        );
+        assert!(is_known("tcp.port == {port}", &names) && !is_known("{port} {service}", &names));
+        assert_eq!(Name::Absent.or_else(|| "x".into()), Name::Absent);
+        assert_eq!(Name::Unknown.or_else(|| "x".into()), Name::Known("x".to_owned()));
+        assert_eq!(Name::from(""), Name::Unknown);
     }
 
     /// What a POSIX shell makes of one word, or `None` where it is not one word.

@@ -18,6 +18,12 @@ pub struct Names {
     endpoints: BTreeMap<String, String>,
     /// What is at an address whose pod's log was not read.
     hosts: BTreeMap<String, String>,
+    /// SPIFFE ids of pods, by their certificates.
+    identities: BTreeMap<String, String>,
+    /// In which namespace a proxy is.
+    namespaces: BTreeMap<String, String>,
+    /// Namespaces of services and proxies.
+    all_namespaces: BTreeSet<String>,
 }
 
 /// The name of a proxy whose pod is not known starts with this; the rest is the input's path.
@@ -34,14 +40,93 @@ impl Names {
         if !totals.captures.is_empty() {
             names.name_captured(totals);
         }
+        names.place(totals);
         names
+    }
+
+    /// Which proxy is in which namespace: by the path of its log, by the services whose rows it has as the called
+    /// side, by its certificate, by the names that it leaves to DNS, in this order.
+    fn place(&mut self, totals: &Totals) {
+        let mut namespaces = settled(&totals.namespaces);
+        for (ip, identity) in settled(&totals.captures.names.identities) {
+            let Some(pod) = self.pods.get(&ip) else { continue };
+            if let Some(namespace) = identity_namespace(&identity) {
+                namespaces.insert(pod.clone(), namespace.to_owned());
+            }
+            self.identities.insert(pod.clone(), identity);
+        }
+        let mut served: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+        let mut all: BTreeSet<String> = BTreeSet::new();
+        for (key, _) in totals.groups.iter() {
+            let Some(namespace) = address::service_namespace(self.service(&key.destination)) else {
+                continue;
+            };
+            if !all.contains(namespace) {
+                all.insert(namespace.to_owned());
+            }
+            if key.reporter == Reporter::Destination {
+                served.entry(&key.proxy).or_default().insert(namespace);
+            }
+        }
+        for (proxy, of) in served {
+            // A waypoint or a ztunnel stands before pods of several namespaces.
+            if let (Some(namespace), 1, true) = (of.first(), of.len(), is_beside_its_workload(proxy)) {
+                namespaces.insert(proxy.to_owned(), (*namespace).to_owned());
+            }
+        }
+        for stats in totals.inputs.values() {
+            let Some((proxy, namespace)) = &stats.placed else {
+                continue;
+            };
+            for pod in std::iter::once(proxy).chain(stats.pods.keys()) {
+                namespaces.insert(pod.clone(), namespace.clone());
+            }
+        }
+        all.extend(namespaces.values().cloned());
+        self.all_namespaces = all;
+        self.namespaces = namespaces;
+    }
+
+    /// In which namespace a pod is. Where nothing tells it of a sidecar, it is that of all others, if they have one alone.
+    pub fn namespace_of(&self, pod: &str) -> Option<&str> {
+        let known = self.namespaces.get(pod);
+        let only = || self.only_namespace().filter(|_| is_beside_its_workload(pod));
+        known.map(String::as_str).or_else(only)
+    }
+
+    /// The namespace of all services and proxies that were read of, if it is one.
+    pub fn only_namespace(&self) -> Option<&str> {
+        let is_system = |namespace: &&String| SYSTEM_NAMESPACES.contains(&namespace.as_str());
+        let mut all = self
+            .all_namespaces
+            .iter()
+            .filter(|namespace| !is_system(namespace));
+        all.next().filter(|_| all.next().is_none()).map(String::as_str)
+    }
+
+    /// True for a namespace of the services or proxies that were read of.
+    pub fn is_namespace(&self, name: &str) -> bool {
+        self.all_namespaces.contains(name)
+    }
+
+    /// The first pod of a workload, among those whose names are known.
+    pub fn pod_of_workload(&self, workload: &str) -> Option<&str> {
+        let pods = self.pods.values().chain(self.namespaces.keys());
+        pods.map(String::as_str)
+            .filter(|pod| proxy_name(pod) == workload)
+            .min()
+    }
+
+    /// The SPIFFE id of a pod, where a capture shows its certificate.
+    pub fn identity_of(&self, pod: &str) -> Option<&str> {
+        self.identities.get(pod).map(String::as_str)
     }
 
     /// What later sources say counts only where earlier ones say nothing: logs, mesh TLS, certificates, what
     /// clients call a server, DNS.
     fn name_captured(&mut self, totals: &Totals) {
         let packets = &totals.captures.names;
-        for (ip, pod) in pods_of_captures(totals) {
+        for (ip, pod) in pods_of_captures(totals, &self.pods) {
             self.pods.entry(ip).or_insert(pod);
         }
         self.endpoints = called_in_logs(totals);
@@ -138,8 +223,8 @@ impl Names {
 }
 
 /// The addresses of pods in which captures were taken: of each capture, the one that has a part in nearly all of its
-/// connections. A pod's log knows better, and several pods' traffic (a capture on a node) has no such address.
-fn pods_of_captures(totals: &Totals) -> Vec<(String, String)> {
+/// connections. A pod's log knows better (`known`), and several pods' traffic (a capture on a node) has no such address.
+fn pods_of_captures(totals: &Totals, known: &BTreeMap<String, String>) -> Vec<(String, String)> {
     let mut parts: BTreeMap<CapturePoint, (u64, BTreeMap<Address, u64>)> = BTreeMap::new();
     for (key, group) in totals
         .captures
@@ -158,8 +243,9 @@ fn pods_of_captures(totals: &Totals) -> Vec<(String, String)> {
         let (all, of) = parts.get(point)?;
         let mut own = of
             .iter()
-            .filter(|(address, count)| !address.is_loopback() && **count * 10 >= all * 9);
-        // Two such addresses: a capture of two parties tells not which of them is the pod.
+            .filter(|(address, count)| !address.is_loopback() && **count * 10 >= all * 9)
+            .filter(|(address, _)| known.get(&address.to_string()).is_none_or(|other| other == pod));
+        // Two such addresses: a capture of two parties tells not which of them is the pod, unless a log names the other.
         match (own.next(), own.next()) {
             (Some((address, _)), None) => Some((address.to_string(), pod.clone())),
             _ => None,
@@ -197,6 +283,24 @@ fn called_in_logs(totals: &Totals) -> BTreeMap<String, String> {
         .into_iter()
         .filter_map(|(host, votes)| Some((host.to_owned(), votes.winner()?.to_owned())))
         .collect()
+}
+
+/// Namespaces of the cluster's own parts: what is called there says nothing of where applications are.
+const SYSTEM_NAMESPACES: [&str; 2] = ["istio-system", "kube-system"];
+
+/// False for parts of the mesh that serve many workloads, mostly from a namespace of their own.
+pub fn is_beside_its_workload(proxy: &str) -> bool {
+    let workload = proxy_name(proxy);
+    !["gateway", "waypoint", "ztunnel", "istiod", "istio-cni"]
+        .iter()
+        .any(|shared| workload.contains(shared))
+}
+
+/// The namespace of a SPIFFE id: `spiffe://<trust domain>/ns/<namespace>/sa/<account>`.
+fn identity_namespace(identity: &str) -> Option<&str> {
+    let (_, rest) = identity.split_once("/ns/")?;
+    let (namespace, _) = rest.split_once("/sa/")?;
+    Some(namespace).filter(|namespace| !namespace.is_empty())
 }
 
 /// The service account of a SPIFFE id: `spiffe://<trust domain>/ns/<namespace>/sa/<account>`.

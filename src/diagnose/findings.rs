@@ -3,12 +3,12 @@
 use super::finding::{Evidence, Finding, Scope};
 use super::look_alikes::LookAlikes;
 use super::measure::{Facts, Measured, first_places, rows_between, some};
+use super::named;
 use super::resets::ratio;
 use super::rules::Rule;
 use super::suspects::{LineEvidence, Suspect, Suspects};
-use crate::aggregate::address::{self, ClusterName};
 use crate::aggregate::flags::Outcome;
-use crate::catalog::{Cause, FilledFix, Placeholders};
+use crate::catalog::{Cause, FilledFix, Name, Placeholders};
 use crate::correlate::{Call, names::proxy_name};
 use crate::decode::packet::Endpoint;
 use crate::diagnose::answer::{EvidenceKind, Fix, Missing, Role, Severity, Unit, ValidFor};
@@ -105,7 +105,7 @@ fn finding(suspect: &Suspect<'_>, look_alikes: &mut LookAlikes<'_>, facts: &Fact
         .max(suspect.lines.iter().map(|l| l.hits.count).sum());
     let (start, end) = window(suspect, facts, first, last, count);
     let scope = scope(suspect, facts, &all);
-    let names = placeholders(suspect, facts, &scope, &all);
+    let names = named::placeholders(suspect, facts, &scope, &all);
     let filled = cause.filled(&names);
     let (requests, failed, unit) = impact(suspect, facts, &all, start, end);
     let role = if suspect.follows.is_some() {
@@ -189,7 +189,7 @@ fn wireshark(
         return filled;
     };
     let of_port = cause.filled(&Placeholders {
-        port: Some(first.port.to_string()),
+        port: Name::Known(first.port.to_string()),
         ..names
     });
     let address = |server: &Endpoint| match server.address.to_ip() {
@@ -338,42 +338,6 @@ fn usual_cluster(suspect: &Suspect<'_>, facts: &Facts<'_>) -> Option<String> {
     named.max_by_key(|c| c.count()).map(|c| c.key.cluster.clone())
 }
 
-fn placeholders(suspect: &Suspect<'_>, facts: &Facts<'_>, scope: &Scope, all: &[usize]) -> Placeholders {
-    let destination = &suspect.destination;
-    let host = destination
-        .rsplit_once(':')
-        .map_or(destination.as_str(), |(host, _)| host);
-    let source_pod = facts
-        .calls(all)
-        .find(|c| c.is_source())
-        .map(|c| &c.key.proxy)
-        .or_else(|| suspect.lines.first().map(|l| &l.proxy));
-    let subset = scope
-        .cluster
-        .as_deref()
-        .and_then(ClusterName::parse)
-        .map(|c| c.subset.to_owned())
-        .filter(|s| !s.is_empty());
-    Placeholders {
-        source: scope.source.clone(),
-        source_pod: source_pod.filter(|p| !p.contains(':')).cloned(),
-        destination: Some(if destination == "*" {
-            "all destinations".to_owned()
-        } else {
-            address::short_service(destination).to_owned()
-        }),
-        destination_pod: suspect.pods.first().filter(|p| !p.contains(':')).cloned(),
-        namespace: address::service_namespace(destination).map(str::to_owned),
-        service: (destination != "*").then(|| address::short_service(destination).to_owned()),
-        host: (destination != "*").then(|| host.to_owned()),
-        port: address::port(destination).map(str::to_owned),
-        cluster: scope.cluster.clone(),
-        path: None,
-        subset,
-        node: None,
-    }
-}
-
 /// Requests to the destination in the window, and those that failed of this cause.
 fn impact(
     suspect: &Suspect<'_>,
@@ -504,6 +468,15 @@ fn evidence(suspect: &Suspect<'_>, facts: &Facts<'_>, own: &[usize]) -> Vec<Evid
     list
 }
 
+/// A destination as sentences name it.
+fn in_prose(destination: &str) -> &str {
+    if destination == "*" {
+        "all destinations"
+    } else {
+        destination
+    }
+}
+
 fn rows_evidence(
     suspect: &Suspect<'_>,
     facts: &Facts<'_>,
@@ -526,7 +499,7 @@ fn rows_evidence(
     let text = says
         .replace("{proxy}", &listed(&proxies, "a proxy"))
         .replace("{host}", &listed(&hosts, &suspect.destination))
-        .replace("{destination}", &suspect.destination);
+        .replace("{destination}", in_prose(&suspect.destination));
     let statuses = statuses(facts, calls);
     Evidence {
         kind: EvidenceKind::Log,

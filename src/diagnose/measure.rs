@@ -16,13 +16,16 @@ use crate::diagnose::answer::EvidenceKind;
 use crate::units::{Place, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// The measurement that finds paths in other letter case.
+pub const CASE_VARIANT: &str = "case-variant";
+
 /// The measurements that rules may require.
 pub const NAMES: [&str; 13] = [
     "called-log-unread",
     "called-proxy-alive",
     "called-proxy-read",
     "called-proxy-silent",
-    "case-variant",
+    CASE_VARIANT,
     "ends-when-ready",
     "errors-before",
     "external-name",
@@ -259,7 +262,7 @@ impl<'i> Facts<'i> {
             "called-proxy-alive" => self.called_proxy_alive(destination, calls),
             "called-proxy-read" => self.called_proxy_read(calls),
             "called-proxy-silent" => self.called_proxy_silent(destination, calls),
-            "case-variant" => self.case_variant(destination),
+            CASE_VARIANT => self.case_variant(destination),
             "ends-when-ready" => super::startup::ends_when_ready(self, calls),
             "errors-before" => self.errors_before(destination, calls),
             "external-name" => external_name(destination),
@@ -397,6 +400,27 @@ impl<'i> Facts<'i> {
 
     /// Paths without a route that are routed when written in other letter case, and no more than as many others.
     fn case_variant(&self, destination: &str) -> Option<Measured> {
+        let (variants, plain) = self.case_variants(destination);
+        let told: Vec<String> = variants
+            .iter()
+            .map(|(path, routed)| format!("{path} (routed as {routed})"))
+            .collect();
+        (!told.is_empty() && told.len() >= plain).then(|| Measured {
+            name: CASE_VARIANT,
+            kind: EvidenceKind::Statistic,
+            text: format!(
+                "paths without a route differ from routed ones in letter case alone: {}",
+                some(&told, 3)
+            ),
+            count: told.len() as u64,
+            strength: 0.95,
+            frames: Vec::new(),
+            places: Vec::new(),
+        })
+    }
+
+    /// Paths without a route, each with the spelling that is routed; and how many there are of which no spelling is.
+    pub fn case_variants(&self, destination: &str) -> (Vec<(&'i str, &'i str)>, usize) {
         let names = &self.incident.names;
         let port = address::port(destination).unwrap_or_default();
         let (mut variants, mut plain) = (Vec::new(), 0);
@@ -406,34 +430,19 @@ impl<'i> Facts<'i> {
             if names.service(authority) != destination && names.service(&with_port) != destination {
                 continue;
             }
-            let routed = spellings
+            let routed = spellings.0.iter().find(|(_, seen)| seen.routed);
+            let unrouted = spellings
                 .0
                 .iter()
-                .find(|(_, seen)| seen.routed)
-                .map(|(path, _)| path);
-            for (path, _) in spellings
-                .0
-                .iter()
-                .filter(|(_, seen)| seen.unrouted && !seen.routed)
-            {
+                .filter(|(_, seen)| seen.unrouted && !seen.routed);
+            for (path, _) in unrouted {
                 match routed {
-                    Some(routed) => variants.push(format!("{path} (routed as {routed})")),
+                    Some((routed, _)) => variants.push((path.as_str(), routed.as_str())),
                     None => plain += 1,
                 }
             }
         }
-        (!variants.is_empty() && variants.len() >= plain).then(|| Measured {
-            name: "case-variant",
-            kind: EvidenceKind::Statistic,
-            text: format!(
-                "paths without a route differ from routed ones in letter case alone: {}",
-                some(&variants, 3)
-            ),
-            count: variants.len() as u64,
-            strength: 0.95,
-            frames: Vec::new(),
-            places: Vec::new(),
-        })
+        (variants, plain)
     }
 
     /// A burst of errors of the destination's hosts shortly before the first of these rows.

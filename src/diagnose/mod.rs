@@ -19,6 +19,7 @@ mod joined;
 pub mod latency;
 mod look_alikes;
 pub mod measure;
+mod named;
 mod network;
 pub mod packets;
 pub mod resets;

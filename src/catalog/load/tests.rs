@@ -263,8 +263,9 @@ fn filled_causes_quote_hostile_names_in_commands_alone() {
     let catalog = Catalog::built_in().unwrap();
     let hostile = "x'; reboot #".to_owned();
     let names = crate::catalog::Placeholders {
-        destination: Some(hostile.clone()),
-        namespace: Some("default".to_owned()),
+        destination: hostile.as_str().into(),
+        workload: format!("deployment/{hostile}").as_str().into(),
+        namespace: "default".into(),
         ..Default::default()
     };
     let filled = catalog.cause("cert-expired").unwrap().filled(&names);
@@ -272,7 +273,7 @@ fn filled_causes_quote_hostile_names_in_commands_alone() {
     let restart = filled.fixes[0].command.as_deref().unwrap();
     assert_eq!(
         restart,
-        r"kubectl rollout restart deployment 'x'\''; reboot #' -n default"
+        r"kubectl rollout restart 'deployment/x'\''; reboot #' -n default"
     );
     assert!(
         filled.checks[0].contains("<destination-pod> -n default"),

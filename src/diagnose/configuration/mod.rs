@@ -175,9 +175,9 @@ impl Says {
     /// The command that shows an object.
     fn look_at(&mut self, key: &ObjectKey) {
         let names = Placeholders {
-            service: Some(key.name.clone()),
-            namespace: Some(key.namespace.clone()),
-            destination: Some(key.kind.to_ascii_lowercase()),
+            service: key.name.as_str().into(),
+            namespace: key.namespace.as_str().into(),
+            destination: key.kind.to_ascii_lowercase().as_str().into(),
             ..Placeholders::default()
         };
         let check = fill_command(

@@ -291,6 +291,12 @@ fn limits(incident: &Incident<'_>, diagnosis: &Diagnosis) -> Vec<Limit> {
             &totals.aliases,
             |_| 0,
         ),
+        of_table(
+            "namespaces of callers",
+            "proxies beyond the limit; commands leave their namespace to be filled in",
+            &totals.namespaces,
+            |_| 0,
+        ),
         of_sample(
             "requests followed by id",
             "rows; a sample of request ids by hash is kept",
