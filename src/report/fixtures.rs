@@ -574,7 +574,7 @@ pub(crate) fn refused() -> Report {
             buckets: buckets(21),
             change_points: vec![ChangePoint {
                 at: at(3, 2, 0),
-                metric: "failed share".into(),
+                metric: "failed_share".into(),
                 scope: "ratings:9080".into(),
                 before: 0.0,
                 after: 0.089,
