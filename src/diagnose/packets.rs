@@ -227,17 +227,28 @@ pub fn absent<'r>(
         rule.foreign != Some(true) && (rule.alerts.is_empty() || !alerts_hidden)
     };
     for rule in rules.filter(|rule| rule.cause == cause && judged(rule)) {
-        let mut connections = facts.incident.connections.iter();
-        let shown =
-            connections.any(|c| (destination == "*" || c.destination == destination) && fits(facts, rule, c));
-        let text = if shown {
+        // What is asked of ports of their own is of the servers there, whatever the finding is about.
+        let of_destination = |c: &&Connections<'_>| {
+            !rule.ports.is_empty() || destination == "*" || c.destination == destination
+        };
+        let mut looked_at = facts
+            .incident
+            .connections
+            .iter()
+            .filter(of_destination)
+            .filter(|c| rule.ports.is_empty() || rule.ports.contains(&c.key.server.port))
+            .peekable();
+        if !rule.ports.is_empty() && looked_at.peek().is_none() {
+            continue;
+        }
+        let text = if looked_at.any(|c| fits(facts, rule, c)) {
             rule.otherwise.as_deref()?
         } else {
             &rule.absent
         };
         said.push(text);
     }
-    if facts.rules.name.cause == cause {
+    if facts.rules.name.cause == cause && facts.incident.totals.captures.dns.queries > 0 {
         said.push(&facts.rules.name.absent);
     }
     said.retain(|text| !text.is_empty());
