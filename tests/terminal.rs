@@ -57,8 +57,15 @@ fn screen(bytes: &str) -> Vec<String> {
         .collect()
 }
 
+/// True for one word of a command: broken, it could not be pasted.
+fn is_one_word(line: &str) -> bool {
+    let word = line.trim().trim_end_matches(" \\");
+    let quoted = word.strip_prefix('\'').and_then(|word| word.strip_suffix('\''));
+    quoted.is_some_and(|word| !word.contains('\'')) || !word.contains(' ')
+}
+
 #[test]
-fn the_verdict_stands_in_the_first_lines_and_nothing_is_wider_than_the_terminal() {
+fn the_verdict_stands_in_the_first_lines_and_nothing_but_a_word_of_a_command_is_wider_than_the_terminal() {
     for columns in [80, 160] {
         for case in [
             "packet-loss",
@@ -72,7 +79,8 @@ fn the_verdict_stands_in_the_first_lines_and_nothing_is_wider_than_the_terminal(
             let lines = screen(&bytes);
             assert!(lines.len() > 10, "{bytes}");
             for line in &lines {
-                assert!(line.chars().count() <= columns, "{columns}: {line:?}");
+                let fits = line.chars().count() <= columns;
+                assert!(fits || is_one_word(line), "{columns}: {line:?}");
             }
             let top = lines[..6].join("\n");
             let marks = ["CRITICAL", "WARNING", "HEALTHY"];

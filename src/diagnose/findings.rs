@@ -2,7 +2,7 @@
 
 use super::finding::{Evidence, Finding, Scope};
 use super::look_alikes::LookAlikes;
-use super::measure::{Facts, Measured, first_places, rows_between, some};
+use super::measure::{Facts, Measured, counted, first_places, rows_between, some};
 use super::named;
 use super::resets::ratio;
 use super::rules::Rule;
@@ -503,7 +503,7 @@ fn rows_evidence(
     let statuses = statuses(facts, calls);
     Evidence {
         kind: EvidenceKind::Log,
-        text: format!("{text}: {count} rows with {statuses}"),
+        text: format!("{text}: {} with {statuses}", counted(count, "row")),
         count,
         strength: rule.map_or(0.8, |r| r.confidence),
         frames: Vec::new(),
@@ -582,7 +582,8 @@ fn line_evidence(suspect: &Suspect<'_>, facts: &Facts<'_>) -> Vec<Evidence> {
             Evidence {
                 kind: EvidenceKind::Log,
                 text: format!(
-                    "{says} ({count} lines: {})",
+                    "{says} ({}: {})",
+                    counted(count, "line"),
                     signatures.into_iter().collect::<Vec<_>>().join(", ")
                 ),
                 count,
@@ -612,7 +613,8 @@ fn carried_evidence(suspect: &Suspect<'_>, facts: &Facts<'_>) -> Option<Evidence
     (count > 0).then(|| Evidence {
         kind: EvidenceKind::Join,
         text: format!(
-            "it stands behind {count} rows elsewhere at the same time, with {}",
+            "it stands behind {} elsewhere at the same time, with {}",
+            counted(count, "row"),
             statuses(facts, &calls)
         ),
         count,
@@ -643,7 +645,8 @@ fn before_and_elsewhere(suspect: &Suspect<'_>, facts: &Facts<'_>, own: &[usize])
     if before > 0 {
         list.push(statistic(
             format!(
-                "{before} requests to {} were good before {first}",
+                "{} to {} went well before {first}",
+                counted(before, "request"),
                 suspect.destination
             ),
             before,

@@ -5,7 +5,7 @@
 
 use super::finding::RuledOut;
 use super::findings::statuses;
-use super::measure::{Facts, some};
+use super::measure::{Facts, counted, some};
 use super::packets;
 use super::rules::LineRule;
 use super::suspects::{Suspect, Suspects, fits, required, speaks_of_it};
@@ -164,7 +164,10 @@ impl<'s> LookAlikes<'s> {
         }
         let measured = facts.rules.measured.iter().filter(|m| m.cause == cause);
         said.extend(measured.map(|m| self.elsewhere(cause).unwrap_or_else(|| m.absent.clone())));
-        Some(joined(said, &format!(" ({rows} rows to {whose} read)")))
+        Some(joined(
+            said,
+            &format!(" ({} to {whose} read)", counted(rows, "row")),
+        ))
     }
 
     /// What is said of rows that would show a cause and are explained by others; `None` if some are not.
@@ -231,7 +234,7 @@ impl<'s> LookAlikes<'s> {
         let said = said.into_iter().map(str::to_owned).collect();
         Some(joined(
             said,
-            &format!(" ({connections} connections to {whom} seen)"),
+            &format!(" ({} to {whom} seen)", counted(connections, "connection")),
         ))
     }
 }

@@ -483,7 +483,10 @@ impl<'i> Facts<'i> {
         (count > 0).then(|| Measured {
             name: "worked-before",
             kind: EvidenceKind::Statistic,
-            text: format!("{count} calls to {destination} were good before the first failure"),
+            text: format!(
+                "{} to {destination} went well before the first failure",
+                counted(count, "call")
+            ),
             count,
             strength: 0.3,
             frames: Vec::new(),
@@ -629,6 +632,19 @@ pub fn first_places<'a>(calls: impl Iterator<Item = &'a Call<'a>>, limit: usize)
     places.sort_unstable();
     places.truncate(limit);
     places
+}
+
+/// `1 line`, `2 lines`.
+pub fn counted(count: u64, what: &str) -> String {
+    if count == 1 {
+        format!("1 {what}")
+    } else if let Some(stem) = what.strip_suffix("xy") {
+        format!("{count} {stem}xies")
+    } else if what.ends_with('h') {
+        format!("{count} {what}es")
+    } else {
+        format!("{count} {what}s")
+    }
 }
 
 /// The first of some names, and how many more there are.

@@ -8,7 +8,7 @@ use crate::aggregate::class::Reporter;
 use crate::aggregate::series::Series;
 use crate::aggregate::signatures::Hits;
 use crate::diagnose::answer::EvidenceKind;
-use crate::diagnose::measure::{Facts, Measured};
+use crate::diagnose::measure::{Facts, Measured, counted};
 use crate::diagnose::suspects::Suspect;
 use crate::units::{Place, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
@@ -263,8 +263,9 @@ impl Stall {
             name: "pushes",
             kind: EvidenceKind::Log,
             text: format!(
-                "{} applied configuration updates within {APPLIED_REACH_S} s of these spans ({count} lines)",
-                self.source
+                "{} applied configuration updates within {APPLIED_REACH_S} s of these spans ({})",
+                self.source,
+                counted(count, "line")
             ),
             count,
             strength: 0.8,
@@ -294,8 +295,9 @@ impl Stall {
             name: "pushed",
             kind: EvidenceKind::Log,
             text: format!(
-                "istiod pushed to {} within {PUSHED_REACH_S} s before these spans ({count} lines)",
-                self.source
+                "istiod pushed to {} within {PUSHED_REACH_S} s before these spans ({})",
+                self.source,
+                counted(count, "line")
             ),
             count,
             strength: 0.7,

@@ -10,7 +10,7 @@ use crate::decode::log::Level;
 use crate::decode::output::{Figure, HostState, Sync, TextKind};
 use crate::diagnose;
 use crate::diagnose::answer::{Role, Severity};
-use crate::diagnose::measure::some;
+use crate::diagnose::measure::{counted, some};
 use crate::report::model::{LookedAt, Missing, Step};
 use crate::units::Place;
 use std::collections::{BTreeMap, BTreeSet};
@@ -619,19 +619,6 @@ impl<'a> Looking<'a> {
                 .flat_map(|(_, hits)| hits.examples.keys().copied());
             self.seen("sidecar", says, false, false, places)
         })
-    }
-}
-
-/// `1 line`, `2 lines`.
-fn counted(count: u64, what: &str) -> String {
-    if count == 1 {
-        format!("1 {what}")
-    } else if let Some(stem) = what.strip_suffix("xy") {
-        format!("{count} {stem}xies")
-    } else if what.ends_with('h') {
-        format!("{count} {what}es")
-    } else {
-        format!("{count} {what}s")
     }
 }
 

@@ -205,12 +205,20 @@ fn spread_of(samples: &Samples) -> Spread {
     }
 }
 
-/// Onsets of findings: the share of failures before and in the window.
+/// Onsets of findings: the share of failures before and in the window. Of several in the same second at one destination
+/// the first finding tells.
 fn change_points(incident: &Incident<'_>, findings: &[Finding]) -> Vec<ChangePoint> {
-    let mut list: Vec<ChangePoint> = findings
-        .iter()
-        .filter_map(|f| change_point(incident, f))
-        .collect();
+    let mut list: Vec<ChangePoint> = Vec::new();
+    for change in findings.iter().filter_map(|f| change_point(incident, f)) {
+        let same = |other: &ChangePoint| {
+            other.at.secs() == change.at.secs()
+                && other.metric == change.metric
+                && other.scope == change.scope
+        };
+        if !list.iter().any(same) {
+            list.push(change);
+        }
+    }
     list.sort_by(|a, b| a.at.cmp(&b.at).then_with(|| a.scope.cmp(&b.scope)));
     list
 }
@@ -218,13 +226,18 @@ fn change_points(incident: &Incident<'_>, findings: &[Finding]) -> Vec<ChangePoi
 fn change_point(incident: &Incident<'_>, finding: &Finding) -> Option<ChangePoint> {
     let at = finding.onset?;
     let destination = finding.scope.destination.as_deref()?;
-    let (mut all, mut failed) = (0, 0);
+    let (mut all, mut failed, mut called) = (0, 0, false);
     for hop in &incident.hops {
         if hop.counted && (destination == "*" || hop.destination == destination) {
             let rows = hop.between(i64::MIN, at.secs() - 1);
             all += rows.requests;
             failed += rows.failed;
+            called = true;
         }
+    }
+    // What is no called service (istiod), or was read of in captures alone, has no share of failed requests before.
+    if !called && finding.added_latency_ms.is_none() {
+        return None;
     }
     let (before, after) = (ratio(failed, all), ratio(finding.failed, finding.requests));
     let (metric, before, after) = match finding.added_latency_ms {

@@ -7,6 +7,9 @@ use anstyle::{AnsiColor, Style};
 use std::borrow::Cow;
 use std::fmt::Write;
 
+/// A command is not cut up to this width, which none without hostile names has.
+pub(super) const WHOLE_COLUMNS: usize = 1000;
+
 /// What a run of text is; only colour and weight tell it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Role {
@@ -218,6 +221,12 @@ impl Page {
         self.lines.push(line);
     }
 
+    /// Writes `line` whole up to [`WHOLE_COLUMNS`]: a command that is cut is none, and a terminal goes on in the next row.
+    pub(super) fn put_whole(&mut self, mut line: Line) {
+        line.fit(self.style.width.max(WHOLE_COLUMNS), self.ellipsis());
+        self.lines.push(line);
+    }
+
     /// Writes `line` with `text` at the right edge, on the next line where there is no room for both.
     pub(super) fn put_with_right(&mut self, line: Line, role: Role, text: &str) {
         if line.width() + 2 + width_of(&self.shown(text)) <= self.width() {
@@ -268,7 +277,7 @@ impl Page {
         self.labelled_lines(label, column, role, &parts);
     }
 
-    /// A label at column 2 and ready lines from `column`.
+    /// A label at column 2 and ready lines from `column`, which are not cut.
     pub(super) fn labelled_lines(
         &mut self,
         label: (Role, &str),
@@ -283,13 +292,13 @@ impl Page {
         }
         let mut lines = parts.iter();
         if let Some(part) = lines.next() {
-            self.put(first.pad_to(column).push(role, part));
+            self.put_whole(first.pad_to(column).push(role, part));
         } else if first.width() > 0 {
             self.put(first);
         }
         for part in lines {
             let line = self.line().pad_to(column).push(role, part);
-            self.put(line);
+            self.put_whole(line);
         }
     }
 

@@ -396,7 +396,7 @@ fn change_text(change: &ChangePoint) -> String {
     };
     match change.metric.as_str() {
         "failed_share" => format!(
-            "{} of the requests to {whom} failed, {} before",
+            "{} of the requests to {whom} went wrong, {} before",
             per_cent(change.after),
             per_cent(change.before)
         ),

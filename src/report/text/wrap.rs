@@ -129,7 +129,7 @@ pub(super) fn wrap_command(command: &str, columns: usize) -> Vec<String> {
 }
 
 /// Splits at spaces outside quotes, leaving the quotes where they are.
-fn shell_words(command: &str) -> Vec<&str> {
+pub(super) fn shell_words(command: &str) -> Vec<&str> {
     let mut quote = None;
     command
         .split(move |c: char| {
