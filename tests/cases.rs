@@ -98,6 +98,7 @@ fn check(folder: &str) {
     }
     case.check_references();
     case.check_reasons();
+    case.check_time_line();
     if let Some(cited) = expected.get("cited") {
         case.check_cited(cited.as_array().unwrap());
     }
@@ -206,6 +207,25 @@ impl Case<'_> {
             self.expect(severity == "info", || {
                 format!("accusation in a healthy mesh: {severity}: {title}")
             });
+        }
+    }
+
+    /// The buckets of the time line hold together what is counted over the whole time.
+    fn check_time_line(&mut self) {
+        let requests = self.report["requests"].clone();
+        let buckets = list(&self.report, "/timeline/buckets").to_vec();
+        for (of_buckets, of_all) in [
+            ("requests", "total"),
+            ("failed", "failed"),
+            ("denied", "denied"),
+            ("canceled", "canceled"),
+            ("tcp_connections", "tcp_connections"),
+        ] {
+            let sum: u64 = buckets
+                .iter()
+                .filter_map(|bucket| bucket[of_buckets].as_u64())
+                .sum();
+            self.expect_eq(of_buckets, &sum, &requests[of_all].as_u64().unwrap_or(u64::MAX));
         }
     }
 

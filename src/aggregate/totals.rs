@@ -228,6 +228,22 @@ impl Merge for HopMoment {
     }
 }
 
+/// Rows of TCP connections in one bucket of time.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct TcpMoment {
+    /// Rows.
+    pub rows: u64,
+    /// Of these, failed.
+    pub failed: u64,
+}
+
+impl Merge for TcpMoment {
+    fn merge(&mut self, other: Self) {
+        self.rows += other.rows;
+        self.failed += other.failed;
+    }
+}
+
 /// Sums over the rows of one group.
 #[derive(Clone, Debug, Default)]
 pub struct Group {
@@ -308,6 +324,8 @@ pub struct Totals {
     pub by_protocol: Bounded<String, u64>,
     /// Rows of TCP connections by reporter.
     pub tcp: [u64; 2],
+    /// Rows of TCP connections over time.
+    pub tcp_series: Series<TcpMoment>,
     /// All access rows.
     pub rows: u64,
     /// Durations over time.
@@ -367,6 +385,7 @@ impl Default for Totals {
             by_detail: Bounded::new(MAX_TOKENS),
             by_protocol: Bounded::new(MAX_TOKENS),
             tcp: [0; 2],
+            tcp_series: Series::default(),
             rows: 0,
             latency_series: Series::default(),
             called: Bounded::new(MAX_CALLED),
@@ -459,11 +478,18 @@ impl Totals {
             self.hits.change(key, |hits| add_hits(hits, &cell));
         }
         if cell.class.key.tcp {
+            let has_failed = cell.class.key.outcome == Outcome::Failed;
             for (second, moment) in cell.series.iter() {
                 self.row_series.add(second, moment.count);
+                let rows = TcpMoment {
+                    rows: moment.count,
+                    failed: if has_failed { moment.count } else { 0 },
+                };
+                self.tcp_series.add(second, rows);
             }
             // As for hops.
             self.row_series.widen_to(cell.series.width_log2());
+            self.tcp_series.widen_to(cell.series.width_log2());
         }
         let plain = cell.is_plain();
         let group = Group {

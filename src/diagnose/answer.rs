@@ -100,7 +100,7 @@ pub enum Unit {
     /// Requests, as access logs have them.
     #[default]
     Requests,
-    /// Connections in captures.
+    /// TCP connections: rows of them, or those in captures.
     Connections,
     /// Packets with data; failed are those that were sent again.
     Packets,

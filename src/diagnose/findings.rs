@@ -357,10 +357,12 @@ fn impact(
         let rows = facts.calls_to(destination).filter(|c| c.key.tcp && c.is_source());
         rows.map(|c| rows_between(c, start.secs(), end.secs())).sum()
     };
-    let requests: u64 = destinations
+    let http: u64 = destinations
         .iter()
-        .map(|d| facts.requests_between(d, start.secs(), end.secs()).requests + tcp(d))
+        .map(|d| facts.requests_between(d, start.secs(), end.secs()).requests)
         .sum();
+    let connections: u64 = destinations.iter().map(|d| tcp(d)).sum();
+    let requests = http + connections;
     // Rows of a status that has other reasons too may reach beyond the window.
     let bad = |of: &dyn Fn(&Call<'_>) -> bool| -> u64 {
         facts
@@ -378,6 +380,9 @@ fn impact(
         // Without rows, connections stand for requests; the evidence says what was counted.
         Some((all, bad)) if requests == 0 => (all, bad, suspect.unit),
         // Rows of TCP connections that ended well have no times of their own to be counted by.
+        _ if http == 0 && failed > 0 && facts.calls(all).all(|c| c.key.tcp) => {
+            (requests.max(failed), failed, Unit::Connections)
+        }
         _ => (requests.max(failed), failed, Unit::Requests),
     }
 }
@@ -514,21 +519,33 @@ fn rows_evidence(
 /// Status, flags and details of the rows, most frequent first.
 /// What the rows of calls have as status, flags and details: the two most frequent.
 pub(super) fn statuses(facts: &Facts<'_>, calls: &[usize]) -> String {
-    let mut by_status: BTreeMap<(u16, &str, &str), u64> = BTreeMap::new();
+    let mut by_status: BTreeMap<(Option<u16>, &str, &str), u64> = BTreeMap::new();
     for call in facts.calls(calls) {
         let key = call.key;
-        *by_status.entry((key.code, &key.flags, &key.details)).or_default() += call.count();
+        // A TCP connection has no status code; where it has no flag either, its end or its error tell.
+        let code = (!key.tcp || key.code > 0).then_some(key.code);
+        let details = [&key.details, &key.termination, &key.failure_reason];
+        let details = match (code, details.into_iter().find(|text| !text.is_empty())) {
+            (None, Some(told)) => told,
+            _ => &key.details,
+        };
+        *by_status.entry((code, &key.flags, details)).or_default() += call.count();
     }
     // Long details that differ in what is not shown are one.
     let mut counts: BTreeMap<String, u64> = BTreeMap::new();
     for ((code, flags, details), count) in by_status {
-        let flags = if flags.is_empty() { "-" } else { flags };
-        let details = if details.is_empty() {
-            String::new()
-        } else {
-            format!(" {}", shortened(details))
+        let flags = match (flags.is_empty(), code, details.is_empty()) {
+            (true, None, false) => "",
+            (true, ..) => "-",
+            _ => flags,
         };
-        *counts.entry(format!("{code} {flags}{details}")).or_default() += count;
+        let parts = [
+            code.map(|code| code.to_string()).unwrap_or_default(),
+            flags.to_owned(),
+            shortened(details),
+        ];
+        let parts: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+        *counts.entry(parts.join(" ")).or_default() += count;
     }
     let mut list: Vec<(String, u64)> = counts.into_iter().collect();
     list.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));

@@ -187,6 +187,8 @@ fn buckets(failed_from: u64) -> Vec<TimeBucket> {
                 failed,
                 denied: 0,
                 canceled: 0,
+                tcp_connections: 0,
+                failed_tcp_connections: 0,
                 p50_ms: Some(3.0),
                 p99_ms: Some(11.0 + if minute % 9 == 0 { 3.0 } else { 0.0 }),
                 latency: vec![],

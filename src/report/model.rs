@@ -785,6 +785,10 @@ pub struct TimeBucket {
     pub denied: u64,
     /// Of these, given up by the caller.
     pub canceled: u64,
+    /// TCP connections that ended in it, a row of each reporter each.
+    pub tcp_connections: u64,
+    /// Of these, failed.
+    pub failed_tcp_connections: u64,
     /// Median duration of the good ones.
     pub p50_ms: Option<f64>,
     /// 99th percentile of the good ones.

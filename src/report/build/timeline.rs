@@ -7,6 +7,7 @@ use crate::aggregate::captures::PacketMoment;
 use crate::aggregate::flags::Outcome;
 use crate::aggregate::samples::Samples;
 use crate::aggregate::series::Series;
+use crate::aggregate::totals::TcpMoment;
 use crate::catalog::Catalog;
 use crate::correlate::{Call, Incident};
 use crate::diagnose::Finding;
@@ -26,6 +27,8 @@ struct Bucket {
     failed: u64,
     denied: u64,
     canceled: u64,
+    tcp_connections: u64,
+    failed_tcp_connections: u64,
     flags: Counts,
     signatures: Counts,
     connections: u64,
@@ -45,6 +48,14 @@ impl Bucket {
         }
         for flag in call.key.flag_tokens() {
             count(&mut self.flags, flag, rows);
+        }
+    }
+
+    fn of_tcp(moment: &TcpMoment) -> Self {
+        Self {
+            tcp_connections: moment.rows,
+            failed_tcp_connections: moment.failed,
+            ..Self::default()
         }
     }
 
@@ -75,6 +86,8 @@ impl Merge for Bucket {
         self.failed += other.failed;
         self.denied += other.denied;
         self.canceled += other.canceled;
+        self.tcp_connections += other.tcp_connections;
+        self.failed_tcp_connections += other.failed_tcp_connections;
         for (flag, count) in other.flags {
             *self.flags.entry(flag).or_default() += count;
         }
@@ -147,6 +160,9 @@ fn counts_over_time(incident: &Incident<'_>, catalog: &Catalog) -> Series<Bucket
             series.change(second, |bucket| bucket.add_rows(call, moment.count));
         }
     }
+    for (second, moment) in totals.tcp_series.iter() {
+        series.add(second, Bucket::of_tcp(moment));
+    }
     for (second, moment) in totals.captures.series.iter() {
         series.add(second, Bucket::of_packets(moment));
     }
@@ -169,6 +185,8 @@ fn time_bucket(start: i64, bucket: &Bucket, spread: Option<Spread>) -> TimeBucke
         failed: bucket.failed,
         denied: bucket.denied,
         canceled: bucket.canceled,
+        tcp_connections: bucket.tcp_connections,
+        failed_tcp_connections: bucket.failed_tcp_connections,
         p50_ms: spread.as_ref().map(|spread| spread.p50_ms),
         p99_ms: spread.as_ref().map(|spread| spread.p99_ms),
         latency: spread.map(|spread| spread.histogram).unwrap_or_default(),

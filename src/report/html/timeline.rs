@@ -38,6 +38,8 @@ struct Column {
     failed: u64,
     denied: u64,
     canceled: u64,
+    tcp_connections: u64,
+    failed_tcp_connections: u64,
     p50: Option<f64>,
     p99: Option<f64>,
     connections: u64,
@@ -61,6 +63,10 @@ impl Column {
         self.failed = self.failed.saturating_add(bucket.failed);
         self.denied = self.denied.saturating_add(bucket.denied);
         self.canceled = self.canceled.saturating_add(bucket.canceled);
+        self.tcp_connections = self.tcp_connections.saturating_add(bucket.tcp_connections);
+        self.failed_tcp_connections = self
+            .failed_tcp_connections
+            .saturating_add(bucket.failed_tcp_connections);
         self.p50 = worst(self.p50, bucket.p50_ms);
         self.p99 = worst(self.p99, bucket.p99_ms);
         self.connections = self.connections.saturating_add(bucket.connections);
@@ -173,11 +179,15 @@ fn height(n: u64) -> f64 {
 /// A panel of bars: its title, its class, what it shows of a column.
 type Bars = (&'static str, &'static str, fn(&Column) -> u64);
 
-const BARS: [Bars; 8] = [
+const BARS: [Bars; 10] = [
     ("failed", "bad", |column| column.failed),
     ("requests", "good", |column| column.requests),
     ("denied", "other", |column| column.denied),
     ("canceled", "other", |column| column.canceled),
+    ("TCP connections failed", "bad", |column| {
+        column.failed_tcp_connections
+    }),
+    ("TCP connections ended", "good", |column| column.tcp_connections),
     ("connections gone wrong", "bad", |column| {
         column.failed_connections
     }),

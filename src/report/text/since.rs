@@ -38,11 +38,20 @@ pub(super) fn since(report: &Report, page: &mut Page) {
     let logs = drawn
         .iter()
         .any(|b| b.requests > 0 || b.failed > 0 || b.denied > 0 || b.canceled > 0);
+    let tcp = drawn.iter().any(|b| b.tcp_connections > 0);
     let captures = drawn.iter().any(|b| b.connections > 0);
-    if logs || !captures {
+    if logs || !captures && !tcp {
         requests(drawn, &scale, page);
-    } else {
+    } else if captures && !tcp {
         connections(drawn, &scale, page);
+    }
+    if tcp {
+        let names = if logs {
+            ["tcp fail", "tcp end"]
+        } else {
+            ["failed", "ended"]
+        };
+        tcp_connections(names, drawn, &scale, page);
     }
     packets(drawn, &scale, page);
     axis(report, finding, &scale, page);
@@ -100,6 +109,14 @@ fn requests(drawn: &[TimeBucket], scale: &Scale, page: &mut Page) {
     if p99.iter().any(|&ms| ms > 0.0) {
         series(page, "p99 ms", Role::Bar, scale, &p99);
     }
+}
+
+/// What log rows tell of TCP connections, by their end.
+fn tcp_connections(names: [&str; 2], drawn: &[TimeBucket], scale: &Scale, page: &mut Page) {
+    let failed = sums(drawn, scale, |b| b.failed_tcp_connections);
+    series(page, names[0], Role::FailedBar, scale, &failed);
+    let ended = sums(drawn, scale, |b| b.tcp_connections);
+    series(page, names[1], Role::Bar, scale, &ended);
 }
 
 /// What captures tell where there are no log rows.
