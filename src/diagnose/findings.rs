@@ -464,14 +464,28 @@ fn evidence(suspect: &Suspect<'_>, facts: &Facts<'_>, own: &[usize]) -> Vec<Evid
         let rule = facts.rules.of_rows().find(|r| r.id == *rule_id);
         list.push(rows_evidence(suspect, facts, rule, rule_id, calls));
     }
+    let few = put_most_rows_first(&mut list);
     list.extend(line_evidence(suspect, facts));
     list.extend(suspect.measured.iter().map(measured_evidence));
     list.extend(super::joined::evidence(suspect, facts, own));
     list.extend(carried_evidence(suspect, facts));
     list.extend(before_and_elsewhere(suspect, facts, own));
     list.sort_by(|a, b| b.strength.total_cmp(&a.strength));
+    list.extend(few);
     list
 }
+
+/// Orders what rows of several kinds show by how many they are, and takes out those that are less than a tenth of the most: they
+/// say something, after all else.
+fn put_most_rows_first(list: &mut Vec<Evidence>) -> Vec<Evidence> {
+    list.sort_by_key(|evidence| std::cmp::Reverse(evidence.count));
+    let most = list.first().map_or(0, |first| first.count);
+    let enough = list.partition_point(|evidence| evidence.count.saturating_mul(FEW) >= most);
+    list.split_off(enough)
+}
+
+/// Rows of one kind are few against this many times as many of another.
+const FEW: u64 = 10;
 
 /// A destination as sentences name it.
 fn in_prose(destination: &str) -> &str {
