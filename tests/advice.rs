@@ -185,6 +185,27 @@ fn what_an_external_host_has_not_is_not_asked_for() {
 }
 
 #[test]
+fn what_is_missing_is_asked_for_in_words_that_a_shell_takes_for_names() {
+    let of = |host: &str| {
+        let log = refused().replace("ratings.default.svc.cluster.local", host);
+        let report = Scratch::with("web.istio-proxy.log", log).report();
+        let missing = report["missing"].as_array().unwrap().clone();
+        let commands = missing.iter().filter_map(|missing| missing["command"].as_str());
+        commands.map(str::to_owned).collect::<Vec<_>>()
+    };
+    // With a selector ten lines are the default (kubectl logs --help).
+    assert_has(
+        &of("ratings.default.svc.cluster.local"),
+        "kubectl logs -n default -l app=ratings -c istio-proxy --tail=-1 --prefix --timestamps",
+    );
+    assert_has(
+        &of("$(reboot).default.svc.cluster.local"),
+        "kubectl logs -n default -l app='$(reboot)' -c istio-proxy",
+    );
+    assert_has_not(&of("api.partner.example"), "kubectl logs");
+}
+
+#[test]
 fn recorded_incidents_with_logs_leave_little_to_fill_in() {
     for case in [
         "cert-expired-workload",

@@ -48,6 +48,21 @@ impl<'s> Called<'s> {
     }
 }
 
+/// Service and namespace of a destination that is a service of the cluster.
+pub(super) fn service(destination: &str, names: &Names) -> Option<Placeholders> {
+    match Called::of(destination, names) {
+        Called::Service(service, namespace) => Some(Placeholders {
+            service: service.into(),
+            namespace: namespace
+                .or_else(|| names.only_namespace())
+                .map(str::to_owned)
+                .into(),
+            ..Placeholders::default()
+        }),
+        Called::Many | Called::External | Called::Address => None,
+    }
+}
+
 /// The names of a suspect; `all` are the numbers of the calls that it explains.
 pub(super) fn placeholders(
     suspect: &Suspect<'_>,

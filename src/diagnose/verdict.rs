@@ -2,8 +2,10 @@
 
 use super::finding::{Diagnosis, Finding};
 use super::measure::Facts;
+use super::named;
 use super::resets::ratio;
 use super::suspects::Suspects;
+use crate::catalog::fill_command;
 use crate::correlate::Call;
 use crate::diagnose::answer::{Missing, Role, Severity, State};
 use std::collections::{BTreeMap, BTreeSet};
@@ -198,13 +200,19 @@ fn missing(facts: &Facts<'_>) -> Vec<Missing> {
         .filter(|c| !facts.calls_to(&c.destination).any(|other| !other.is_source()))
         .map(|c| c.destination.as_str())
         .collect();
-    for destination in unread.iter().take(5) {
-        let service = crate::aggregate::address::short_service(destination);
-        let namespace = crate::aggregate::address::service_namespace(destination).unwrap_or("<namespace>");
+    // A host outside of the mesh has no proxy.
+    let services = unread.into_iter().filter_map(|destination| {
+        named::service(destination, &facts.incident.names).map(|names| (destination, names))
+    });
+    for (destination, names) in services.take(5) {
         list.push(Missing {
             what: format!("istio-proxy log of the pods of {destination}"),
             why_it_matters: "without the called proxy's rows, failures of its application, of its proxy and of the way there look alike".to_owned(),
-            command: format!("kubectl logs -n {namespace} -l app={service} -c istio-proxy --prefix --timestamps"),
+            // With a selector `kubectl logs` tells ten lines, unless it is told otherwise.
+            command: fill_command(
+                "kubectl logs -n {namespace} -l app={service} -c istio-proxy --tail=-1 --prefix --timestamps",
+                &names,
+            ),
         });
     }
     let deselected: u64 = facts.incident.totals.inputs.values().map(|i| i.deselected).sum();
