@@ -141,6 +141,11 @@ fn a_namespace_that_nothing_tells_is_left_to_the_reader() {
         &told(&short),
         "istioctl proxy-config endpoints web -n default --cluster",
     );
+    // Asked as the proxy does, at the address to which it connected: others are redirected to the proxy itself.
+    assert_has(
+        &told(&short),
+        "kubectl exec web -n default -c istio-proxy -- curl -sv -m 4 telnet://10.244.1.41:9080",
+    );
 }
 
 #[test]

@@ -79,6 +79,8 @@ macro_rules! placeholders {
 }
 
 placeholders! {
+    /// Address and port of a called pod, as its caller's proxy connects to it.
+    address,
     /// Envoy cluster.
     cluster,
     /// Called workload or service, for prose.
@@ -105,6 +107,8 @@ placeholders! {
     protocol,
     /// The same path as it is routed.
     routed_path,
+    /// The address alone.
+    ip,
     /// Kubernetes service.
     service,
     /// Calling workload, for prose.

@@ -7,7 +7,7 @@ use crate::aggregate::address::{self, ClusterName};
 use crate::catalog::{Name, Placeholders};
 use crate::correlate::Names;
 use crate::correlate::names::is_beside_its_workload;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Workloads that one command names; more than these are left to the reader.
 const WORKLOADS: usize = 8;
@@ -81,7 +81,13 @@ pub(super) fn placeholders(
         Called::External | Called::Address => Name::Absent,
     };
     let (path, routed_path) = spellings(suspect, facts);
+    let address = upstream(suspect, facts, all);
     Placeholders {
+        ip: address
+            .as_deref()
+            .map(|address| host(address).trim_matches(['[', ']']).to_owned())
+            .into(),
+        address: address.into(),
         cluster: scope.cluster.clone().into(),
         destination: if called == Called::Many {
             "all destinations".into()
@@ -188,6 +194,19 @@ fn called_pods<'f>(suspect: &'f Suspect<'_>, facts: &'f Facts<'_>, all: &'f [usi
         .filter_map(|server| pod(names.pod_of(server.address)?))
         .collect();
     if of_servers.is_empty() { told } else { of_servers }
+}
+
+/// The host to which most of the rows went, else a server of the connections.
+fn upstream(suspect: &Suspect<'_>, facts: &Facts<'_>, all: &[usize]) -> Option<String> {
+    let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
+    for call in facts.calls(all).filter(|call| call.is_source()) {
+        if address::port(&call.key.host).is_some() {
+            *counts.entry(&call.key.host).or_default() += call.count();
+        }
+    }
+    let most = counts.into_iter().max_by(|a, b| a.1.cmp(&b.1).then(b.0.cmp(a.0)));
+    let server = || suspect.servers.first().map(ToString::to_string);
+    most.map(|(host, _)| host.to_owned()).or_else(server)
 }
 
 fn namespace(
