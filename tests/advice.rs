@@ -190,6 +190,24 @@ fn what_an_external_host_has_not_is_not_asked_for() {
 }
 
 #[test]
+fn packets_have_the_port_of_the_pod() {
+    // A service at port 80 whose pods listen on 9080.
+    let log = refused()
+        .replace("503 UF", "503 UF,URX")
+        .replace("delayed_connect_error:_Connection_refused", "connection_timeout")
+        .replace("outbound|9080|", "outbound|80|");
+    let report = Scratch::with("web.istio-proxy.log", log).report();
+    let advice = advice_of(&report, "upstream-connect-timeout");
+    assert_has(&advice, "tcpdump -ni eth0 port 9080");
+    let filter = report["findings"][0]["next"]["filters"]["wireshark"].as_str();
+    assert!(filter.unwrap().contains("tcp.dstport == 9080"), "{filter:?}");
+    assert_eq!(
+        report["findings"][0]["scope"]["destination"],
+        "ratings.default.svc.cluster.local:80"
+    );
+}
+
+#[test]
 fn what_is_missing_is_asked_for_in_words_that_a_shell_takes_for_names() {
     let of = |host: &str| {
         let log = refused().replace("ratings.default.svc.cluster.local", host);

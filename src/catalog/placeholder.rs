@@ -101,7 +101,9 @@ placeholders! {
     node,
     /// Path of a request.
     path,
-    /// Port.
+    /// Port of the called pod, which need not be that of its service.
+    pod_port,
+    /// Port of the called service.
     port,
     /// What is spoken at the port, as a `ServiceEntry` names it.
     protocol,

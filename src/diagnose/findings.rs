@@ -189,7 +189,7 @@ fn wireshark(
         return filled;
     };
     let of_port = cause.filled(&Placeholders {
-        port: Name::Known(first.port.to_string()),
+        pod_port: Name::Known(first.port.to_string()),
         ..names
     });
     let address = |server: &Endpoint| match server.address.to_ip() {

@@ -87,6 +87,12 @@ pub(super) fn placeholders(
             .as_deref()
             .map(|address| host(address).trim_matches(['[', ']']).to_owned())
             .into(),
+        pod_port: address
+            .as_deref()
+            .and_then(address::port)
+            .or_else(|| address::port(destination))
+            .map(str::to_owned)
+            .into(),
         address: address.into(),
         cluster: scope.cluster.clone().into(),
         destination: if called == Called::Many {
