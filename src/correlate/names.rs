@@ -20,6 +20,8 @@ pub struct Names {
     hosts: BTreeMap<String, String>,
     /// SPIFFE ids of pods, by their certificates.
     identities: BTreeMap<String, String>,
+    /// SPIFFE ids by service account, where only one has it: so hosts are called whose pod is not known.
+    accounts: BTreeMap<String, Option<String>>,
     /// In which namespace a proxy is.
     namespaces: BTreeMap<String, String>,
     /// Namespaces of services and proxies.
@@ -49,6 +51,11 @@ impl Names {
     fn place(&mut self, totals: &Totals) {
         let mut namespaces = settled(&totals.namespaces);
         for (ip, identity) in settled(&totals.captures.names.identities) {
+            if let Some(account) = service_account(&identity) {
+                let known = self.accounts.entry(account.to_owned());
+                let known = known.or_insert_with(|| Some(identity.clone()));
+                *known = known.take().filter(|known| *known == identity);
+            }
             let Some(pod) = self.pods.get(&ip) else { continue };
             if let Some(namespace) = identity_namespace(&identity) {
                 namespaces.insert(pod.clone(), namespace.to_owned());
@@ -120,6 +127,11 @@ impl Names {
     /// The SPIFFE id of a pod, where a capture shows its certificate.
     pub fn identity_of(&self, pod: &str) -> Option<&str> {
         self.identities.get(pod).map(String::as_str)
+    }
+
+    /// The SPIFFE id of a service account, where captures show one alone.
+    pub fn identity_of_account(&self, account: &str) -> Option<&str> {
+        self.accounts.get(account)?.as_deref()
     }
 
     /// What later sources say counts only where earlier ones say nothing: logs, mesh TLS, certificates, what
@@ -297,7 +309,7 @@ pub fn is_beside_its_workload(proxy: &str) -> bool {
 }
 
 /// The namespace of a SPIFFE id: `spiffe://<trust domain>/ns/<namespace>/sa/<account>`.
-fn identity_namespace(identity: &str) -> Option<&str> {
+pub fn identity_namespace(identity: &str) -> Option<&str> {
     let (_, rest) = identity.split_once("/ns/")?;
     let (namespace, _) = rest.split_once("/sa/")?;
     Some(namespace).filter(|namespace| !namespace.is_empty())
@@ -450,5 +462,36 @@ mod tests {
         assert_eq!(host("10.0.0.3"), Some("reviews-v1"), "the log before all others");
         assert_eq!(host("10.1.2.3"), Some("details"));
         assert_eq!(host("10.9.9.9"), None);
+        let identity = names.identity_of_account("bookinfo-web");
+        assert_eq!(identity, Some("spiffe://cluster.local/ns/prod/sa/bookinfo-web"));
+        assert_eq!(identity.and_then(identity_namespace), Some("prod"));
+    }
+
+    #[test]
+    fn a_namespace_is_told_by_paths_before_names() {
+        use crate::aggregate::inputs::InputStats;
+        use crate::units::InputId;
+        let mut totals = Totals::default();
+        let vote = |name: &str| Votes(BTreeMap::from([(name.to_owned(), 1)]));
+        totals.namespaces.add("web-0".to_owned(), vote("shop"));
+        totals.namespaces.add("cart-0".to_owned(), vote("shop"));
+        let names = Names::of(&totals);
+        assert_eq!(names.namespace_of("web-0"), Some("shop"));
+        assert_eq!(names.namespace_of("other-0"), Some("shop"), "there is no other");
+        assert_eq!(
+            names.namespace_of("istio-ingressgateway-0"),
+            None,
+            "it serves many"
+        );
+        let stats = InputStats {
+            placed: Some(("web-0".to_owned(), "stage".to_owned())),
+            ..InputStats::default()
+        };
+        totals.inputs.insert(InputId(0), stats);
+        let names = Names::of(&totals);
+        assert_eq!(names.namespace_of("web-0"), Some("stage"), "its path says so");
+        assert_eq!(names.namespace_of("cart-0"), Some("shop"));
+        assert_eq!(names.namespace_of("other-0"), None, "either of the two");
+        assert!(names.is_namespace("stage") && !names.is_namespace("prod"));
     }
 }

@@ -6,7 +6,7 @@ use super::suspects::Suspect;
 use crate::aggregate::address::{self, ClusterName};
 use crate::catalog::{Name, Placeholders};
 use crate::correlate::Names;
-use crate::correlate::names::is_beside_its_workload;
+use crate::correlate::names::{identity_namespace, is_beside_its_workload};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Workloads that one command names; more than these are left to the reader.
@@ -82,6 +82,12 @@ pub(super) fn placeholders(
     };
     let (path, routed_path) = spellings(suspect, facts);
     let address = upstream(suspect, facts, all);
+    // Who is known by the certificate alone is called by its service account.
+    let by_account = || names.identity_of_account(scope.source.as_deref()?);
+    let identity = match source_pod {
+        Some(pod) => names.identity_of(pod),
+        None => by_account(),
+    };
     Placeholders {
         ip: address
             .as_deref()
@@ -132,11 +138,12 @@ pub(super) fn placeholders(
         source: scope.source.clone().into(),
         source_namespace: source_pod
             .and_then(|pod| names.namespace_of(pod))
+            .or_else(|| identity.and_then(identity_namespace))
             .map(str::to_owned)
             .into(),
         source_pod: source_pod.map(str::to_owned).into(),
-        source_principal: source_pod
-            .and_then(|pod| names.identity_of(pod)?.strip_prefix("spiffe://"))
+        source_principal: identity
+            .and_then(|identity| identity.strip_prefix("spiffe://"))
             .map(str::to_owned)
             .into(),
         source_workload: source_pod.map(workload).into(),
@@ -275,12 +282,16 @@ fn subset(scope: &Scope) -> Name {
     }
 }
 
-/// `kind/name`, as `kubectl` takes it: by the form of the pod's name, which ends with an ordinal in a `StatefulSet`.
+/// `kind/name`, as `kubectl` takes it, by the form of the pod's name: an ordinal ends it in a `StatefulSet`, five characters
+/// alone in a `DaemonSet`, and two hashes in a `Deployment`, which is also the usual case where it has another form.
 fn workload(pod: &str) -> String {
-    let ordinal = pod.rsplit_once('-');
-    match ordinal.filter(|(_, last)| !last.is_empty() && last.bytes().all(|b| b.is_ascii_digit())) {
-        Some((set, _)) if address::workload(pod) == pod => format!("statefulset/{set}"),
-        _ => format!("deployment/{}", address::workload(pod)),
+    let name = address::workload(pod);
+    let (head, last) = pod.rsplit_once('-').unwrap_or((pod, ""));
+    let is_ordinal = !last.is_empty() && last.bytes().all(|b| b.is_ascii_digit());
+    match name {
+        _ if name == pod && is_ordinal => format!("statefulset/{head}"),
+        _ if name != pod && name == head => format!("daemonset/{name}"),
+        _ => format!("deployment/{name}"),
     }
 }
 
@@ -308,5 +319,39 @@ fn spellings(suspect: &Suspect<'_>, facts: &Facts<'_>) -> (Name, Name) {
     match facts.case_variants(&suspect.destination).0.first() {
         Some((path, routed)) => ((*path).into(), (*routed).into()),
         None => (Name::Unknown, Name::Unknown),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_of_workloads() {
+        for (pod, expected) in [
+            ("cart-6f7d9c8b5d-m8wzt", "deployment/cart"),
+            ("ratings-v1", "deployment/ratings-v1"),
+            ("payment-0", "statefulset/payment"),
+            ("fluent-bit-x7k2p", "daemonset/fluent-bit"),
+            ("web", "deployment/web"),
+        ] {
+            assert_eq!(workload(pod), expected);
+        }
+    }
+
+    #[test]
+    fn what_is_called() {
+        let names = Names::default();
+        let of = |destination| Called::of(destination, &names);
+        assert_eq!(of("*"), Called::Many);
+        assert_eq!(
+            of("ratings.prod.svc.cluster.local:9080"),
+            Called::Service("ratings", Some("prod"))
+        );
+        assert_eq!(of("ratings:9080"), Called::Service("ratings", None));
+        assert_eq!(of("api.partner.example:443"), Called::External);
+        assert_eq!(of("203.0.113.10:443"), Called::Address);
+        assert_eq!(of("[2001:db8::1]:443"), Called::Address);
+        assert_eq!(of("2001:db8::1"), Called::Address);
     }
 }
