@@ -118,7 +118,8 @@ impl GroupKey {
 
     /// True if the row has this flag.
     pub fn has_flag(&self, flag: &str) -> bool {
-        self.flag_tokens().any(|f| f == flag)
+        // Most rows have no flag or one.
+        self.flags == flag || (self.flags.len() > flag.len() && self.flag_tokens().any(|f| f == flag))
     }
 }
 
@@ -245,13 +246,11 @@ impl RowClass {
         if self.key.reporter != Reporter::Source {
             return None;
         }
-        let namespace = address::service_namespace(&self.key.destination)?;
-        let service = address::short_service(&self.key.destination);
-        let is_short = |(alias, _): &(String, String)| {
-            let host = address::port(alias).and_then(|port| alias.strip_suffix(port)?.strip_suffix(':'));
-            host.unwrap_or(alias) == service
-        };
-        self.destination_alias.iter().any(is_short).then_some(namespace)
+        let mut names = self.destination_alias.iter().map(|(alias, _)| alias);
+        let short = names.find(|alias| !alias.contains('.'))?;
+        let host = address::port(short).and_then(|port| short.strip_suffix(port)?.strip_suffix(':'));
+        let is_its_name = host.unwrap_or(short) == address::short_service(&self.key.destination);
+        address::service_namespace(&self.key.destination).filter(|_| is_its_name)
     }
 }
 

@@ -65,9 +65,9 @@ impl Names {
         let mut served: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
         let mut all: BTreeSet<String> = BTreeSet::new();
         for (key, _) in totals.groups.iter() {
-            let Some(namespace) = address::service_namespace(self.service(&key.destination)) else {
-                continue;
-            };
+            let whole = address::service_namespace(&key.destination);
+            let whole = whole.or_else(|| address::service_namespace(self.service(&key.destination)));
+            let Some(namespace) = whole else { continue };
             if !all.contains(namespace) {
                 all.insert(namespace.to_owned());
             }

@@ -214,13 +214,13 @@ impl RowMatch {
         };
         // Texts are searched last: mostly something else decides.
         reporter
-            && any(&self.flags, &|f| key.has_flag(f))
-            && any(&self.clusters, &|c| key.cluster == c)
-            && any(&self.routes, &|r| key.route == r)
             && self.connected.is_none_or(|c| c == key.connected)
             && self.tls.is_none_or(|t| t == key.tls)
             && self.tcp.is_none_or(|t| t == key.tcp)
             && (self.codes.is_empty() || self.codes.contains(&key.code))
+            && any(&self.flags, &|f| key.has_flag(f))
+            && any(&self.clusters, &|c| key.cluster == c)
+            && any(&self.routes, &|r| key.route == r)
             && any(&self.bodies, &|b| b.len() == usize::from(key.proxy_body))
             && any(&self.text, &|t| {
                 [&key.details, &key.failure_reason, &key.termination]
