@@ -32,8 +32,21 @@ pub(in crate::report) fn share(part: u64, whole: u64) -> String {
     if part >= whole {
         return "100 %".to_owned();
     }
-    let percent = ratio(part, whole) * 100.0;
-    match percent {
+    rounded(ratio(part, whole))
+}
+
+/// A share given as such (0..1), as [`share`] has it.
+pub(in crate::report) fn share_of(share: f64) -> String {
+    match share {
+        none if none <= 0.0 => "0 %".to_owned(),
+        all if all >= 1.0 => "100 %".to_owned(),
+        part => rounded(part),
+    }
+}
+
+/// A share that is neither none nor all.
+fn rounded(share: f64) -> String {
+    match share * 100.0 {
         p if p < 0.01 => "<0.01 %".to_owned(),
         p if p < 9.995 => format!("{p:.2} %"),
         p if p < 99.9 => format!("{p:.1} %"),
@@ -133,6 +146,13 @@ mod tests {
 
     #[test]
     fn shares_never_claim_none_or_all_falsely() {
+        for (part, whole) in [(0, 7), (1, 9000), (138, 140), (4999, 5000), (140, 140)] {
+            assert_eq!(
+                share_of(ratio(part, whole)),
+                share(part, whole),
+                "{part} of {whole}"
+            );
+        }
         for (part, whole, text) in [
             (0, 10, "0 %"),
             (10, 10, "100 %"),

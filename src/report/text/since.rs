@@ -3,7 +3,7 @@
 use super::chart::sparkline;
 use super::clock::Clock;
 use super::lead;
-use super::number::{group, per_cent, short, span};
+use super::number::{group, share_of, short, span};
 use super::page::{Page, Role};
 use super::place::{input_of, name_of, place};
 use super::wrap::width_of;
@@ -414,8 +414,8 @@ fn change_text(change: &ChangePoint) -> String {
     match change.metric.as_str() {
         "failed_share" => format!(
             "{} of the requests to {whom} went wrong, {} before",
-            per_cent(change.after),
-            per_cent(change.before)
+            share_of(change.after),
+            share_of(change.before)
         ),
         "added_latency_ms" => format!(
             "good requests to {whom} took {} ms longer than before",
