@@ -780,3 +780,24 @@ fn findings_of_names_that_look_alike_have_ids_of_their_own() {
     assert!(ids.len() >= 2, "{ids:?}");
     assert_eq!(once.len(), ids.len(), "{ids:?}");
 }
+
+/// A service that was not called before has no share of failures that could have changed.
+#[test]
+fn a_change_has_a_before() {
+    let refused = Call {
+        code: 503,
+        flags: "UH",
+        details: "no_healthy_upstream",
+        connection: None,
+        host: "-",
+        ..Call::default()
+    };
+    let from_the_start = Logs::default().at_caller(every(100, 0..20, &refused));
+    let report = from_the_start.report();
+    assert!(!report.findings.is_empty());
+    assert!(report.timeline.change_points.is_empty());
+    let after_good = Logs::default().good(0..20).at_caller(every(100, 20..40, &refused));
+    let report = after_good.report();
+    let change = report.timeline.change_points.first().unwrap();
+    assert!(change.before.abs() < f64::EPSILON && change.after > 0.99, "{change:?}");
+}

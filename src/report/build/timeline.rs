@@ -244,17 +244,16 @@ fn change_points(incident: &Incident<'_>, findings: &[Finding]) -> Vec<ChangePoi
 fn change_point(incident: &Incident<'_>, finding: &Finding) -> Option<ChangePoint> {
     let at = finding.onset?;
     let destination = finding.scope.destination.as_deref()?;
-    let (mut all, mut failed, mut called) = (0, 0, false);
+    let (mut all, mut failed) = (0, 0);
     for hop in &incident.hops {
         if hop.counted && (destination == "*" || hop.destination == destination) {
             let rows = hop.between(i64::MIN, at.secs() - 1);
             all += rows.requests;
             failed += rows.failed;
-            called = true;
         }
     }
-    // What is no called service (istiod), or was read of in captures alone, has no share of failed requests before.
-    if !called && finding.added_latency_ms.is_none() {
+    // Nothing changed that was not called before, as far as rows tell: a service that is new, istiod, what captures alone show.
+    if all == 0 && finding.added_latency_ms.is_none() {
         return None;
     }
     let (before, after) = (ratio(failed, all), ratio(finding.failed, finding.requests));
