@@ -796,8 +796,13 @@ fn a_change_has_a_before() {
     let report = from_the_start.report();
     assert!(!report.findings.is_empty());
     assert!(report.timeline.change_points.is_empty());
-    let after_good = Logs::default().good(0..20).at_caller(every(100, 20..40, &refused));
+    let after_good = Logs::default()
+        .good(0..20)
+        .at_caller(every(100, 20..40, &refused));
     let report = after_good.report();
     let change = report.timeline.change_points.first().unwrap();
-    assert!(change.before.abs() < f64::EPSILON && change.after > 0.99, "{change:?}");
+    assert!(
+        change.before.abs() < f64::EPSILON && change.after > 0.99,
+        "{change:?}"
+    );
 }

@@ -80,11 +80,11 @@ fn valid_for(releases: &ValidFor) -> String {
     }
 }
 
-/// A manifest is not wrapped: its layout is its meaning. A line that is too wide is cut and says so.
+/// A manifest is neither wrapped nor cut: its layout is its meaning, and it is there to be pasted.
 fn manifest(yaml: &str, page: &mut Page) {
     for text in yaml.lines().take(MANIFEST_LINES) {
         let line = page.line().pad_to(COLUMN).push(Role::Faint, text);
-        page.put(line);
+        page.put_whole(line);
     }
     let more = yaml.lines().count().saturating_sub(MANIFEST_LINES);
     if more > 0 {

@@ -58,7 +58,7 @@ fn both(report: &Report, style: &TextStyle) -> [String; 2] {
     [render(report, style), render_inputs(report, style)]
 }
 
-/// Every command of a report, as it is shown.
+/// Every command of a report and every line of a manifest, as it is shown.
 fn commands(report: &Report, style: &TextStyle) -> Vec<String> {
     let mut list: Vec<&String> = Vec::new();
     for finding in &report.findings {
@@ -79,17 +79,26 @@ fn commands(report: &Report, style: &TextStyle) -> Vec<String> {
     } else {
         Charset::Ascii
     };
+    let manifests = report.findings.iter().flat_map(|finding| &finding.next.fix);
+    let manifests = manifests
+        .filter_map(|fix| fix.yaml.as_deref())
+        .flat_map(str::lines);
     list.into_iter()
+        .map(String::as_str)
+        .chain(manifests)
         .map(|command| escape(command, charset).into_owned())
         .collect()
 }
 
-/// A line that is wider than the page, because a word of a command is.
+/// A line that is wider than the page, because a word of a command is, or a line of a manifest.
 fn is_word_of(commands: &[String], line: &str) -> bool {
     [4, 13].into_iter().any(|column| {
         let word = line.get(column..).unwrap_or_default().trim_end_matches(" \\");
         let word = word.trim_end_matches('…').trim_end_matches("...");
-        shell_words(word).len() == 1 && commands.iter().any(|command| command.contains(word))
+        let is_word = shell_words(word).len() == 1;
+        commands
+            .iter()
+            .any(|command| command == word || (is_word && command.contains(word)))
     })
 }
 
@@ -360,5 +369,33 @@ proptest! {
         let style = TextStyle { width, color: false, unicode, terminal };
         keeps_its_promises(&fixtures::with_text(&text), &style);
         keeps_its_promises(&fixtures::captured_with_text(&text), &style);
+    }
+}
+
+#[test]
+fn commands_and_manifests_are_whole_on_a_narrow_page() {
+    let report = fixtures::refused();
+    let style = TextStyle {
+        width: 40,
+        ..TextStyle::default()
+    };
+    let text = render(&report, &style);
+    let next = &report.findings[0].next;
+    let fixes = || next.fix.iter();
+    let commands = next
+        .check
+        .iter()
+        .chain(fixes().filter_map(|fix| fix.command.as_ref()));
+    let words: Vec<&str> = commands.flat_map(|command| shell_words(command)).collect();
+    let manifests: Vec<&str> = fixes()
+        .filter_map(|fix| fix.yaml.as_deref())
+        .flat_map(str::lines)
+        .collect();
+    assert!(
+        words.len() > 10 && !manifests.is_empty(),
+        "{words:?} {manifests:?}"
+    );
+    for part in words.into_iter().chain(manifests) {
+        assert!(text.contains(part), "{part} in\n{text}");
     }
 }
