@@ -687,9 +687,9 @@ proptest! {
         which in any::<prop::sample::Index>(),
         damage in prop::collection::vec((14..90_usize, any::<u8>()), 0..3),
     ) {
-        let frames = frames();
-        let (_, link_type, mut frame, tunnels) = frames[which.index(frames.len())].clone();
-        prop_assume!(link_type == ETHERNET && tunnels == 0);
+        let mut frames = frames();
+        frames.retain(|(_, link_type, _, tunnels)| *link_type == ETHERNET && *tunnels == 0);
+        let (_, link_type, mut frame, _) = frames[which.index(frames.len())].clone();
         for (at, byte) in damage {
             if let Some(place) = frame.get_mut(at) {
                 *place = byte;
