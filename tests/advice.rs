@@ -66,14 +66,7 @@ fn refused() -> String {
 #[test]
 fn a_caller_is_in_its_own_namespace() {
     let scratch = Scratch::new();
-    let overflow = Call {
-        code: 503,
-        flags: "UO",
-        details: "upstream_reset_before_response_started{overflow}",
-        connection: None,
-        host: "-",
-        ..Call::default()
-    };
+    let overflow = Call::unsent(503, "UO", "upstream_reset_before_response_started{overflow}");
     let mut log = String::new();
     for at_ms in (0..40_000).step_by(100) {
         let failed = at_ms > 20_000 && at_ms % 400 != 0;

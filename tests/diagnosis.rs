@@ -784,14 +784,7 @@ fn findings_of_names_that_look_alike_have_ids_of_their_own() {
 /// A service that was not called before has no share of failures that could have changed.
 #[test]
 fn a_change_has_a_before() {
-    let refused = Call {
-        code: 503,
-        flags: "UH",
-        details: "no_healthy_upstream",
-        connection: None,
-        host: "-",
-        ..Call::default()
-    };
+    let refused = Call::unsent(503, "UH", "no_healthy_upstream");
     let from_the_start = Logs::default().at_caller(every(100, 0..20, &refused));
     let report = from_the_start.report();
     assert!(!report.findings.is_empty());

@@ -43,6 +43,18 @@ impl Default for Call {
 }
 
 impl Call {
+    /// A call that its proxy answered itself, without an upstream.
+    pub(crate) fn unsent(code: u16, flags: &'static str, details: &'static str) -> Self {
+        Self {
+            code,
+            flags,
+            details,
+            connection: None,
+            host: "-",
+            ..Self::default()
+        }
+    }
+
     /// The line of the caller's proxy, with its end.
     pub(crate) fn row(&self) -> String {
         let mut line = String::new();

@@ -105,25 +105,15 @@ impl Incident {
 }
 
 fn overflow() -> Incident {
-    failing(&Call {
-        code: 503,
-        flags: "UO",
-        details: "upstream_reset_before_response_started{overflow}",
-        connection: None,
-        host: "-",
-        ..Call::default()
-    })
+    failing(&Call::unsent(
+        503,
+        "UO",
+        "upstream_reset_before_response_started{overflow}",
+    ))
 }
 
 fn no_host() -> Incident {
-    failing(&Call {
-        code: 503,
-        flags: "UH",
-        details: "no_healthy_upstream",
-        connection: None,
-        host: "-",
-        ..Call::default()
-    })
+    failing(&Call::unsent(503, "UH", "no_healthy_upstream"))
 }
 
 fn no_route(path: &str) -> Incident {

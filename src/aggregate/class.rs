@@ -237,9 +237,7 @@ impl RowClass {
             key,
         }
     }
-}
 
-impl RowClass {
     /// The namespace of the caller, where it left it to DNS: a name without dots is of a service in the pod's own namespace, which
     /// comes first in its search list (Kubernetes, "DNS for Services and Pods").
     pub fn own_namespace(&self) -> Option<&str> {

@@ -95,6 +95,8 @@ placeholders! {
     fqdn,
     /// Host (authority).
     host,
+    /// The address of [`Self::address`] alone.
+    ip,
     /// Namespace of the destination.
     namespace,
     /// Node.
@@ -109,8 +111,6 @@ placeholders! {
     protocol,
     /// The same path as it is routed.
     routed_path,
-    /// The address alone.
-    ip,
     /// Kubernetes service.
     service,
     /// Calling workload, for prose.

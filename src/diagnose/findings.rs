@@ -487,15 +487,6 @@ fn put_most_rows_first(list: &mut Vec<Evidence>) -> Vec<Evidence> {
 /// Rows of one kind are few against this many times as many of another.
 const FEW: u64 = 10;
 
-/// A destination as sentences name it.
-fn in_prose(destination: &str) -> &str {
-    if destination == "*" {
-        "all destinations"
-    } else {
-        destination
-    }
-}
-
 fn rows_evidence(
     suspect: &Suspect<'_>,
     facts: &Facts<'_>,
@@ -518,7 +509,7 @@ fn rows_evidence(
     let text = says
         .replace("{proxy}", &listed(&proxies, "a proxy"))
         .replace("{host}", &listed(&hosts, &suspect.destination))
-        .replace("{destination}", in_prose(&suspect.destination));
+        .replace("{destination}", named::in_prose(&suspect.destination));
     let statuses = statuses(facts, calls);
     Evidence {
         kind: EvidenceKind::Log,

@@ -6,6 +6,7 @@
 use super::finding::RuledOut;
 use super::findings::statuses;
 use super::measure::{Facts, counted, some};
+use super::named::in_prose;
 use super::packets;
 use super::rules::LineRule;
 use super::suspects::{Suspect, Suspects, fits, required, speaks_of_it};
@@ -132,7 +133,7 @@ impl<'s> LookAlikes<'s> {
         let said = if rows == 0 {
             Some(Vec::new())
         } else {
-            self.by_rows(cause, &all, "all destinations", rows)
+            self.by_rows(cause, &all, in_prose("*"), rows)
         };
         self.of_all.insert(cause.to_owned(), said.clone());
         said
@@ -226,11 +227,7 @@ impl<'s> LookAlikes<'s> {
             .versions
             .contains_key(&TLS_1_3);
         let said = packets::absent(self.facts, cause, destination, alerts_hidden)?;
-        let whom = if destination == "*" {
-            "all destinations"
-        } else {
-            destination
-        };
+        let whom = in_prose(destination);
         let said = said.into_iter().map(str::to_owned).collect();
         Some(joined(
             said,

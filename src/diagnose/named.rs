@@ -101,11 +101,7 @@ pub(super) fn placeholders(
             .into(),
         address: address.into(),
         cluster: scope.cluster.clone().into(),
-        destination: if called == Called::Many {
-            "all destinations".into()
-        } else {
-            address::short_service(destination).into()
-        },
+        destination: in_prose(address::short_service(destination)).into(),
         destination_pod: pods.first().copied().map(str::to_owned).into(),
         external_host: match called {
             Called::External => host(destination).into(),
@@ -150,6 +146,15 @@ pub(super) fn placeholders(
         subset: subset(scope),
         workload: workloads(called, &pods),
         service,
+    }
+}
+
+/// A destination as sentences name it.
+pub(super) fn in_prose(destination: &str) -> &str {
+    if destination == "*" {
+        "all destinations"
+    } else {
+        destination
     }
 }
 
