@@ -227,6 +227,11 @@ impl Case<'_> {
                 .sum();
             self.expect_eq(of_buckets, &sum, &requests[of_all].as_u64().unwrap_or(u64::MAX));
         }
+        for change in list(&self.report, "/timeline/change_points").to_vec() {
+            self.expect(change["before"] != change["after"], || {
+                format!("{change} is no change")
+            });
+        }
     }
 
     /// Nothing is ruled out for want of a flag that rows of the destination have, or by rows that were not read.

@@ -399,7 +399,8 @@ fn slower_than_before(
     };
     let before = mean(i64::MIN, start.secs().saturating_sub(1))?;
     let during = mean(start.secs(), end.secs())?;
-    (during > before).then_some(during - before)
+    // Rows count whole milliseconds: less than one is no difference.
+    Some(during - before).filter(|added_ms| added_ms.round() >= 1.0)
 }
 
 /// The confidence of its rule, less for what is thin about the evidence (`[confidence]` in `data/rules.toml`).
