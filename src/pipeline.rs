@@ -34,7 +34,7 @@ use crossbeam_channel::{Sender, bounded};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 /// Longest line that is read whole.
 const MAX_LINE_BYTES: usize = 1 << 20;
@@ -552,8 +552,8 @@ fn deselected(source: &Source, options: &Options) -> bool {
 
 fn origin(source: &Source) -> Origin {
     let proxy = match &source.identity.pod {
-        Some(pod) => pod.clone(),
-        None => format!("{}{}", names::UNNAMED, source.display_path),
+        Some(pod) => Arc::from(pod.as_str()),
+        None => Arc::from(format!("{}{}", names::UNNAMED, source.display_path)),
     };
     Origin {
         input: source.id,

@@ -2,18 +2,19 @@
 //! decide the class. It is emptied into a [`super::Partial`] when it grows too large, which changes no result, since what it
 //! holds are sums.
 
-use super::bounded::Key;
 use super::called::TimedRow;
-use super::class::{Reporter, RowClass};
+use super::class::{GroupKey, Reporter, RowShape};
 use super::fingerprint::Fingerprint;
 use super::flags::Outcome;
 use super::samples::{Bucket, MAX_MS, Samples};
 use super::series::Series;
+use super::shapes::{Known, Shapes};
 use super::signatures::example_text;
-use super::tallies::{Batch, Tallies, Units};
+use super::tallies::{Batch, Shared, Tallies, Units};
 use super::{stable_hash, stable_hash_with};
 use crate::matcher::SignatureIndex;
 use crate::units::{Place, Timestamp};
+use std::sync::Arc;
 
 /// Classes held at a time.
 pub const MAX_CELLS: usize = 4096;
@@ -74,7 +75,7 @@ pub struct HotCell {
     pub attempt_seed: u64,
     /// Hash of proxy and upstream host, for connections.
     pub connection_seed: u64,
-    /// See [`Cell::path_seed`].
+    /// See [`Known::path_seed`].
     pub path_seed: u64,
     /// Number of the cell, [`HotCell::NONE`] where the slot is empty.
     index: u32,
@@ -92,7 +93,7 @@ impl Facts {
     const FULL: u8 = 1;
     /// Rows of TCP connections.
     const TCP: u8 = 1 << 1;
-    /// See [`RowClass::connect_failure`].
+    /// See [`RowShape::connect_failure`].
     const CONNECT_FAILURE: u8 = 1 << 2;
     /// The rows are good.
     const GOOD: u8 = 1 << 3;
@@ -119,12 +120,12 @@ impl Facts {
         }
     }
 
-    fn of(class: &RowClass) -> Self {
-        let key = &class.key;
+    fn of(shape: &RowShape) -> Self {
+        let key = &shape.traits;
         let reset = key.outcome == Outcome::Failed && (key.has_flag("UC") || key.has_flag("UR"));
         let facts = [
             (key.tcp, Self::TCP),
-            (class.connect_failure, Self::CONNECT_FAILURE),
+            (shape.connect_failure, Self::CONNECT_FAILURE),
             (key.outcome == Outcome::Ok, Self::GOOD),
             (key.outcome == Outcome::Failed, Self::FAILED),
             (key.reporter == Reporter::Destination, Self::OF_DESTINATION),
@@ -145,11 +146,11 @@ pub struct Sums {
     pub scope_hash: u64,
     /// Hash of the rows' group.
     pub group_hash: u64,
-    units: Units,
-    tcp: bool,
+    /// Where the rows are counted, but for those of TCP connections.
+    units: Option<Units>,
+    /// Number of their shape.
+    shape: usize,
     outcome: Outcome,
-    /// See [`Cell::is_plain`].
-    plain: bool,
     /// The last place that is kept, once as many are kept as wanted.
     full_at: Option<Place>,
 }
@@ -217,9 +218,15 @@ const NO_MS: u32 = u32::MAX;
 #[derive(Clone, Debug)]
 pub struct Cell {
     /// What the rows have in common.
-    pub class: RowClass,
+    pub key: GroupKey,
+    /// See [`RowShape::is_plain`].
+    pub plain: bool,
     /// Signatures that hit each of them.
     pub hits: Vec<SignatureIndex>,
+    /// The address of the pod that wrote them, where they tell it.
+    pub own_ip: Option<Arc<str>>,
+    /// See [`RowShape::own_namespace`].
+    pub own_namespace: Option<Arc<str>>,
     /// Rows.
     pub count: u64,
     /// Earliest completion.
@@ -228,16 +235,27 @@ pub struct Cell {
     pub last: Option<Timestamp>,
     /// Durations, unless the rows are good.
     pub duration: Samples,
-    /// Rows over time, unless [`Cell::is_plain`] and HTTP: these are in the series of their hop.
+    /// Rows over time, unless [`Cell::plain`] and HTTP: these are in the series of their hop.
     pub series: Series<Moment>,
     /// First places, in order, with the start of their lines if signatures hit these.
     pub places: Vec<(Place, String)>,
     /// How many places to keep.
     pub keep_places: usize,
+}
+
+/// A class that is seen for the first time.
+#[derive(Clone, Debug)]
+pub struct NewClass {
+    /// Number of its shape.
+    pub shape: usize,
+    /// Who wrote its rows.
+    pub proxy: Arc<str>,
+    /// See [`Cell::own_ip`].
+    pub own_ip: Option<Arc<str>>,
     /// See [`HotCell::called`].
     pub called: u16,
-    /// Hash of the authority, which all rows of a class share, and of whether they found an upstream.
-    pub path_seed: u64,
+    /// See [`Cell::keep_places`].
+    pub keep_places: usize,
 }
 
 /// The table.
@@ -258,6 +276,7 @@ pub struct Cells {
     )]
     sums: Vec<Box<Sums>>,
     rows: usize,
+    shapes: Shapes,
     tallies: Tallies,
     batch: Batch,
     /// The last place at which a class had as many places as wanted.
@@ -276,6 +295,7 @@ impl Default for Cells {
             waiting: Vec::new(),
             sums: Vec::new(),
             rows: 0,
+            shapes: Shapes::default(),
             tallies: Tallies::default(),
             batch: Batch::default(),
             full_at: None,
@@ -297,7 +317,11 @@ impl Cells {
         reason = "one step of the row loop, called in one place"
     )]
     #[inline(always)]
-    pub fn find(&mut self, key: Fingerprint, make: impl FnOnce() -> Cell) -> Option<usize> {
+    pub fn find(
+        &mut self,
+        key: Fingerprint,
+        make: impl FnOnce(&mut Shapes) -> Option<NewClass>,
+    ) -> Option<usize> {
         let mask = SLOTS - 1;
         let mut slot = usize::try_from(key.low & mask as u64).unwrap_or(0);
         loop {
@@ -306,27 +330,25 @@ impl Cells {
                 return Some(slot);
             }
             if held.is_empty() {
-                return self.insert(slot, key, make());
+                let class = make(&mut self.shapes)?;
+                return self.insert(slot, key, class);
             }
             slot = (slot + 1) & mask;
         }
     }
 
     #[cold]
-    fn insert(&mut self, slot: usize, key: Fingerprint, cell: Cell) -> Option<usize> {
+    fn insert(&mut self, slot: usize, key: Fingerprint, class: NewClass) -> Option<usize> {
         let index = u32::try_from(self.sums.len()).ok()?;
-        *self.slots.get_mut(slot)? = HotCell::new(key, index, &cell);
+        let known = self.shapes.get_mut(class.shape)?;
+        *self.slots.get_mut(slot)? = HotCell::new(key, index, known, &class);
         self.used.push(slot);
-        let units = if cell.class.key.tcp {
-            Units::default()
-        } else {
-            self.tallies.units_of(&cell.class)
-        };
         self.waiting.push(0);
         if self.pending.is_empty() {
             self.pending = vec![[0; 2]; MAX_CELLS * PENDING];
         }
-        self.sums.push(Box::new(Sums::new(cell, units)));
+        let sums = Sums::new(class, known, &mut self.tallies);
+        self.sums.push(Box::new(sums));
         Some(slot)
     }
 
@@ -411,8 +433,8 @@ impl Cells {
         self.weight_bytes + self.tallies.weight_bytes()
     }
 
-    /// Empties the table: its cells, and what they share. Rows that were found their cells must be recorded before.
-    pub fn take(&mut self) -> (Vec<Box<Sums>>, Tallies) {
+    /// Empties the table. Rows that were found their cells must be recorded before.
+    pub fn take(&mut self) -> TakenCells {
         for slot in self.used.drain(..) {
             if let Some(used) = self.slots.get_mut(slot) {
                 *used = HotCell::EMPTY;
@@ -425,13 +447,30 @@ impl Cells {
         for (sums, (room, waiting)) in self.sums.iter_mut().zip(rooms) {
             let rows = room.get(..usize::from(waiting)).unwrap_or_default();
             sums.settle(rows, &mut self.tallies, &mut self.batch);
-            if !sums.tcp {
-                let Sums { units, cell, .. } = &**sums;
-                self.tallies.count(units, &cell.class, cell.count);
+            if let Some(known) = self.shapes.get_mut(sums.shape) {
+                known.count(sums.cell.count);
+                if let Some(units) = &sums.units {
+                    self.tallies.count_source(units, &known.shape, sums.cell.count);
+                }
             }
         }
-        (std::mem::take(&mut self.sums), std::mem::take(&mut self.tallies))
+        TakenCells {
+            cells: std::mem::take(&mut self.sums),
+            shapes: self.shapes.take(&mut self.tallies),
+            shared: self.tallies.take(),
+        }
     }
+}
+
+/// What was in the table.
+#[derive(Debug)]
+pub struct TakenCells {
+    /// Its cells.
+    pub cells: Vec<Box<Sums>>,
+    /// Their shapes, each with its number of rows.
+    pub shapes: Vec<(Arc<RowShape>, u64)>,
+    /// What cells share.
+    pub shared: Shared,
 }
 
 impl HotCell {
@@ -447,17 +486,17 @@ impl HotCell {
         facts: Facts(0),
     };
 
-    fn new(key: Fingerprint, index: u32, cell: &Cell) -> Self {
-        let class = &cell.class.key;
+    fn new(key: Fingerprint, index: u32, known: &Known, class: &NewClass) -> Self {
+        let traits = &known.shape.traits;
         let proxy = stable_hash(class.proxy.as_bytes());
         Self {
             key,
-            attempt_seed: stable_hash_with(proxy, class.cluster.as_bytes()),
-            connection_seed: stable_hash_with(proxy, class.host.as_bytes()),
-            path_seed: cell.path_seed,
+            attempt_seed: stable_hash_with(proxy, traits.cluster.as_bytes()),
+            connection_seed: stable_hash_with(proxy, traits.host.as_bytes()),
+            path_seed: known.path_seed,
             index,
-            called: cell.called,
-            facts: Facts::of(&cell.class),
+            called: class.called,
+            facts: Facts::of(&known.shape),
         }
     }
 
@@ -483,7 +522,7 @@ impl HotCell {
         self.is(Facts::TCP)
     }
 
-    /// See [`RowClass::connect_failure`].
+    /// See [`RowShape::connect_failure`].
     #[inline]
     pub fn connect_failure(&self) -> bool {
         self.is(Facts::CONNECT_FAILURE)
@@ -545,17 +584,34 @@ impl Pending {
 }
 
 impl Sums {
-    fn new(cell: Cell, units: Units) -> Self {
-        let class = &cell.class.key;
+    fn new(class: NewClass, known: &mut Known, tallies: &mut Tallies) -> Self {
+        let key = known.shape.group(class.proxy);
+        let units = (!key.tcp).then(|| {
+            let shared = known.units(tallies).clone();
+            tallies.units_of(&key, shared)
+        });
+        let shape = &known.shape;
         Self {
-            group_hash: cell.class.key.key_hash(),
-            scope_hash: super::collector::scope_hash(class.reporter, &class.destination),
+            scope_hash: super::collector::scope_hash(key.reporter, &key.destination),
+            group_hash: key.hash,
             units,
-            tcp: class.tcp,
-            outcome: class.outcome,
-            plain: cell.is_plain(),
+            shape: class.shape,
+            outcome: key.outcome,
             full_at: None,
-            cell,
+            cell: Cell {
+                plain: shape.is_plain(),
+                hits: shape.hits.clone(),
+                own_ip: class.own_ip,
+                own_namespace: shape.own_namespace().cloned(),
+                key,
+                count: 0,
+                first: None,
+                last: None,
+                duration: Samples::default(),
+                series: Series::default(),
+                places: Vec::new(),
+                keep_places: class.keep_places,
+            },
         }
     }
 
@@ -578,20 +634,20 @@ impl Sums {
     /// Moves the rows that wait into the sums; gives the bytes by which the cell grew: where buckets were joined, it shrank.
     fn settle(&mut self, rows: &[[u64; 2]], tallies: &mut Tallies, batch: &mut Batch) -> isize {
         let Self { cell, units, .. } = self;
-        let (tcp, kept_apart) = (self.tcp, self.tcp || !self.plain);
+        let kept_apart = units.is_none() || !cell.plain;
         let outcome = self.outcome;
         let before = cell.weight_bytes();
         batch.clear();
         cell.count += rows.len() as u64;
         // Rows of one bucket of the series to which they go, which mostly follow each other.
         let of_cell = || cell.series.width_log2();
-        let width_log2 = match (tcp, kept_apart) {
-            (true, _) => of_cell(),
-            (false, true) => of_cell().min(tallies.width_log2(units)),
-            (false, false) => tallies.width_log2(units),
+        let width_log2 = match (&*units, kept_apart) {
+            (None, _) => of_cell(),
+            (Some(units), true) => of_cell().min(tallies.width_log2(units)),
+            (Some(units), false) => tallies.width_log2(units),
         };
         let mut add_moment = |series: &mut Series<Moment>, second, moment| {
-            if !tcp {
+            if let Some(units) = units {
                 tallies.add_moment(units, outcome, second, moment);
             }
             if kept_apart {
@@ -631,7 +687,7 @@ impl Sums {
             cell.first = Some(cell.first.map_or(first, |t| t.min(first)));
             cell.last = Some(cell.last.map_or(last, |t| t.max(last)));
         }
-        if !tcp {
+        if let Some(units) = units {
             tallies.add(units, outcome, batch);
         }
         if outcome != Outcome::Ok {
@@ -642,29 +698,6 @@ impl Sums {
 }
 
 impl Cell {
-    /// A cell without rows.
-    pub fn new(class: RowClass, hits: Vec<SignatureIndex>, keep_places: usize) -> Self {
-        Self {
-            class,
-            hits,
-            count: 0,
-            first: None,
-            last: None,
-            duration: Samples::default(),
-            series: Series::default(),
-            places: Vec::new(),
-            keep_places,
-            called: 0,
-            path_seed: 0,
-        }
-    }
-
-    /// True if nothing is remarkable about the rows: not how they ended, nor what they say.
-    pub fn is_plain(&self) -> bool {
-        let key = &self.class.key;
-        key.outcome == Outcome::Ok && key.code < 400 && self.class.flags.is_empty() && self.hits.is_empty()
-    }
-
     fn weight_bytes(&self) -> usize {
         self.duration.weight_bytes() + self.series.len() * size_of::<(i64, Moment)>()
     }

@@ -1,12 +1,16 @@
 //! What a row is about, worked out once for all rows alike: who reports, who called whom by which cluster
-//! and route, and how it ended.
+//! and route, and how it ended. What rows say by themselves ([`RowShape`]) is told apart from who wrote them: the proxies of
+//! a mesh say much the same.
 
 use super::address::{self, ClusterName};
 use super::bounded::Key;
 use super::flags::{self, Outcome, OutcomeFacts};
-use super::text;
+use super::{stable_hash, stable_hash_joined, stable_hash_with, text};
 use crate::catalog::FlagTable;
 use crate::decode::log::{AccessFormat, AccessRow, Row};
+use crate::matcher::SignatureIndex;
+use std::ops::Deref;
+use std::sync::Arc;
 
 /// Which proxy of a hop wrote a row, as in Istio's metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -67,19 +71,14 @@ fn known_body(bytes: u64) -> u16 {
     }
 }
 
-/// What rows of one group have in common.
+/// What rows of one group say, whoever wrote them.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct GroupKey {
-    /// Hash of all the rest ([`GroupKey::hashed`]). It is compared first: the texts of two keys are mostly the same up to
-    /// one of the last.
-    pub hash: u64,
-    /// Which proxy wrote the row: its pod, or `input:<path>` where the pod is not known.
-    pub proxy: String,
+pub struct GroupTraits {
     /// Caller's or called proxy.
     pub reporter: Reporter,
     /// Ip of the caller on rows of the called proxy, else empty.
     pub peer: String,
-    /// Called service as `host:port`, as far as the row tells (see [`RowClass::destination_alias`]).
+    /// Called service as `host:port`, as far as the row tells (see [`RowShape::aliases`]).
     pub destination: String,
     /// Envoy cluster, empty if none.
     pub cluster: String,
@@ -110,7 +109,7 @@ pub struct GroupKey {
     pub outcome: Outcome,
 }
 
-impl GroupKey {
+impl GroupTraits {
     /// The flags one by one.
     pub fn flag_tokens(&self) -> impl Iterator<Item = &str> {
         self.flags.split(',').filter(|f| !f.is_empty())
@@ -120,6 +119,58 @@ impl GroupKey {
     pub fn has_flag(&self, flag: &str) -> bool {
         // Most rows have no flag or one.
         self.flags == flag || (self.flags.len() > flag.len() && self.flag_tokens().any(|f| f == flag))
+    }
+
+    /// What [`GroupKey::new`] needs to hash these and a proxy's name.
+    pub fn hashes(&self) -> TraitHashes {
+        let texts = [
+            &self.peer,
+            &self.destination,
+            &self.cluster,
+            &self.host,
+            &self.route,
+            &self.flags,
+            &self.details,
+            &self.termination,
+            &self.failure_reason,
+        ];
+        let numbers = u64::from(self.proxy_body) << 24
+            | u64::from(self.code) << 8
+            | u64::from(self.tls) << 5
+            | u64::from(self.tcp) << 4
+            | u64::from(self.connected) << 3
+            | (self.outcome as u64) << 1
+            | self.reporter as u64;
+        TraitHashes {
+            numbers,
+            texts: texts.map(|text| stable_hash(text.as_bytes())),
+        }
+    }
+}
+
+/// Hashes of the texts of [`GroupTraits`], and their numbers: the same traits are seen at many proxies.
+#[derive(Clone, Copy, Debug)]
+pub struct TraitHashes {
+    numbers: u64,
+    texts: [u64; 9],
+}
+
+/// What rows of one group have in common. Its [`GroupTraits`] are at hand as if they were its own fields.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct GroupKey {
+    /// Hash of all the rest. It is compared first: the texts of two keys are mostly the same up to one of the last.
+    pub hash: u64,
+    /// Which proxy wrote the row: its pod, or `input:<path>` where the pod is not known.
+    pub(super) proxy: Arc<str>,
+    /// What the rows say.
+    pub traits: Arc<GroupTraits>,
+}
+
+impl Deref for GroupKey {
+    type Target = GroupTraits;
+
+    fn deref(&self) -> &GroupTraits {
+        &self.traits
     }
 }
 
@@ -136,55 +187,46 @@ impl Key for GroupKey {
 }
 
 impl GroupKey {
-    /// The key with the hash of its fields.
-    #[must_use]
-    pub fn hashed(mut self) -> Self {
-        let parts = [
-            &self.proxy,
-            &self.peer,
-            &self.destination,
-            &self.cluster,
-            &self.host,
-            &self.route,
-            &self.flags,
-            &self.details,
-            &self.termination,
-            &self.failure_reason,
-        ];
-        let seed = u64::from(self.proxy_body) << 24
-            | u64::from(self.code) << 8
-            | u64::from(self.tls) << 5
-            | u64::from(self.tcp) << 4
-            | u64::from(self.connected) << 3
-            | (self.outcome as u64) << 1
-            | self.reporter as u64;
-        self.hash = parts
+    /// The key of rows that `proxy` wrote; `hashes` are those of `traits`.
+    pub fn new(proxy: Arc<str>, traits: Arc<GroupTraits>, hashes: &TraitHashes) -> Self {
+        let first = stable_hash_with(hashes.numbers, proxy.as_bytes());
+        let hash = hashes
+            .texts
             .iter()
-            .fold(seed, |hash, part| super::stable_hash_with(hash, part.as_bytes()));
-        self
+            .fold(first, |hash, text| stable_hash_joined(hash, *text));
+        Self { hash, proxy, traits }
+    }
+
+    /// Which proxy wrote the row: its pod, or `input:<path>` where the pod is not known.
+    pub fn proxy(&self) -> &str {
+        &self.proxy
     }
 }
 
-/// All that is derived from the first row of a class.
+/// All that is derived from the first row of a class, whoever wrote it.
 #[derive(Clone, Debug)]
-pub struct RowClass {
-    /// Its group.
-    pub key: GroupKey,
+pub struct RowShape {
+    /// What its group shares.
+    pub traits: Arc<GroupTraits>,
+    /// Their hashes.
+    pub hashes: TraitHashes,
     /// Protocol, empty on TCP rows.
     pub protocol: String,
     /// Flags one by one.
     pub flags: Vec<String>,
-    /// The address of the pod that wrote the row, where the row tells.
-    pub own_ip: Option<String>,
-    /// A short or virtual name of the destination and what it stands for, where the row tells both.
-    pub destination_alias: Vec<(String, String)>,
+    /// Short and virtual names of the destination, where the row tells it and them.
+    pub aliases: Vec<String>,
+    /// See [`RowShape::own_namespace`].
+    own_namespace: Option<Arc<str>>,
     /// True where the connection to the upstream was never made: the failure belongs to the row's start.
     pub connect_failure: bool,
+    /// Signatures that hit each row.
+    pub hits: Vec<SignatureIndex>,
 }
 
-impl RowClass {
-    /// Works out the class of a row written by `proxy`.
-    pub fn of(row: &AccessRow<'_>, proxy: &str, table: &FlagTable) -> Self {
+impl RowShape {
+    /// Works out what a row says that `hits` hit.
+    pub fn of(row: &AccessRow<'_>, table: &FlagTable, hits: Vec<SignatureIndex>) -> Self {
         let cluster = row.cluster.map(text).unwrap_or_default();
         let details = row.details.map(text).unwrap_or_default();
         let termination = row.termination.map(text).unwrap_or_default();
@@ -207,9 +249,7 @@ impl RowClass {
             Reporter::Destination => row.downstream_remote.and_then(address::ip).map(text),
         };
         let connected = row.upstream_local.is_some();
-        let key = GroupKey {
-            hash: 0,
-            proxy: proxy.to_owned(),
+        let traits = GroupTraits {
             reporter,
             peer: peer.unwrap_or_default(),
             cluster,
@@ -226,30 +266,46 @@ impl RowClass {
             tls: row.sni.is_some(),
             outcome,
             destination,
-        }
-        .hashed();
+        };
+        let aliases = aliases(row, &traits);
         Self {
             protocol: row.protocol.map(text).unwrap_or_default(),
-            own_ip: own_ip(row, reporter),
-            destination_alias: aliases(row, &key),
+            own_namespace: own_namespace(&traits, &aliases).map(Arc::from),
+            aliases,
             connect_failure: !connected && flags.iter().any(|f| f == "UF"),
             flags,
-            key,
+            hits,
+            hashes: traits.hashes(),
+            traits: Arc::new(traits),
         }
+    }
+
+    /// The group of such rows that `proxy` wrote.
+    pub fn group(&self, proxy: Arc<str>) -> GroupKey {
+        GroupKey::new(proxy, Arc::clone(&self.traits), &self.hashes)
+    }
+
+    /// True if nothing is remarkable about the rows: not how they ended, nor what they say.
+    pub fn is_plain(&self) -> bool {
+        let traits = &self.traits;
+        traits.outcome == Outcome::Ok && traits.code < 400 && self.flags.is_empty() && self.hits.is_empty()
     }
 
     /// The namespace of the caller, where it left it to DNS: a name without dots is of a service in the pod's own namespace, which
     /// comes first in its search list (Kubernetes, "DNS for Services and Pods").
-    pub fn own_namespace(&self) -> Option<&str> {
-        if self.key.reporter != Reporter::Source {
-            return None;
-        }
-        let mut names = self.destination_alias.iter().map(|(alias, _)| alias);
-        let short = names.find(|alias| !alias.contains('.'))?;
-        let host = address::port(short).and_then(|port| short.strip_suffix(port)?.strip_suffix(':'));
-        let is_its_name = host.unwrap_or(short) == address::short_service(&self.key.destination);
-        address::service_namespace(&self.key.destination).filter(|_| is_its_name)
+    pub fn own_namespace(&self) -> Option<&Arc<str>> {
+        self.own_namespace.as_ref()
     }
+}
+
+fn own_namespace<'t>(traits: &'t GroupTraits, aliases: &[String]) -> Option<&'t str> {
+    if traits.reporter != Reporter::Source {
+        return None;
+    }
+    let short = aliases.iter().find(|alias| !alias.contains('.'))?;
+    let host = address::port(short).and_then(|port| short.strip_suffix(port)?.strip_suffix(':'));
+    let is_its_name = host.unwrap_or(short) == address::short_service(&traits.destination);
+    address::service_namespace(&traits.destination).filter(|_| is_its_name)
 }
 
 fn reporter(row: &AccessRow<'_>, cluster: &str, details: &str) -> Reporter {
@@ -302,7 +358,8 @@ fn with_port(host: String, port: Option<&str>) -> String {
     }
 }
 
-fn own_ip(row: &AccessRow<'_>, reporter: Reporter) -> Option<String> {
+/// The address of the pod that wrote a row, where the row tells it.
+pub fn own_ip<'row>(row: &AccessRow<'row>, reporter: Reporter) -> Option<&'row [u8]> {
     // A waypoint takes what was sent to the address of a service.
     let waypoint = row
         .cluster
@@ -312,15 +369,13 @@ fn own_ip(row: &AccessRow<'_>, reporter: Reporter) -> Option<String> {
         Reporter::Destination if waypoint => return None,
         Reporter::Destination => row.downstream_local?,
     };
-    address::ip(address)
-        .filter(|ip| !ip.is_empty() && !address::is_loopback(ip))
-        .map(text)
+    address::ip(address).filter(|ip| !ip.is_empty() && !address::is_loopback(ip))
 }
 
 /// Other names under which the destination appears on rows that lack its cluster or server name: the authority,
 /// the virtual address, the address of the pod.
-fn aliases(row: &AccessRow<'_>, key: &GroupKey) -> Vec<(String, String)> {
-    let full = ClusterName::parse(&key.cluster).is_some_and(|c| !c.host.is_empty())
+fn aliases(row: &AccessRow<'_>, traits: &GroupTraits) -> Vec<String> {
+    let full = ClusterName::parse(&traits.cluster).is_some_and(|c| !c.host.is_empty())
         || row.sni.is_some_and(|sni| sni.starts_with(b"outbound_."));
     if !full {
         return Vec::new();
@@ -333,8 +388,5 @@ fn aliases(row: &AccessRow<'_>, key: &GroupKey) -> Vec<(String, String)> {
         .map(|a| with_port(text(a), port));
     let host = row.upstream_host.map(text);
     let names = [authority, local, host].into_iter().flatten();
-    names
-        .filter(|name| *name != key.destination)
-        .map(|name| (name, key.destination.clone()))
-        .collect()
+    names.filter(|name| *name != traits.destination).collect()
 }

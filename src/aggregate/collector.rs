@@ -1,8 +1,8 @@
 //! One worker's part: lines in, [`Partial`]s out.
 
 use super::called::{CalledKey, SecondLatency, Seconds, Spread};
-use super::cells::{Cell, Cells, HotCell, MAX_SAMPLE_BYTES, RECENT, RecentRow, Sums};
-use super::class::{Reporter, RowClass};
+use super::cells::{Cell, Cells, HotCell, MAX_SAMPLE_BYTES, NewClass, RECENT, RecentRow, Sums};
+use super::class::{self, Reporter, RowShape};
 use super::configuration::Configuration;
 use super::fingerprint::{Fingerprint, Hasher, mixed, short_hash};
 use super::flags::Outcome;
@@ -21,8 +21,8 @@ use super::{Merge, stable_hash_with, text};
 use crate::catalog::{Catalog, SignatureSource};
 use crate::decode::document::{self, Form, Statement};
 use crate::decode::log::{
-    AccessRow, ComponentLine, Content, Level, Line, LineAt, LineSink, PlainRow, Reject, Row, Wrapping,
-    application_line,
+    AccessFormat, AccessRow, ComponentLine, Content, Level, Line, LineAt, LineSink, PlainRow, Reject, Row,
+    Wrapping, application_line,
 };
 use crate::decode::output::{self, Text, TextKind};
 use crate::matcher::{Matcher, SignatureIndex};
@@ -30,6 +30,7 @@ use crate::query::{Condition, Field};
 use crate::units::{InputId, Place, Timestamp};
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Rows of requests that are followed by their id.
 pub const MAX_ATTEMPTS: usize = 1 << 17;
@@ -66,7 +67,7 @@ pub struct Origin {
     /// Its number.
     pub input: InputId,
     /// The proxy that wrote it: pod, or `input:<path>`.
-    pub proxy: String,
+    pub proxy: Arc<str>,
     /// Namespace, where its path says it.
     pub namespace: Option<String>,
     /// True if it is the log of a container that is none of the mesh's.
@@ -96,6 +97,8 @@ pub fn scope_hash(reporter: Reporter, destination: &str) -> u64 {
 pub struct Partial {
     /// Sums by class of rows: large, and handed on without a copy.
     pub cells: Vec<Box<Sums>>,
+    /// Rows by shape.
+    pub shapes: Vec<(Arc<RowShape>, u64)>,
     /// Counts and latencies by name; none of destinations, whose are the sum over their routes.
     pub figures: Vec<(FigureKey, Figures)>,
     /// Rows over time by caller and called service.
@@ -130,6 +133,7 @@ impl Default for Partial {
     fn default() -> Self {
         Self {
             cells: Vec::new(),
+            shapes: Vec::new(),
             figures: Vec::new(),
             hops: Vec::new(),
             latency: Series::default(),
@@ -157,6 +161,8 @@ pub struct Collector<'run> {
     partial: Partial,
     seconds: Seconds,
     recent: Vec<RecentRow>,
+    /// The address of a pod that was seen last.
+    own_ip: Arc<str>,
     hit_buffer: Vec<SignatureIndex>,
     // Of the block at hand:
     origin: Origin,
@@ -214,10 +220,11 @@ impl<'run> Collector<'run> {
             partial: Partial::default(),
             seconds: Seconds::new(options.over_time),
             recent: Vec::with_capacity(RECENT),
+            own_ip: Arc::from(""),
             hit_buffer: Vec::new(),
             origin: Origin {
                 input: InputId(0),
-                proxy: String::new(),
+                proxy: Arc::from(""),
                 namespace: None,
                 application: false,
             },
@@ -275,7 +282,7 @@ impl<'run> Collector<'run> {
         stats.bytes += bytes as u64;
         stats.blocks.insert(self.block, self.summary);
         let namespace = self.origin.namespace.clone();
-        stats.placed = namespace.map(|namespace| (self.origin.proxy.clone(), namespace));
+        stats.placed = namespace.map(|namespace| (self.origin.proxy.to_string(), namespace));
         self.partial
             .inputs
             .entry(self.origin.input)
@@ -300,11 +307,11 @@ impl<'run> Collector<'run> {
 
     fn spill_cells(&mut self) {
         self.hand_out();
-        let (mut cells, mut tallies) = self.cells.take();
-        let mut shared = tallies.take();
-        append(&mut self.partial.cells, &mut cells);
-        append(&mut self.partial.figures, &mut shared.figures);
-        append(&mut self.partial.hops, &mut shared.hops);
+        let mut taken = self.cells.take();
+        append(&mut self.partial.cells, &mut taken.cells);
+        append(&mut self.partial.shapes, &mut taken.shapes);
+        append(&mut self.partial.figures, &mut taken.shared.figures);
+        append(&mut self.partial.hops, &mut taken.shared.hops);
         let mut timed = self.seconds.take();
         self.partial.latency.merge(timed.latency);
         append(&mut self.partial.called, &mut timed.called);
@@ -419,16 +426,32 @@ impl<'run> Collector<'run> {
             self.spill_cells();
         }
         let place = self.place(at);
-        let key = class_key(row, self.line_seed(wrapping), self.hasher);
-        let (options, origin, hit_buffer) = (&self.options, &self.origin, &mut self.hit_buffer);
+        let shape_key = shape_key(row, self.hasher);
+        let key = shape_key.seeded(self.line_seed(wrapping));
+        let (options, origin, own_ip) = (&self.options, &self.origin, &mut self.own_ip);
         let (stats, seconds) = (&mut self.stats, &mut self.seconds);
-        let found = self.cells.find(key, || {
-            let cell = new_cell(options, origin, wrapping, &row.full(), hit_buffer, stats);
-            let called = &cell.class.key;
-            Cell {
-                called: seconds.number_of(called.reporter, &called.destination),
-                ..cell
-            }
+        let found = self.cells.find(key, |shapes| {
+            let row = row.full();
+            let number = shapes.number_of(shape_key, || new_shape(options, &row));
+            let shape = &shapes.get(number)?.shape;
+            let traits = &shape.traits;
+            let pod = wrapping.pod.map(text);
+            let proxy = match pod {
+                Some(pod) => {
+                    let proxy = Arc::from(pod.as_str());
+                    *stats.pods.entry(pod).or_default() += 1;
+                    proxy
+                }
+                None => Arc::clone(&origin.proxy),
+            };
+            let is_good = traits.outcome == Outcome::Ok && shape.hits.is_empty();
+            Some(NewClass {
+                shape: number,
+                proxy,
+                own_ip: class::own_ip(&row, traits.reporter).map(|ip| as_before(own_ip, ip)),
+                called: seconds.number_of(traits.reporter, &traits.destination),
+                keep_places: if is_good { 1 } else { options.examples },
+            })
         });
         let Some(slot) = found else { return };
         let Some(cell) = self.cells.get(slot) else { return };
@@ -578,7 +601,7 @@ impl<'run> Collector<'run> {
             _ => None,
         });
         let is_whole = proxy.is_some() && is_undamaged;
-        let proxy = proxy.unwrap_or_else(|| self.origin.proxy.clone());
+        let proxy = proxy.unwrap_or_else(|| self.origin.proxy.to_string());
         if is_whole {
             self.partial.configuration.add_whole(&proxy);
         }
@@ -742,7 +765,7 @@ impl<'run> Collector<'run> {
     ) {
         for hit in hits {
             let place = self.place(at);
-            let proxy = pod.map_or_else(|| self.origin.proxy.clone(), text);
+            let proxy = pod.map_or_else(|| self.origin.proxy.to_string(), text);
             let entry = self
                 .partial
                 .hits
@@ -810,41 +833,30 @@ fn append<T>(list: &mut Vec<T>, more: &mut Vec<T>) {
     }
 }
 
-fn new_cell(
-    options: &CollectorOptions<'_>,
-    origin: &Origin,
-    wrapping: &Wrapping<'_>,
-    row: &AccessRow<'_>,
-    hits: &mut Vec<SignatureIndex>,
-    stats: &mut InputStats,
-) -> Cell {
-    let pod = wrapping.pod.map(text);
-    if let Some(pod) = &pod {
-        *stats.pods.entry(pod.clone()).or_default() += 1;
-    }
-    let class = RowClass::of(
-        row,
-        pod.as_deref().unwrap_or(&origin.proxy),
-        &options.catalog.flags,
-    );
-    hits.clear();
-    options.matcher.access(row, hits);
-    let plain = class.key.outcome == Outcome::Ok && hits.is_empty();
-    let keep_places = if plain { 1 } else { options.examples };
-    Cell {
-        path_seed: Paths::seed(row.authority.unwrap_or_default(), row.upstream_host.is_some()),
-        ..Cell::new(class, hits.clone(), keep_places)
-    }
+/// What a row says, and its path seed.
+fn new_shape(options: &CollectorOptions<'_>, row: &AccessRow<'_>) -> (RowShape, u64) {
+    let mut hits = Vec::new();
+    options.matcher.access(row, &mut hits);
+    let path_seed = Paths::seed(row.authority.unwrap_or_default(), row.upstream_host.is_some());
+    (RowShape::of(row, &options.catalog.flags, hits), path_seed)
 }
 
-/// The fingerprint of the bytes that decide a row's class: its spans where it has them, else its fields.
+/// Bytes as text, which is the one at hand where they are the same.
+fn as_before(held: &mut Arc<str>, bytes: &[u8]) -> Arc<str> {
+    if held.as_bytes() != bytes {
+        *held = Arc::from(text(bytes));
+    }
+    Arc::clone(held)
+}
+
+/// The fingerprint of the bytes that decide a row's shape: its spans where it has them, else its fields.
 #[inline]
-fn class_key(row: &impl Row, proxy_seed: u64, hasher: Hasher) -> Fingerprint {
+fn shape_key(row: &impl Row, hasher: Hasher) -> Fingerprint {
     let bytes = row.class_bytes();
     let connected = u64::from(row.upstream_local().is_some()) << 8;
     let grpc = bytes.grpc_status.map_or(0, |s| u64::from(s) + 1);
-    let body = u64::from(super::class::proxy_body(bytes.error_body)).rotate_left(48);
-    let seed = proxy_seed ^ connected ^ grpc.rotate_left(32) ^ body;
+    let body = u64::from(class::proxy_body(bytes.error_body)).rotate_left(48);
+    let seed = connected ^ grpc.rotate_left(32) ^ body;
     match bytes.spans {
         Some(spans) => hasher.of_four(seed, spans),
         None => field_key(&row.full(), bytes.inbound, seed, hasher),
@@ -860,7 +872,9 @@ fn field_key(row: &AccessRow<'_>, inbound: bool, seed: u64, hasher: Hasher) -> F
         .filter(|_| inbound);
     // An empty field is another than none; no UTF-8 text is this byte alone.
     let or_none = |field: Option<_>| field.unwrap_or(&b"\xff"[..]);
-    let code = u64::from(row.code) << 1 | u64::from(row.method.is_some());
+    // What a ztunnel says is read in another way.
+    let ztunnel = u64::from(row.format == AccessFormat::Ztunnel);
+    let code = ztunnel << 17 | u64::from(row.code) << 1 | u64::from(row.method.is_some());
     let parts = [
         row.upstream_host,
         row.flags,
@@ -921,7 +935,7 @@ fn follow<'cells>(
 }
 
 fn slow(cell: &Cell, row: &AccessRow<'_>, duration_ms: u64, place: Place) -> Slow {
-    let key = &cell.class.key;
+    let key = &cell.key;
     let method = row.method.map(text).unwrap_or_default();
     let path = row.path.unwrap_or_default();
     let path = path.split(|&b| b == b'?').next().unwrap_or_default();

@@ -84,6 +84,16 @@ impl Hasher {
 }
 
 impl Fingerprint {
+    /// The fingerprint of the same and of what `seed` stands for.
+    #[inline]
+    #[must_use]
+    pub fn seeded(self, seed: u64) -> Self {
+        Self {
+            low: self.low ^ seed,
+            high: self.high,
+        }
+    }
+
     fn of_halves([low, high]: [u64; 2]) -> Self {
         Self { low, high }
     }

@@ -28,6 +28,7 @@ pub mod record;
 pub mod sampled;
 pub mod samples;
 pub mod series;
+pub mod shapes;
 pub mod signatures;
 pub mod slowest;
 pub mod tallies;
@@ -46,7 +47,12 @@ pub fn stable_hash(bytes: &[u8]) -> u64 {
 
 /// A hash and further bytes as one key.
 pub fn stable_hash_with(first: u64, bytes: &[u8]) -> u64 {
-    let mixed = (stable_hash(bytes) ^ first.rotate_left(29)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    stable_hash_joined(first, stable_hash(bytes))
+}
+
+/// The same, where the [`stable_hash`] of the further bytes is known.
+pub fn stable_hash_joined(first: u64, second: u64) -> u64 {
+    let mixed = (second ^ first.rotate_left(29)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     mixed ^ (mixed >> 32)
 }
 

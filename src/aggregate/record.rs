@@ -1,6 +1,6 @@
 //! An access-log row as conditions and tables see it.
 
-use super::class::RowClass;
+use super::class::{GroupTraits, RowShape};
 use super::flags::{self, Outcome};
 use crate::catalog::FlagTable;
 use crate::decode::log::AccessRow;
@@ -17,7 +17,7 @@ pub struct RowRecord<'r> {
     namespace: Option<&'r str>,
     table: &'r FlagTable,
     /// Worked out when a field asks for it.
-    class: OnceCell<RowClass>,
+    shape: OnceCell<RowShape>,
 }
 
 impl<'r> RowRecord<'r> {
@@ -33,14 +33,16 @@ impl<'r> RowRecord<'r> {
             proxy,
             namespace,
             table,
-            class: OnceCell::new(),
+            shape: OnceCell::new(),
         }
     }
 
     /// What it is about.
-    pub fn class(&self) -> &RowClass {
-        self.class
-            .get_or_init(|| RowClass::of(self.row, self.proxy, self.table))
+    pub fn traits(&self) -> &GroupTraits {
+        let shape = self
+            .shape
+            .get_or_init(|| RowShape::of(self.row, self.table, Vec::new()));
+        &shape.traits
     }
 
     fn end(&self) -> Option<Timestamp> {
@@ -115,7 +117,7 @@ impl Record for RowRecord<'_> {
             Field::Termination => text(row.termination),
             Field::FailureReason => text(row.failure_reason),
             Field::GrpcStatus => number(row.grpc_status.map(u64::from)),
-            Field::Outcome => named(outcome_name(self.class().key.outcome)),
+            Field::Outcome => named(outcome_name(self.traits().outcome)),
             Field::DurationMs => number(row.duration_ms),
             Field::UpstreamMs => number(row.upstream_ms),
             Field::OverheadMs => {
@@ -134,8 +136,8 @@ impl Record for RowRecord<'_> {
             Field::DownstreamRemote => text(row.downstream_remote),
             Field::Sni => text(row.sni),
             Field::Route => text(row.route),
-            Field::Reporter => named(self.class().key.reporter.name()),
-            Field::Destination => named(&self.class().key.destination),
+            Field::Reporter => named(self.traits().reporter.name()),
+            Field::Destination => named(&self.traits().destination),
             Field::Pod => named(self.proxy),
             Field::Namespace => named(self.namespace.unwrap_or_default()),
         }

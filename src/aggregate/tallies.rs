@@ -4,22 +4,32 @@
 //!
 //! Never: changes what a figure is. The figures of a destination are the sum over its routes, made at the merge.
 
+use super::bounded::Key;
 use super::cells::Moment;
-use super::class::{Reporter, RowClass};
+use super::class::{GroupKey, Reporter, RowShape};
 use super::flags::Outcome;
 use super::samples::{Bucket, Samples};
 use super::series::Series;
 use super::totals::{Dimension, FigureKey, Figures, HopKey, HopMoment};
-use std::collections::BTreeMap;
+use hashbrown::HashTable;
+use std::sync::Arc;
+
+/// Where rows of one shape are counted, whoever wrote them.
+#[derive(Clone, Debug)]
+pub struct ShapeUnits {
+    /// Route, with upstream times and overhead.
+    route: usize,
+    /// Code and flags.
+    brief: Arc<[usize]>,
+}
 
 /// Where the rows of a class are counted.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Units {
     hop: usize,
-    /// Route and source, with upstream times and overhead.
-    whole: [usize; 2],
-    /// Code and flags.
-    brief: Vec<usize>,
+    /// Source, with upstream times and overhead.
+    source: usize,
+    shape: ShapeUnits,
 }
 
 /// Samples of some rows of one class.
@@ -99,54 +109,115 @@ pub struct Shared {
     pub hops: Vec<(HopKey, Series<HopMoment>)>,
 }
 
+/// Sums with a number for each key.
+#[derive(Debug)]
+struct Numbered<K, V> {
+    numbers: HashTable<usize>,
+    sums: Vec<(K, V)>,
+}
+
+impl<K, V> Default for Numbered<K, V> {
+    fn default() -> Self {
+        Self {
+            numbers: HashTable::new(),
+            sums: Vec::new(),
+        }
+    }
+}
+
+impl<K: Key, V: Default> Numbered<K, V> {
+    /// The number of the key with this [`Key::key_hash`] which `is_it` knows; `make` makes the key on first sight.
+    fn number_of(&mut self, hash: u64, is_it: impl Fn(&K) -> bool, make: impl FnOnce() -> K) -> usize {
+        let Self { numbers, sums } = self;
+        let found = numbers.find(hash, |number| {
+            sums.get(*number).is_some_and(|(key, _)| is_it(key))
+        });
+        if let Some(number) = found {
+            return *number;
+        }
+        let number = sums.len();
+        sums.push((make(), V::default()));
+        let hash_of = |number: &usize| sums.get(*number).map_or(0, |(key, _)| key.key_hash());
+        numbers.insert_unique(hash, number, hash_of);
+        number
+    }
+
+    fn get(&self, number: usize) -> Option<&V> {
+        self.sums.get(number).map(|(_, sum)| sum)
+    }
+
+    fn get_mut(&mut self, number: usize) -> Option<&mut V> {
+        self.sums.get_mut(number).map(|(_, sum)| sum)
+    }
+}
+
 /// The sums.
 #[derive(Debug, Default)]
 pub struct Tallies {
-    names: BTreeMap<FigureKey, usize>,
-    figures: Vec<Figures>,
-    hop_names: BTreeMap<HopKey, usize>,
-    hops: Vec<Series<HopMoment>>,
+    figures: Numbered<FigureKey, Figures>,
+    hops: Numbered<HopKey, Series<HopMoment>>,
     weight_bytes: usize,
 }
 
 impl Tallies {
-    /// Where rows of a class are counted.
-    pub fn units_of(&mut self, class: &RowClass) -> Units {
-        let key = &class.key;
+    /// Where rows of a shape are counted.
+    pub fn shape_units(&mut self, shape: &RowShape) -> ShapeUnits {
+        let traits = &shape.traits;
+        let reporter = traits.reporter;
+        let brief = std::iter::once(self.figure(Dimension::Code, reporter, &traits.code.to_string(), ""));
+        let flags: Vec<usize> = shape
+            .flags
+            .iter()
+            .map(|flag| self.figure(Dimension::Flag, reporter, flag, ""))
+            .collect();
+        ShapeUnits {
+            route: self.figure(Dimension::Route, reporter, &traits.destination, &traits.route),
+            brief: brief.chain(flags).collect(),
+        }
+    }
+
+    /// Where rows of a shape that a proxy wrote are counted.
+    pub fn units_of(&mut self, key: &GroupKey, shape: ShapeUnits) -> Units {
+        let by_address;
         let source = match key.reporter {
-            Reporter::Source => key.proxy.clone(),
-            Reporter::Destination => format!("ip:{}", key.peer),
+            Reporter::Source => &*key.proxy,
+            Reporter::Destination => {
+                by_address = format!("ip:{}", key.peer);
+                &by_address
+            }
         };
-        let hop = HopKey {
-            reporter: key.reporter,
-            source: source.clone(),
-            destination: key.destination.clone(),
-        };
-        let mut unit = |dimension, name: String, detail: &str| {
-            let key = FigureKey {
-                dimension,
-                reporter: key.reporter,
-                name,
-                detail: detail.to_owned(),
-            };
-            number(&mut self.names, &mut self.figures, key)
-        };
-        let whole = [
-            unit(Dimension::Route, key.destination.clone(), &key.route),
-            unit(Dimension::Source, source, ""),
-        ];
-        let mut brief = vec![unit(Dimension::Code, key.code.to_string(), "")];
-        brief.extend(
-            class
-                .flags
-                .iter()
-                .map(|flag| unit(Dimension::Flag, flag.clone(), "")),
+        let (reporter, destination) = (key.reporter, &key.destination);
+        let hop = self.hops.number_of(
+            HopKey::hash(reporter, source, destination),
+            |hop| hop.reporter == reporter && hop.source == *source && hop.destination == *destination,
+            || HopKey {
+                reporter,
+                source: source.to_owned(),
+                destination: destination.clone(),
+            },
         );
         Units {
-            hop: number(&mut self.hop_names, &mut self.hops, hop),
-            whole,
-            brief,
+            hop,
+            source: self.figure(Dimension::Source, reporter, source, ""),
+            shape,
         }
+    }
+
+    fn figure(&mut self, dimension: Dimension, reporter: Reporter, name: &str, detail: &str) -> usize {
+        self.figures.number_of(
+            FigureKey::hash(dimension, reporter, name, detail),
+            |key| {
+                (key.dimension, key.reporter) == (dimension, reporter)
+                    && key.name == name
+                    && key.detail == detail
+            },
+            || FigureKey {
+                dimension,
+                reporter,
+                name: name.to_owned(),
+                detail: detail.to_owned(),
+            },
+        )
     }
 
     /// Adds latencies of rows with an outcome.
@@ -157,7 +228,7 @@ impl Tallies {
             samples.record_all(buckets);
             *weight += samples.weight_bytes().saturating_sub(before);
         };
-        for unit in units.whole {
+        for unit in [units.shape.route, units.source] {
             if let Some(figures) = self.figures.get_mut(unit) {
                 let [duration, upstream, overhead] = figures.samples_of(outcome);
                 record(duration, batch.duration.all());
@@ -165,7 +236,7 @@ impl Tallies {
                 record(overhead, batch.overhead.all());
             }
         }
-        for unit in &units.brief {
+        for unit in &*units.shape.brief {
             if let Some(figures) = self.figures.get_mut(*unit) {
                 let [duration, ..] = figures.samples_of(outcome);
                 record(duration, batch.duration.all());
@@ -190,12 +261,19 @@ impl Tallies {
         }
     }
 
-    /// Counts the rows of a class, all at once.
-    pub fn count(&mut self, units: &Units, class: &RowClass, count: u64) {
-        for unit in units.whole.iter().chain(&units.brief) {
+    /// Counts the rows of a shape, all at once, but for those by source.
+    pub fn count_shape(&mut self, units: &ShapeUnits, shape: &RowShape, count: u64) {
+        for unit in std::iter::once(&units.route).chain(&*units.brief) {
             if let Some(figures) = self.figures.get_mut(*unit) {
-                figures.count_rows(class, count);
+                figures.count_rows(shape, count);
             }
+        }
+    }
+
+    /// Counts the rows of a class by their source.
+    pub fn count_source(&mut self, units: &Units, shape: &RowShape, count: u64) {
+        if let Some(figures) = self.figures.get_mut(units.source) {
+            figures.count_rows(shape, count);
         }
     }
 
@@ -208,24 +286,8 @@ impl Tallies {
     pub fn take(&mut self) -> Shared {
         let all = std::mem::take(self);
         Shared {
-            figures: in_order(all.names, all.figures),
-            hops: in_order(all.hop_names, all.hops),
+            figures: all.figures.sums,
+            hops: all.hops.sums,
         }
     }
-}
-
-/// The place of the sums of `key`, which are made if there are none.
-fn number<K: Ord, V: Default>(names: &mut BTreeMap<K, usize>, sums: &mut Vec<V>, key: K) -> usize {
-    *names.entry(key).or_insert_with(|| {
-        sums.push(V::default());
-        sums.len() - 1
-    })
-}
-
-fn in_order<K, V: Default>(names: BTreeMap<K, usize>, mut sums: Vec<V>) -> Vec<(K, V)> {
-    let taken = names.into_iter().map(|(key, index)| {
-        let sum = sums.get_mut(index).map(std::mem::take).unwrap_or_default();
-        (key, sum)
-    });
-    taken.collect()
 }

@@ -86,7 +86,7 @@ impl Default for Top {
 impl Top {
     /// Adds a row.
     pub fn note(&mut self, fields: &[Field], record: &RowRecord<'_>, row: &AccessRow<'_>) {
-        let class = &record.class().key;
+        let class = &record.traits();
         let key = TopKey {
             reporter: class.reporter,
             values: fields.iter().map(|field| shown(record, *field)).collect(),

@@ -5,7 +5,7 @@ use super::called::SecondLatency;
 use super::called::{CalledKey, MAX_CALLED, Spread};
 use super::captures::CaptureTotals;
 use super::cells::{Cell, Moment};
-use super::class::{GroupKey, Reporter, RowClass};
+use super::class::{GroupKey, Reporter, RowShape};
 use super::collector::{ConnectionRow, MAX_ATTEMPTS, MAX_CONNECTION_ROWS, Partial};
 use super::configuration::Configuration;
 use super::flags::Outcome;
@@ -22,6 +22,7 @@ use super::top::Top;
 use super::{Merge, stable_hash_with};
 use crate::units::{InputId, Place, Timestamp};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 /// Groups of rows kept.
 pub const MAX_GROUPS: usize = 6000;
@@ -76,15 +77,19 @@ impl Key for FigureKey {
     type Lump = (Dimension, Reporter);
 
     fn key_hash(&self) -> u64 {
-        let seed = (self.dimension as u64) << 1 | self.reporter as u64;
-        stable_hash_with(
-            stable_hash_with(seed, self.name.as_bytes()),
-            self.detail.as_bytes(),
-        )
+        Self::hash(self.dimension, self.reporter, &self.name, &self.detail)
     }
 
     fn lump(&self) -> Self::Lump {
         (self.dimension, self.reporter)
+    }
+}
+
+impl FigureKey {
+    /// The [`Key::key_hash`] of a key of these.
+    pub fn hash(dimension: Dimension, reporter: Reporter, name: &str, detail: &str) -> u64 {
+        let seed = (dimension as u64) << 1 | reporter as u64;
+        stable_hash_with(stable_hash_with(seed, name.as_bytes()), detail.as_bytes())
     }
 }
 
@@ -105,13 +110,16 @@ impl Figures {
         self.outcomes.iter().sum()
     }
 
-    /// Counts rows of a class, without their latencies.
-    pub fn count_rows(&mut self, class: &RowClass, count: u64) {
-        if let Some(rows) = self.outcomes.get_mut(class.key.outcome as usize) {
+    /// Counts rows of a shape, without their latencies.
+    pub fn count_rows(&mut self, shape: &RowShape, count: u64) {
+        if let Some(rows) = self.outcomes.get_mut(shape.traits.outcome as usize) {
             *rows += count;
         }
-        for flag in &class.flags {
-            *self.flags.entry(flag.clone()).or_default() += count;
+        for flag in &shape.flags {
+            match self.flags.get_mut(flag) {
+                Some(held) => *held += count,
+                None => drop(self.flags.insert(flag.clone(), count)),
+            }
         }
         self.bound_flags();
     }
@@ -187,12 +195,19 @@ impl Key for HopKey {
     type Lump = Reporter;
 
     fn key_hash(&self) -> u64 {
-        let source = stable_hash_with(self.reporter as u64 + 1, self.source.as_bytes());
-        stable_hash_with(source, self.destination.as_bytes())
+        Self::hash(self.reporter, &self.source, &self.destination)
     }
 
     fn lump(&self) -> Reporter {
         self.reporter
+    }
+}
+
+impl HopKey {
+    /// The [`Key::key_hash`] of a key of these.
+    pub fn hash(reporter: Reporter, source: &str, destination: &str) -> u64 {
+        let source = stable_hash_with(reporter as u64 + 1, source.as_bytes());
+        stable_hash_with(source, destination.as_bytes())
     }
 }
 
@@ -411,10 +426,23 @@ impl Default for Totals {
 impl Totals {
     /// Adds a partial.
     pub fn absorb(&mut self, partial: Partial) {
+        for (shape, count) in &partial.shapes {
+            self.absorb_shape(shape, *count);
+        }
+        let (mut addresses, mut namespaces) = (Ballot::default(), Ballot::default());
         for sums in partial.cells {
             let cell = sums.cell;
+            let (proxy, count) = (&cell.key.proxy, cell.count);
+            if let Some(ip) = &cell.own_ip {
+                addresses.cast(&mut self.addresses, ip, proxy, count);
+            }
+            if let Some(namespace) = &cell.own_namespace {
+                namespaces.cast(&mut self.namespaces, proxy, namespace, count);
+            }
             self.absorb_cell(cell);
         }
+        addresses.close(&mut self.addresses);
+        namespaces.close(&mut self.namespaces);
         for (key, figures) in partial.figures {
             self.absorb_figures(key, figures);
         }
@@ -466,19 +494,41 @@ impl Totals {
         }
     }
 
+    /// Rows of a shape by what no proxy decides.
+    fn absorb_shape(&mut self, shape: &RowShape, count: u64) {
+        self.rows += count;
+        let traits = &shape.traits;
+        if traits.tcp {
+            if let Some(rows) = self.tcp.get_mut(traits.reporter as usize) {
+                *rows += count;
+            }
+        } else {
+            self.by_code.add_to(&*traits.code.to_string(), count);
+        }
+        for flag in &shape.flags {
+            self.by_flag.add_to(flag.as_str(), count);
+        }
+        if !traits.details.is_empty() {
+            self.by_detail.add_to(traits.details.as_str(), count);
+        }
+        if !shape.protocol.is_empty() {
+            self.by_protocol.add_to(shape.protocol.as_str(), count);
+        }
+        for alias in &shape.aliases {
+            vote(&mut self.aliases, alias, &traits.destination, count);
+        }
+    }
+
     fn absorb_cell(&mut self, cell: Cell) {
-        self.rows += cell.count;
-        self.count_tokens(&cell);
-        self.count_names(&cell.class, cell.count);
         for hit in &cell.hits {
             let key = HitKey {
                 signature: hit.0,
-                proxy: cell.class.key.proxy.clone(),
+                proxy: cell.key.proxy.to_string(),
             };
             self.hits.change(key, |hits| add_hits(hits, &cell));
         }
-        if cell.class.key.tcp {
-            let has_failed = cell.class.key.outcome == Outcome::Failed;
+        if cell.key.tcp {
+            let has_failed = cell.key.outcome == Outcome::Failed;
             for (second, moment) in cell.series.iter() {
                 self.row_series.add(second, moment.count);
                 let rows = TcpMoment {
@@ -491,48 +541,48 @@ impl Totals {
             self.row_series.widen_to(cell.series.width_log2());
             self.tcp_series.widen_to(cell.series.width_log2());
         }
-        let plain = cell.is_plain();
         let group = Group {
             count: cell.count,
             first: cell.first,
             last: cell.last,
-            series: if plain { Series::default() } else { cell.series },
+            series: if cell.plain {
+                Series::default()
+            } else {
+                cell.series
+            },
             duration: cell.duration,
             places: cell.places.into_iter().map(|(place, _)| place).collect(),
             keep: cell.keep_places,
         };
-        self.groups.add(cell.class.key, group);
+        self.groups.add(cell.key, group);
+    }
+}
+
+/// Equal votes that follow each other, as those of the cells of one proxy do: the table is searched once for all of them.
+#[derive(Debug, Default)]
+struct Ballot {
+    last: Option<(Arc<str>, Arc<str>)>,
+    count: u64,
+}
+
+impl Ballot {
+    fn cast(
+        &mut self,
+        table: &mut Bounded<String, Votes>,
+        name: &Arc<str>,
+        candidate: &Arc<str>,
+        count: u64,
+    ) {
+        if !matches!(&self.last, Some((of, said)) if of == name && said == candidate) {
+            std::mem::take(self).close(table);
+            self.last = Some((Arc::clone(name), Arc::clone(candidate)));
+        }
+        self.count += count;
     }
 
-    fn count_tokens(&mut self, cell: &Cell) {
-        let key = &cell.class.key;
-        if key.tcp {
-            if let Some(count) = self.tcp.get_mut(key.reporter as usize) {
-                *count += cell.count;
-            }
-        } else {
-            self.by_code.add_to(&*key.code.to_string(), cell.count);
-        }
-        for flag in &cell.class.flags {
-            self.by_flag.add_to(flag.as_str(), cell.count);
-        }
-        if !key.details.is_empty() {
-            self.by_detail.add_to(key.details.as_str(), cell.count);
-        }
-        if !cell.class.protocol.is_empty() {
-            self.by_protocol.add_to(cell.class.protocol.as_str(), cell.count);
-        }
-    }
-
-    fn count_names(&mut self, class: &RowClass, count: u64) {
-        if let Some(ip) = &class.own_ip {
-            vote(&mut self.addresses, ip, &class.key.proxy, count);
-        }
-        for (alias, name) in &class.destination_alias {
-            vote(&mut self.aliases, alias, name, count);
-        }
-        if let Some(namespace) = class.own_namespace() {
-            vote(&mut self.namespaces, &class.key.proxy, namespace, count);
+    fn close(self, table: &mut Bounded<String, Votes>) {
+        if let Some((name, candidate)) = self.last {
+            vote(table, &name, &candidate, self.count);
         }
     }
 }

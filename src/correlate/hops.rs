@@ -58,14 +58,12 @@ fn attribute_denials(calls: &mut [Call<'_>]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::aggregate::class::GroupKey;
+    use crate::aggregate::class::{GroupKey, GroupTraits};
     use crate::aggregate::series::Series;
     use crate::aggregate::totals::{Group, HopMoment};
 
     fn key(reporter: Reporter, code: u16, outcome: Outcome) -> GroupKey {
-        GroupKey {
-            hash: 0,
-            proxy: String::new(),
+        of_traits(GroupTraits {
             reporter,
             peer: String::new(),
             destination: String::new(),
@@ -82,8 +80,12 @@ mod tests {
             connected: true,
             tls: true,
             outcome,
-        }
-        .hashed()
+        })
+    }
+
+    fn of_traits(traits: GroupTraits) -> GroupKey {
+        let hashes = traits.hashes();
+        GroupKey::new("".into(), traits.into(), &hashes)
     }
 
     fn call<'t>(key: &'t GroupKey, group: &'t Group, source: &str, destination: &str) -> Call<'t> {
@@ -113,11 +115,10 @@ mod tests {
             key(Reporter::Source, 200, Outcome::Ok),
             key(Reporter::Destination, 200, Outcome::Ok),
         );
-        let tcp = GroupKey {
+        let tcp = of_traits(GroupTraits {
             tcp: true,
-            ..source.clone()
-        }
-        .hashed();
+            ..GroupTraits::clone(&source)
+        });
         let group = Group::default();
         let expected = [
             (call(&source, &group, "web", "ratings"), true),
@@ -145,10 +146,10 @@ mod tests {
 
     #[test]
     fn a_tcp_row_of_the_caller_does_not_stand_for_http_rows_of_the_called_side() {
-        let tcp = GroupKey {
+        let tcp = of_traits(GroupTraits {
             tcp: true,
-            ..key(Reporter::Source, 0, Outcome::Ok)
-        };
+            ..GroupTraits::clone(&key(Reporter::Source, 0, Outcome::Ok))
+        });
         let http = key(Reporter::Destination, 200, Outcome::Ok);
         let group = Group::default();
         let mut calls = [

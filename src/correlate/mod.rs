@@ -240,7 +240,7 @@ fn hop<'t>(key: &HopKey, series: &'t Series<HopMoment>, names: &Names) -> Hop<'t
 
 fn call<'t>(key: &'t GroupKey, group: &'t Group, names: &Names) -> Call<'t> {
     let destination_pod = match key.reporter {
-        Reporter::Destination => Some(key.proxy.clone()),
+        Reporter::Destination => Some(key.proxy().to_owned()),
         Reporter::Source => names.pod_at(&key.host).map(str::to_owned),
     };
     Call {

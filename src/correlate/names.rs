@@ -72,7 +72,7 @@ impl Names {
                 all.insert(namespace.to_owned());
             }
             if key.reporter == Reporter::Destination {
-                served.entry(&key.proxy).or_default().insert(namespace);
+                served.entry(key.proxy()).or_default().insert(namespace);
             }
         }
         for (proxy, of) in served {
@@ -217,7 +217,7 @@ impl Names {
     /// The calling workload of a group.
     pub fn caller(&self, key: &GroupKey) -> String {
         match key.reporter {
-            Reporter::Source => proxy_name(&key.proxy).to_owned(),
+            Reporter::Source => proxy_name(key.proxy()).to_owned(),
             Reporter::Destination => self.source_name(&format!("ip:{}", key.peer)),
         }
     }

@@ -501,7 +501,7 @@ fn rows_evidence(
         (None, "retries-ran-out") => "retries of {proxy} to {destination} ran out (URX)",
         (None, _) => "callers of {destination} went away before it had answered (DC)",
     };
-    let proxies: BTreeSet<&str> = facts.calls(calls).map(|c| proxy_name(&c.key.proxy)).collect();
+    let proxies: BTreeSet<&str> = facts.calls(calls).map(|c| proxy_name(c.key.proxy())).collect();
     let hosts: BTreeSet<&str> = facts
         .calls(calls)
         .map(|c| c.key.host.as_str())

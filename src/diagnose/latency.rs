@@ -139,13 +139,13 @@ fn waits_for(facts: &Facts<'_>, slow: &Slow, all: &[Slow]) -> Option<String> {
     let serving: BTreeSet<&str> = facts
         .calls_to(&slow.destination)
         .filter(|c| !c.is_source())
-        .map(|c| c.key.proxy.as_str())
+        .map(|c| c.key.proxy())
         .collect();
     let called: BTreeSet<&str> = facts
         .incident
         .calls
         .iter()
-        .filter(|c| c.is_source() && serving.contains(c.key.proxy.as_str()))
+        .filter(|c| c.is_source() && serving.contains(c.key.proxy()))
         .map(|c| c.destination.as_str())
         .collect();
     let added = |s: &Slow| s.mean_ms - s.usual_ms;
@@ -172,9 +172,9 @@ fn waits_for(facts: &Facts<'_>, slow: &Slow, all: &[Slow]) -> Option<String> {
 /// True if pods of one destination call the other.
 fn calls(facts: &Facts<'_>, from: &str, to: &str) -> bool {
     let serving = facts.calls_to(from).filter(|c| !c.is_source());
-    let serving: BTreeSet<&str> = serving.map(|c| c.key.proxy.as_str()).collect();
+    let serving: BTreeSet<&str> = serving.map(|c| c.key.proxy()).collect();
     let mut calling = facts.calls_to(to).filter(|c| c.is_source());
-    calling.any(|c| serving.contains(c.key.proxy.as_str()))
+    calling.any(|c| serving.contains(c.key.proxy()))
 }
 
 /// Packets show why it is slow (loss, a closed window): the slow rows bear that out.
@@ -274,7 +274,7 @@ fn slow_destination(facts: &Facts<'_>, destination: &str) -> Option<Slow> {
     let proxies = facts
         .calls_to(destination)
         .filter(|c| c.key.reporter == reporter)
-        .map(|c| c.key.proxy.clone())
+        .map(|c| c.key.proxy().to_owned())
         .collect();
     slow_spans(facts, destination, reporter, &series, proxies)
 }
@@ -394,7 +394,7 @@ fn slow_upstream<'f>(facts: &Facts<'_>, slow: &Slow) -> Suspect<'f> {
     suspect.pods = facts
         .calls_to(&slow.destination)
         .filter(|c| !c.is_source())
-        .map(|c| c.key.proxy.clone())
+        .map(|c| c.key.proxy().to_owned())
         .collect();
     suspect
 }

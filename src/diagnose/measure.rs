@@ -8,7 +8,7 @@ use crate::aggregate::address;
 use crate::aggregate::class::Reporter;
 use crate::aggregate::collector::scope_hash;
 use crate::aggregate::flags::Outcome;
-use crate::aggregate::signatures::Hits;
+use crate::aggregate::signatures::{HitKey, Hits};
 use crate::catalog::Catalog;
 use crate::correlate::{Call, Hop, HopSum, Incident, JoinedRow};
 use crate::decode::packet::FrameRef;
@@ -93,7 +93,7 @@ impl<'i> Facts<'i> {
                 .push(index);
             hops_by_source.entry(hop.source.clone()).or_default().push(index);
         }
-        let proxies: BTreeSet<&str> = incident.calls.iter().map(|c| c.key.proxy.as_str()).collect();
+        let proxies: BTreeSet<&str> = incident.calls.iter().map(|c| c.key.proxy()).collect();
         let proxies = proxies.len();
         let resets = resets::by_scope(&incident.totals.connections, rules.thresholds.idle_race_ms);
         let joined = incident.joined.rows.iter().enumerate();
@@ -219,12 +219,12 @@ impl<'i> Facts<'i> {
         signatures: &'a [String],
         proxy: &'a str,
     ) -> impl Iterator<Item = &'a Hits> {
-        let hits = self.incident.totals.hits.iter();
-        hits.filter(move |(key, _)| {
-            let signature = self.catalog.signatures.get(usize::from(key.signature));
-            key.proxy == proxy && signature.is_some_and(|s| signatures.contains(&s.id))
+        let known = (0..=u16::MAX).zip(&self.catalog.signatures);
+        let wanted = known.filter(|(_, signature)| signatures.contains(&signature.id));
+        wanted.filter_map(move |(signature, _)| {
+            let proxy = proxy.to_owned();
+            self.incident.totals.hits.get(&HitKey { signature, proxy })
         })
-        .map(|(_, hits)| hits)
     }
 
     /// Last good completion of calls to a destination.
@@ -313,7 +313,7 @@ impl<'i> Facts<'i> {
         let pods = pods.filter(|pods| !pods.is_empty())?;
         let mut unread = pods.clone();
         for call in &self.incident.calls {
-            if unread.remove(call.key.proxy.as_str()) && unread.is_empty() {
+            if unread.remove(call.key.proxy()) && unread.is_empty() {
                 return Some(pods);
             }
         }
@@ -345,7 +345,7 @@ impl<'i> Facts<'i> {
             .incident
             .calls
             .iter()
-            .filter(|c| c.is_source() && pods.contains(c.key.proxy.as_str()))
+            .filter(|c| c.is_source() && pods.contains(c.key.proxy()))
             .map(|c| c.source.as_str())
             .collect();
         let served = |hop: &Hop<'_>| {

@@ -182,7 +182,7 @@ fn source_pod<'f>(
     all: &'f [usize],
 ) -> Option<&'f str> {
     let mut of_rows = facts.calls(all).filter(|call| call.is_source());
-    let seen = of_rows.next().map(|call| call.key.proxy.as_str());
+    let seen = of_rows.next().map(|call| call.key.proxy());
     let seen = seen.or_else(|| suspect.lines.first().map(|line| line.proxy.as_str()));
     match (seen, &scope.source) {
         (Some(proxy), _) => pod(proxy),

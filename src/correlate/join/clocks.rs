@@ -169,8 +169,8 @@ fn between_proxies(edges: &mut Edges, rows: &[JoinedRow], calls: &[Call<'_>]) {
         let (start, end) = interval_ns(&row.row);
         let (called_start, called_end) = interval_ns(&pair.row);
         edges.add(
-            (Clock::Proxy(call.key.proxy.clone()), row.row.place.input),
-            (Clock::Proxy(called.key.proxy.clone()), pair.row.place.input),
+            (Clock::Proxy(call.key.proxy().to_owned()), row.row.place.input),
+            (Clock::Proxy(called.key.proxy().to_owned()), pair.row.place.input),
             Some(called_end.saturating_sub(RESOLUTION_NS).saturating_sub(end)),
             Some(
                 called_start
@@ -212,7 +212,7 @@ fn proxies_and_points(
                     .points
                     .get(&connection.point)
                     .and_then(|point| point.pod.as_deref())
-                    .is_none_or(|pod| pod != call.key.proxy);
+                    .is_none_or(|pod| pod != call.key.proxy());
             if !alone || foreign {
                 continue;
             }
@@ -237,7 +237,7 @@ fn proxies_and_points(
                 },
             };
             edges.add(
-                (Clock::Proxy(call.key.proxy.clone()), row.place.input),
+                (Clock::Proxy(call.key.proxy().to_owned()), row.place.input),
                 (Clock::Point(connection.point), connection.first.input),
                 low,
                 high,
@@ -323,7 +323,7 @@ fn offset(((a, b), mut bounds): ((Clock, Clock), Bounds)) -> Option<ClockOffset>
 /// Offsets from the first clock of each group of clocks that anchors connect, along the surest of them. A capture in a pod has
 /// the clock of the pod's proxy unless anchors say otherwise.
 fn settle(offsets: &[ClockOffset], index: &Index<'_>, calls: &[Call<'_>]) -> BTreeMap<Clock, (usize, Shift)> {
-    let proxies: BTreeSet<&str> = calls.iter().map(|call| call.key.proxy.as_str()).collect();
+    let proxies: BTreeSet<&str> = calls.iter().map(|call| call.key.proxy()).collect();
     // Surest first; what is assumed comes last.
     let mut edges: Vec<(i64, &Clock, &Clock, i64)> = offsets
         .iter()

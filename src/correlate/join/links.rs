@@ -164,7 +164,7 @@ impl Linker<'_> {
         self.connection(number)
             .and_then(|connection| self.index.points.get(&connection.point))
             .and_then(|point| point.pod.as_deref())
-            .is_some_and(|pod| pod == call.key.proxy)
+            .is_some_and(|pod| pod == call.key.proxy())
     }
 
     /// Addresses of loopback are in every pod: there the capture must be of the proxy's own pod, or of no pod that is known.
@@ -180,7 +180,7 @@ impl Linker<'_> {
             .points
             .get(&connection.point)
             .and_then(|point| point.pod.as_deref());
-        pod.is_none_or(|pod| pod == call.key.proxy)
+        pod.is_none_or(|pod| pod == call.key.proxy())
     }
 
     /// The connection at the row's time, at its own pod and elsewhere.
@@ -228,7 +228,7 @@ impl Linker<'_> {
     fn distance(&self, number: usize, row: &FollowedRow, call: &Call<'_>) -> Option<i64> {
         let connection = self.connection(number)?;
         let (from, to) = span_ns(connection)?;
-        let shift = self.clocks.of_point(connection.point, &call.key.proxy);
+        let shift = self.clocks.of_point(connection.point, call.key.proxy());
         let (start, end) = interval_ns(row);
         let (start, end) = (
             start.saturating_add(shift.offset_ns),
@@ -244,14 +244,14 @@ impl Linker<'_> {
         let (start, end) = interval_ns(row);
         let mut why = Why::NotCapturedThere;
         for (number, point) in &self.index.points {
-            let own = point.pod.as_deref() == Some(&call.key.proxy);
+            let own = point.pod.as_deref() == Some(call.key.proxy());
             // Between pods the other end's capture would show it too.
             let other_end = !inside && is_other_end(point.pod.as_deref(), call);
             let shows = if inside { point.inside } else { point.between };
             if !(shows && (own || other_end)) {
                 continue;
             }
-            let shift = self.clocks.of_point(*number, &call.key.proxy);
+            let shift = self.clocks.of_point(*number, call.key.proxy());
             let covered = point.span_ns.is_some_and(|(from, to)| {
                 start.saturating_add(shift.offset_ns) >= from && end.saturating_add(shift.offset_ns) <= to
             });
@@ -280,7 +280,7 @@ impl Linker<'_> {
                 continue;
             }
             let Some((syn, _)) = connection.syn else { continue };
-            let shift = self.clocks.of_point(connection.point, &call.key.proxy);
+            let shift = self.clocks.of_point(connection.point, call.key.proxy());
             let slack = SLACK_NS.saturating_add(shift.slack_ns());
             // Several requests may wait for one attempt that began before them.
             let at = syn.0.saturating_sub(shift.offset_ns);
@@ -313,7 +313,7 @@ impl Linker<'_> {
     fn is_from_pod_of(&self, connection: &FollowedConnection, call: &Call<'_>) -> bool {
         self.index
             .pod_at(connection.client.address)
-            .is_some_and(|pod| pod == call.key.proxy)
+            .is_some_and(|pod| pod == call.key.proxy())
     }
 
     /// Finds the request's bytes on its connection.
@@ -321,7 +321,7 @@ impl Linker<'_> {
         let Some(connection) = self.connection(seen.connection) else {
             return;
         };
-        let shift = self.clocks.of_point(connection.point, &call.key.proxy);
+        let shift = self.clocks.of_point(connection.point, call.key.proxy());
         let (start, end) = interval_ns(row);
         let slack = SLACK_NS.saturating_add(shift.slack_ns());
         let window = Window {

@@ -103,13 +103,13 @@ fn spans(totals: &Totals, rows: &[JoinedRow], calls: &[Call<'_>]) -> Spans {
     for row in rows {
         let Some(call) = calls.get(row.call) else { continue };
         let (start, end) = interval_ns(&row.row);
-        match spans.get_mut(&call.key.proxy) {
+        match spans.get_mut(call.key.proxy()) {
             Some((from, to)) => {
                 *from = start.min(*from);
                 *to = end.max(*to);
             }
             None => {
-                spans.insert(call.key.proxy.clone(), (start, end));
+                spans.insert(call.key.proxy().to_owned(), (start, end));
             }
         }
     }

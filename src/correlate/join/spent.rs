@@ -197,7 +197,7 @@ fn from_packets(
 ) -> Option<Spent> {
     let timing = near.timing?;
     let connection = connections.get(near.connection)?;
-    let shift = clocks.of_point(connection.point, &call.key.proxy);
+    let shift = clocks.of_point(connection.point, call.key.proxy());
     let (start, end) = interval_ns(&row.row);
     let start = start.saturating_add(shift.offset_ns);
     let end = end.saturating_add(shift.offset_ns);

@@ -1,9 +1,8 @@
 use super::clocks::Clock;
 use super::{Link, Phase, SpentFrom, Told, Why};
 use crate::aggregate::Totals;
-use crate::aggregate::bounded::Key;
 use crate::aggregate::captures::samples::{endpoint, record};
-use crate::aggregate::class::RowClass;
+use crate::aggregate::class::RowShape;
 use crate::aggregate::followed::id_hash;
 use crate::aggregate::totals::{Group, Votes};
 use crate::catalog::Catalog;
@@ -110,7 +109,8 @@ impl Made {
                 .then_some(&b"outbound_.80_._.shop.prod.svc.cluster.local"[..]),
             ..AccessRow::empty(AccessFormat::IstioText)
         };
-        let class = RowClass::of(&row, of.proxy, &self.catalog.flags);
+        let shape = RowShape::of(&row, &self.catalog.flags, Vec::new());
+        let key = shape.group(of.proxy.into());
         let place = Place {
             input: InputId(u32::from(of.proxy != "web-1")),
             offset_bytes: self.rows,
@@ -118,9 +118,9 @@ impl Made {
             line_in_block: 0,
         };
         self.rows += 1;
-        let group = class.key.key_hash();
+        let group = key.hash;
         self.totals.followed.offer(
-            class.key.outcome == crate::aggregate::flags::Outcome::Ok,
+            key.outcome == crate::aggregate::flags::Outcome::Ok,
             &row,
             Some(id_hash(of.id.as_bytes())),
             place,
@@ -130,7 +130,7 @@ impl Made {
             count: 1,
             ..Group::default()
         };
-        self.totals.groups.add(class.key, sums);
+        self.totals.groups.add(key, sums);
     }
 
     fn connection(&mut self, point: u32, pod: &str, record: &StreamRecord) {
@@ -259,7 +259,7 @@ fn loopback_is_in_every_pod() {
                 .joined
                 .rows
                 .iter()
-                .find(|row| incident.calls[row.call].key.proxy == proxy);
+                .find(|row| incident.calls[row.call].key.proxy() == proxy);
             first_frame(incident, &row.unwrap().upstream)
         };
         assert_eq!((of("shop-1"), of("other-1")), (Some(101), Some(1)));
@@ -518,10 +518,10 @@ fn an_id_at_every_hop_pairs_each_hop_by_its_connection() {
         let rows = &incident.joined.rows;
         let caller = rows
             .iter()
-            .find(|row| incident.calls[row.call].key.proxy == "web-1")
+            .find(|row| incident.calls[row.call].key.proxy() == "web-1")
             .unwrap();
         let called = &rows[caller.pair.unwrap()];
-        assert_eq!(incident.calls[called.call].key.proxy, "shop-1");
+        assert_eq!(incident.calls[called.call].key.proxy(), "shop-1");
         assert_eq!(incident.calls[called.call].key.cluster, "inbound|8080||");
         assert_eq!(caller.earlier_attempts, 1);
         assert_eq!(rows.iter().filter(|row| row.pair.is_some()).count(), 2);

@@ -29,7 +29,7 @@ pub(super) fn suspect_called_proxy<'f>(suspects: &mut Suspects<'f>, facts: &'f F
 fn was_read(facts: &Facts<'_>, call: &Call<'_>) -> bool {
     let mut called = facts.calls_to(&call.destination).filter(|c| !c.is_source());
     match &call.destination_pod {
-        Some(pod) => called.any(|c| c.key.proxy == *pod),
+        Some(pod) => called.any(|c| c.key.proxy() == *pod),
         None => called.next().is_some(),
     }
 }

@@ -151,9 +151,9 @@ fn follows(
                 return begins;
             }
             let pod = if rule.at == "called" {
-                call.destination_pod.as_ref()
+                call.destination_pod.as_deref()
             } else {
-                Some(&call.key.proxy)
+                Some(call.key.proxy())
             };
             begins
                 && pod.is_some_and(|p| proxies.contains(p))
@@ -177,7 +177,7 @@ fn is_stale(facts: &Facts<'_>, call: &Call<'_>) -> bool {
         .incident
         .calls
         .iter()
-        .filter(|c| &c.key.proxy == pod)
+        .filter(|c| c.key.proxy() == pod)
         .filter_map(|c| c.group.last)
         .max();
     last_row.is_some_and(|last| last <= first.plus_millis(SLACK_MS))
@@ -186,7 +186,7 @@ fn is_stale(facts: &Facts<'_>, call: &Call<'_>) -> bool {
 fn worked_before(facts: &Facts<'_>, call: &Call<'_>, first: Timestamp) -> bool {
     facts.incident.calls.iter().any(|c| {
         c.key.host == call.key.host
-            && c.key.proxy == call.key.proxy
+            && c.key.proxy() == call.key.proxy()
             && c.outcome() == Outcome::Ok
             && c.group.first.is_some_and(|t| t < first)
     })

@@ -39,7 +39,7 @@ fn exhausted_at<'f>(facts: &Facts<'_>, destination: &str, calls: &[usize], calle
     } else {
         suspect.measured.push(attempts(facts, calls, called));
     }
-    suspect.pods = facts.calls(called).map(|c| c.key.proxy.clone()).collect();
+    suspect.pods = facts.calls(called).map(|c| c.key.proxy().to_owned()).collect();
     suspect.rows.insert("retries-ran-out", calls.to_vec());
     suspect.carried.extend(called);
     suspect

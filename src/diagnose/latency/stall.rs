@@ -61,7 +61,7 @@ fn stall(facts: &Facts<'_>, source: &str, all: &[Slow]) -> Option<Stall> {
         .calls
         .iter()
         .filter(|call| call.is_source() && call.source == source)
-        .map(|call| call.key.proxy.clone())
+        .map(|call| call.key.proxy().to_owned())
         .collect();
     let slow: Vec<Slow> = series
         .iter()

@@ -146,7 +146,7 @@ fn role(incident: &Incident<'_>, source: &Source, stats: &InputStats) -> Option<
     let pod = source.identity.pod.as_deref();
     let workload = pod.map(crate::aggregate::address::workload).unwrap_or_default();
     let of_waypoint = |call: &&crate::correlate::Call<'_>| {
-        Some(call.key.proxy.as_str()) == pod && call.key.cluster.starts_with("inbound-vip|")
+        Some(call.key.proxy()) == pod && call.key.cluster.starts_with("inbound-vip|")
     };
     if workload.contains("waypoint") || incident.calls.iter().any(|call| of_waypoint(&call)) {
         Some("waypoint")

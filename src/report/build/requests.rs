@@ -210,10 +210,13 @@ pub(super) fn topology(incident: &Incident<'_>) -> Topology {
         }
     }
     let destinations = named(incident, Dimension::Destination);
-    let callers = |destination: &str| edges.keys().filter(|(_, d)| *d == destination).count();
+    let mut callers: BTreeMap<&str, usize> = BTreeMap::new();
+    for (_, destination) in edges.keys() {
+        *callers.entry(destination).or_default() += 1;
+    }
     let p99 = |destination: &str| {
         // The figures are by destination: with several callers they are not an edge's own.
-        if callers(destination) != 1 {
+        if callers.get(destination) != Some(&1) {
             return None;
         }
         let figures = Reporter::ALL
@@ -241,7 +244,7 @@ pub(super) fn topology(incident: &Incident<'_>) -> Topology {
 fn nodes(edges: &[(&str, &str)], calls: &[Call<'_>]) -> Vec<TopologyNode> {
     let workloads: BTreeSet<&str> = calls
         .iter()
-        .map(|c| crate::correlate::names::proxy_name(&c.key.proxy))
+        .map(|c| crate::correlate::names::proxy_name(c.key.proxy()))
         .collect();
     let mut nodes: BTreeMap<&str, &str> = BTreeMap::new();
     for (source, destination) in edges {
