@@ -6,7 +6,8 @@
 #
 #   BENCH_BYTES      size of the text and JSON logs; a quarter of it is compressed (suffix KiB, MiB or GiB)
 #   BENCH_RUNS       runs of each command, in alternation
-#   BENCH_GROUPS     only these groups of inputs (text json gzip zstd mixed keys capture tshark flood), all by default
+#   BENCH_GROUPS     only these groups of inputs (text json gzip zstd mixed keys pods capture tshark flood), all by
+#                    default
 #   BENCH_KEYS       distinct destinations of the log that tests memory
 #   BENCH_CACHE      folder for the logs (default: target/bench); they are made once
 #   BENCH_PEERS_ONLY leave postmesh out
@@ -20,7 +21,7 @@ bytes=$(numfmt --from=auto <<<"${size%B}")
 runs=${BENCH_RUNS:-5}
 keys=${BENCH_KEYS:-1000000}
 peers=${POSTMESH_PEERS:-/opt/peers}
-groups=" ${BENCH_GROUPS:-text json gzip zstd mixed keys capture tshark flood} "
+groups=" ${BENCH_GROUPS:-text json gzip zstd mixed keys pods capture tshark flood} "
 generator=target/release/examples/generate_logs
 packet_generator=target/release/examples/generate_capture
 sources=$(cat examples/generate_*/*.rs | sha256sum | cut -c1-12)
@@ -72,13 +73,19 @@ make_captures() {
 make_inputs() {
     mkdir -p "$cache"
     text=$cache/text-$bytes json=$cache/json-$bytes quarter=$cache/text-$((bytes / 4))
-    mixed=$cache/mixed-$((bytes / 4)) many=$cache/manykeys-$keys
-    wants text || wants json || wants gzip || wants zstd || wants mixed || wants keys || return 0
+    mixed=$cache/mixed-$((bytes / 4)) many=$cache/manykeys-$keys pods=$cache/pods-$((bytes / 4))
+    wants text || wants json || wants gzip || wants zstd || wants mixed || wants keys || wants pods || return 0
     generate "${text##*/}" text --bytes "$bytes"
     generate "${json##*/}" json --bytes "$bytes"
     generate "${quarter##*/}" text --bytes $((bytes / 4))
     generate "${mixed##*/}" mixed --bytes $((bytes / 4))
     generate "${many##*/}" manykeys --keys "$keys" --rows "$keys"
+    if wants pods && [[ ! -d $pods ]]; then
+        # As if each hundredth were the log of another pod.
+        mkdir -p "$pods.part"
+        split --number=l/100 --suffix-length=3 --numeric-suffixes --additional-suffix=.log "$quarter.log" "$pods.part/pod-"
+        mv "$pods.part" "$pods"
+    fi
     [[ -s $quarter.log.gz ]] || gzip -6 --no-name --stdout "$quarter.log" >"$quarter.log.gz"
     if command -v zstd >/dev/null && [[ ! -s $quarter.log.zst ]]; then
         zstd --quiet -3 "$quarter.log" -o "$quarter.log.zst"
@@ -188,6 +195,11 @@ plan() {
         job zstd "zstd zstd" "$zstd -dcq $quarter.log.zst >/dev/null"
     fi
     if wants mixed; then postmesh_job mixed "postmesh mixed" 1 "$mixed.log" "$mixed.expect.json"; fi
+    if wants pods; then
+        postmesh_job pods "postmesh one log" 1 "$quarter.log" "$quarter.expect.json"
+        postmesh_job pods "postmesh 100 logs" 1 "$pods" "$quarter.expect.json"
+        postmesh_job pods "postmesh 100 logs 2 workers" 2 "$pods" "$quarter.expect.json"
+    fi
     if wants keys; then postmesh_job keys "postmesh manykeys" 2 "$many.log" "$many.expect.json"; fi
 }
 

@@ -447,11 +447,9 @@ impl Cells {
         for (sums, (room, waiting)) in self.sums.iter_mut().zip(rooms) {
             let rows = room.get(..usize::from(waiting)).unwrap_or_default();
             sums.settle(rows, &mut self.tallies, &mut self.batch);
-            if let Some(known) = self.shapes.get_mut(sums.shape) {
-                known.count(sums.cell.count);
-                if let Some(units) = &sums.units {
-                    self.tallies.count_source(units, &known.shape, sums.cell.count);
-                }
+            self.shapes.count(sums.shape, sums.cell.count);
+            if let (Some(units), Some(known)) = (&sums.units, self.shapes.get(sums.shape)) {
+                self.tallies.count_source(units, &known.shape, sums.cell.count);
             }
         }
         TakenCells {
