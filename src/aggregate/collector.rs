@@ -290,13 +290,23 @@ impl<'run> Collector<'run> {
             .merge(stats);
     }
 
-    /// What should be handed on now, to keep memory bounded; between blocks.
+    /// What should be handed on now, to keep memory bounded; between blocks. What has a limit of its own stays until all is
+    /// taken: handed on in small pieces, it would be merged many times.
     pub fn overflow(&mut self) -> Option<Partial> {
         let is_over = !self.partial.cells.is_empty()
             || self.partial.outputs.len() > outputs::LIMIT
             || self.cells.is_full()
             || self.cells.weight_bytes() + self.seconds.weight_bytes() > MAX_SAMPLE_BYTES;
-        is_over.then(|| self.take())
+        is_over.then(|| {
+            let mut all = self.take();
+            let (held, going) = (&mut self.partial, &mut all);
+            std::mem::swap(&mut held.attempts, &mut going.attempts);
+            std::mem::swap(&mut held.connections, &mut going.connections);
+            std::mem::swap(&mut held.followed, &mut going.followed);
+            std::mem::swap(&mut held.paths, &mut going.paths);
+            std::mem::swap(&mut held.slowest, &mut going.slowest);
+            all
+        })
     }
 
     /// Everything collected so far.

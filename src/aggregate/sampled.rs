@@ -89,11 +89,14 @@ impl<R: Copy + Ord> Sampled<R> {
         // The fewer rows move to the more: a first sample is not copied.
         if self.rows.len() < other.rows.len() {
             std::mem::swap(&mut self.rows, &mut other.rows);
+            std::mem::swap(&mut self.threshold, &mut other.threshold);
         }
         self.seen += other.seen;
-        self.threshold = self.threshold.min(other.threshold);
-        let threshold = self.threshold;
-        self.rows.retain(|(hash, _)| *hash <= threshold);
+        if other.threshold < self.threshold {
+            let threshold = other.threshold;
+            self.threshold = threshold;
+            self.rows.retain(|(hash, _)| *hash <= threshold);
+        }
         for (hash, row) in other.rows {
             self.keep_with(hash, || row);
         }
