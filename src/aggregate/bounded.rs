@@ -75,25 +75,6 @@ impl<K: Key, V: Merge> Bounded<K, V> {
         }
     }
 
-    /// What a key has, if it is kept by now: spares making a key that is known already.
-    pub fn get_mut<Q: Ord + ?Sized>(&mut self, key: &Q) -> Option<&mut V>
-    where
-        K: std::borrow::Borrow<Q>,
-    {
-        self.kept.get_mut(key)
-    }
-
-    /// Adds `value` to what `key` has; a key is made of it only if it is new.
-    pub fn add_to<Q: Ord + ToOwned<Owned = K> + ?Sized>(&mut self, key: &Q, value: V)
-    where
-        K: std::borrow::Borrow<Q>,
-    {
-        match self.kept.get_mut(key) {
-            Some(held) => held.merge(value),
-            None => self.add(key.to_owned(), value),
-        }
-    }
-
     fn shrink(&mut self) {
         while self.kept.len() > self.limit && self.threshold > 0 {
             self.lower(self.threshold / 2);
@@ -160,6 +141,25 @@ impl<K: Key, V: Merge> Bounded<K, V> {
     }
 }
 
+impl<V: Merge> Bounded<String, V> {
+    /// Changes what a name has, or what remains of names that are not kept. A key is made only of a name that is new and kept.
+    pub fn change_named(&mut self, name: &str, change: impl FnOnce(&mut V)) {
+        if self.is_truncated() && super::stable_hash(name.as_bytes()) > self.threshold {
+            change(self.other.entry(()).or_default());
+        } else if let Some(held) = self.kept.get_mut(name) {
+            change(held);
+        } else {
+            change(self.kept.entry(name.to_owned()).or_default());
+            self.shrink();
+        }
+    }
+
+    /// Adds `value` to what a name has.
+    pub fn add_to(&mut self, name: &str, value: V) {
+        self.change_named(name, |held| held.merge(value));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -167,8 +167,13 @@ mod tests {
 
     fn of(keys: &[u32], limit: usize) -> Bounded<String, u64> {
         let mut table = Bounded::new(limit);
-        for k in keys {
-            table.add(k.to_string(), 1);
+        for (number, key) in keys.iter().enumerate() {
+            // Both ways of adding are one.
+            if number % 2 == 0 {
+                table.add(key.to_string(), 1);
+            } else {
+                table.add_to(&key.to_string(), 1);
+            }
         }
         table
     }

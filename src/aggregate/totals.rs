@@ -309,14 +309,30 @@ impl Votes {
     }
 }
 
+impl Votes {
+    /// Adds votes for a candidate.
+    pub fn add(&mut self, candidate: &str, count: u64) {
+        if let Some(votes) = self.0.get_mut(candidate) {
+            *votes += count;
+        } else {
+            self.0.insert(candidate.to_owned(), count);
+            self.bound();
+        }
+    }
+
+    fn bound(&mut self) {
+        while self.0.len() > MAX_VOTES {
+            self.0.pop_last();
+        }
+    }
+}
+
 impl Merge for Votes {
     fn merge(&mut self, other: Self) {
         for (candidate, count) in other.0 {
             *self.0.entry(candidate).or_default() += count;
         }
-        while self.0.len() > MAX_VOTES {
-            self.0.pop_last();
-        }
+        self.bound();
     }
 }
 
@@ -503,7 +519,7 @@ impl Totals {
                 *rows += count;
             }
         } else {
-            self.by_code.add_to(&*traits.code.to_string(), count);
+            self.by_code.add_to(&traits.code.to_string(), count);
         }
         for flag in &shape.flags {
             self.by_flag.add_to(flag.as_str(), count);
@@ -588,12 +604,7 @@ impl Ballot {
 }
 
 fn vote(table: &mut Bounded<String, Votes>, name: &str, candidate: &str, count: u64) {
-    if let Some(votes) = table.get_mut(name).and_then(|votes| votes.0.get_mut(candidate)) {
-        *votes += count;
-    } else {
-        let votes = Votes(BTreeMap::from([(candidate.to_owned(), count)]));
-        table.add(name.to_owned(), votes);
-    }
+    table.change_named(name, |votes| votes.add(candidate, count));
 }
 
 /// Adds the rows of a cell to the hits of a signature that hit them.

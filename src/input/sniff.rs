@@ -144,11 +144,14 @@ fn looks_like_text(line: &[u8]) -> bool {
 /// Bytes that text has no use for: control characters other than those of layout and colour, and what is
 /// not UTF-8.
 fn odd_bytes(bytes: &[u8]) -> usize {
+    let controls = |text: &str| text.bytes().filter(|&byte| is_odd_control(byte)).count();
+    // Nearly all texts are ASCII, which is checked many bytes at a time.
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        return controls(text);
+    }
     bytes
         .utf8_chunks()
-        .map(|chunk| {
-            chunk.valid().bytes().filter(|&byte| is_odd_control(byte)).count() + chunk.invalid().len()
-        })
+        .map(|chunk| controls(chunk.valid()) + chunk.invalid().len())
         .sum()
 }
 

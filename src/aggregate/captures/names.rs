@@ -6,7 +6,6 @@ use crate::aggregate::bounded::Bounded;
 use crate::aggregate::totals::Votes;
 use crate::decode::packet::Endpoint;
 use crate::streams::{DnsExchange, DnsOutcome, Side, StreamRecord, TlsFacts};
-use std::collections::BTreeMap;
 use std::fmt::{Display, Write as _};
 
 /// Names kept of each sort.
@@ -134,12 +133,7 @@ impl Keys {
         if name_text.is_empty() || name_text.len() > MAX_NAME_BYTES {
             return;
         }
-        let votes = table.get_mut(key_text.as_str());
-        if let Some(count) = votes.and_then(|votes| votes.0.get_mut(name_text.as_str())) {
-            *count += 1;
-        } else {
-            table.add(key_text.clone(), Votes(BTreeMap::from([(name_text.clone(), 1)])));
-        }
+        table.change_named(key_text, |votes| votes.add(name_text, 1));
     }
 }
 

@@ -406,6 +406,9 @@ const HEAD_LINES: usize = 60;
 
 /// What a text is that begins with `head`.
 pub fn recognise(head: &[u8]) -> Text {
+    if begins_with_row(head) {
+        return Text::log();
+    }
     let lines = || {
         head.split(|byte| *byte == b'\n')
             .map(<[u8]>::trim_ascii_end)
@@ -477,6 +480,20 @@ pub fn recognise(head: &[u8]) -> Text {
         form: document.and_then(|(_, form)| form),
         columns: Vec::new(),
     }
+}
+
+/// True if the first line is a row of an access log by its looks (`[2026-11-02T03:12:44.120Z] "GET ...`): what most inputs are,
+/// and nothing else is.
+fn begins_with_row(head: &[u8]) -> bool {
+    let line = head.trim_ascii_start();
+    let time = line.strip_prefix(b"[").and_then(|rest| rest.split_at_checked(11));
+    let Some((date, rest)) = time else { return false };
+    let is_date = date.iter().zip(b"0000-00-00T").all(|(byte, like)| match like {
+        b'0' => byte.is_ascii_digit(),
+        _ => byte == like,
+    });
+    let rest = rest.get(..rest.len().min(24)).unwrap_or_default();
+    is_date && memchr::memmem::find(rest, b"] \"").is_some()
 }
 
 fn trimmed(line: &[u8]) -> &[u8] {
