@@ -485,6 +485,11 @@ impl Streaming<'_> {
             }
             self.taken += HELD_STEP_BYTES;
         }
+        if kept.capacity() == 0 {
+            // All that may be wanted at once: what is not written to takes no memory, and growing would leave copies behind.
+            let more = self.taken.saturating_add(self.budget.held_bytes.get());
+            kept.reserve_exact(usize::try_from(more).unwrap_or(0));
+        }
         kept.extend_from_slice(bytes);
     }
 
