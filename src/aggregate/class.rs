@@ -149,7 +149,7 @@ impl GroupTraits {
 }
 
 /// Hashes of the texts of [`GroupTraits`], and their numbers: the same traits are seen at many proxies.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TraitHashes {
     numbers: u64,
     texts: [u64; 9],
@@ -204,7 +204,7 @@ impl GroupKey {
 }
 
 /// All that is derived from the first row of a class, whoever wrote it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RowShape {
     /// What its group shares.
     pub traits: Arc<GroupTraits>,

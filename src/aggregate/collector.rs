@@ -962,3 +962,169 @@ fn slow(cell: &Cell, row: &AccessRow<'_>, duration_ms: u64, place: Place) -> Slo
         flags: key.flags.clone(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decode::log::LogDecoder;
+    use proptest::prelude::*;
+    use proptest::sample::select;
+
+    /// Fingerprint, shape and own address of each row.
+    struct Told<'c> {
+        catalog: &'c Catalog,
+        matcher: &'c Matcher,
+        rows: Vec<(Fingerprint, RowShape)>,
+    }
+
+    impl Told<'_> {
+        fn add(&mut self, row: &impl Row) {
+            let key = shape_key(row, Hasher::default());
+            let row = row.full();
+            assert_eq!(key, shape_key(&row, Hasher::default()), "however it was read");
+            let mut hits = Vec::new();
+            self.matcher.access(&row, &mut hits);
+            self.rows
+                .push((key, RowShape::of(&row, &self.catalog.flags, hits)));
+        }
+    }
+
+    impl LineSink for Told<'_> {
+        fn line(&mut self, _: &LineAt<'_>, line: &Line<'_>) {
+            if let Content::Access(row) = &line.content {
+                self.add(row);
+            }
+        }
+
+        fn plain_row(&mut self, _: &LineAt<'_>, _: &Wrapping<'_>, row: &PlainRow<'_, '_>) {
+            self.add(row);
+        }
+    }
+
+    /// Values of the fields of a row, in the order of the text format.
+    const FIELDS: [&[&str]; 20] = [
+        &["GET /a HTTP/1.1", "POST /b HTTP/2", "- - -"],
+        &["200", "403", "503", "0"],
+        &["-", "UH", "UF,URX", "NR", "DC"],
+        &[
+            "via_upstream",
+            "-",
+            "no_healthy_upstream",
+            "upstream_reset_before_response_started{connection_termination}",
+        ],
+        &["-", "remote_close"],
+        &["-", "delayed_connect_error:_111"],
+        &["0", "7"],
+        &["19", "95", "1"],
+        &["3", "5000"],
+        &["2", "-"],
+        &["-", "10.9.9.9"],
+        &["curl/8.5", "-"],
+        &["7d3f-1", "-"],
+        &["shop:8080", "api.example:443", "-"],
+        &["10.244.1.7:8080", "10.244.2.7:8080", "-"],
+        &[
+            "outbound|8080||shop.prod.svc.cluster.local",
+            "inbound|8080||",
+            "BlackHoleCluster",
+            "PassthroughCluster",
+            "-",
+        ],
+        &["10.244.1.5:40022", "10.244.1.6:40022", "-"],
+        &[
+            "10.96.0.9:8080",
+            "10.96.0.9:443",
+            "203.0.113.7:443",
+            "10.244.1.7:8080",
+        ],
+        &["10.244.1.5:51000", "10.244.1.5:51002", "10.244.3.5:51000"],
+        &[
+            "-",
+            "outbound_.8080_._.shop.prod.svc.cluster.local",
+            "api.example",
+        ],
+    ];
+
+    const KEYS: [&str; 20] = [
+        "",
+        "response_code",
+        "response_flags",
+        "response_code_details",
+        "connection_termination_details",
+        "upstream_transport_failure_reason",
+        "bytes_received",
+        "bytes_sent",
+        "duration",
+        "upstream_service_time",
+        "x_forwarded_for",
+        "user_agent",
+        "request_id",
+        "authority",
+        "upstream_host",
+        "upstream_cluster",
+        "upstream_local_address",
+        "downstream_local_address",
+        "downstream_remote_address",
+        "requested_server_name",
+    ];
+
+    fn text_row(fields: &[&str], route: &str) -> String {
+        let quoted = [0, 5, 10, 11, 12, 13, 14];
+        let fields = fields.iter().enumerate().map(|(number, field)| match number {
+            number if quoted.contains(&number) => format!("\"{field}\""),
+            _ => (*field).to_owned(),
+        });
+        let fields: Vec<String> = fields.collect();
+        format!("[2026-11-02T03:00:00.000Z] {} {route}\n", fields.join(" "))
+    }
+
+    fn json_row(fields: &[&str], route: &str) -> String {
+        let mut request = fields[0].split(' ');
+        let mut row = serde_json::json!({"start_time": "2026-11-02T03:00:00.000Z", "route_name": route});
+        for key in ["method", "path", "protocol"] {
+            row[key] = request.next().filter(|part| *part != "-").into();
+        }
+        for (key, field) in KEYS.iter().zip(fields).skip(1) {
+            row[*key] = match (field.parse::<u64>(), *field) {
+                (Ok(number), _) => number.into(),
+                (_, "-") => serde_json::Value::Null,
+                (_, text) => text.into(),
+            };
+        }
+        format!("{row}\n")
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(400))]
+
+        /// What a class is told by decides all that is worked out of its first row: it does not matter which row comes first,
+        /// nor which proxy wrote it.
+        #[test]
+        fn rows_with_one_fingerprint_have_one_shape(
+            base in FIELDS.map(select),
+            route in select(&["default", "v2"][..]),
+            changes in prop::collection::vec((0..FIELDS.len(), any::<prop::sample::Index>()), 1..24),
+            json in any::<bool>(),
+        ) {
+            let catalog = Catalog::built_in().unwrap();
+            let matcher = Matcher::new(&catalog).unwrap();
+            let write = if json { json_row } else { text_row };
+            let mut log = write(&base, route);
+            for (field, value) in changes {
+                let mut fields = base;
+                fields[field] = FIELDS[field][value.index(FIELDS[field].len())];
+                log.push_str(&write(&fields, route));
+            }
+            let mut told = Told { catalog: &catalog, matcher: &matcher, rows: Vec::new() };
+            LogDecoder::default().decode_into(log.as_bytes(), &mut told);
+            prop_assert_eq!(told.rows.len(), log.lines().count());
+            for (number, (key, shape)) in told.rows.iter().enumerate() {
+                for (other_key, other) in &told.rows[..number] {
+                    if key == other_key {
+                        prop_assert_eq!(shape, other);
+                    }
+                }
+            }
+        }
+    }
+}

@@ -282,23 +282,19 @@ impl<'block> PlainRow<'block, '_> {
 
     /// The runs of the line that decide how its row is classified.
     #[inline(always)]
-    fn class_spans(&self, with_addresses: bool) -> [&'block [u8]; 4] {
+    fn class_spans(&self, with_remote: bool) -> [&'block [u8]; 4] {
         let tokens = self.tokens;
         let run = |start, end| tokens.line.get(start..end).unwrap_or_default();
-        let addresses = if with_addresses {
+        let addresses_end = if with_remote {
             let remote = tokens.text(Token::DownstreamRemote).unwrap_or_default();
-            let end = tokens.end(Token::DownstreamRemote);
-            run(
-                tokens.start(Token::DownstreamLocal),
-                end.wrapping_sub(port_len(remote)),
-            )
+            tokens.end(Token::DownstreamRemote).wrapping_sub(port_len(remote))
         } else {
-            b""
+            tokens.end(Token::DownstreamLocal)
         };
         [
             run(self.protocol_start(), tokens.end(Token::FailureReason)),
             run(tokens.start(Token::Authority), tokens.end(Token::Cluster)),
-            addresses,
+            run(tokens.start(Token::DownstreamLocal), addresses_end),
             run(tokens.start(Token::Sni), tokens.line.len()),
         ]
     }

@@ -46,8 +46,8 @@ pub struct ClassBytes<'row> {
     pub grpc_status: Option<u8>,
     /// Length of the body of an error that came from the upstream.
     pub error_body: Option<u64>,
-    /// See [`AccessRow::class_spans`]; the third is empty unless `inbound`: which client called matters on the called side
-    /// alone, and a gateway has many.
+    /// See [`AccessRow::class_spans`]; the third is the local address alone unless `inbound`: which client called matters on the
+    /// called side alone, and a gateway has many.
     pub spans: Option<[&'row [u8]; 4]>,
 }
 
@@ -122,7 +122,9 @@ impl Row for AccessRow<'_> {
             grpc_status: self.grpc_status,
             error_body: from_upstream.then_some(self.bytes_sent),
             spans: self.class_spans.map(|[outcome, target, addresses, server]| {
-                [outcome, target, if inbound { addresses } else { b"" }, server]
+                // The local address ends at a blank.
+                let local = || addresses.split(|byte| *byte == b' ').next().unwrap_or_default();
+                [outcome, target, if inbound { addresses } else { local() }, server]
             }),
         }
     }
