@@ -799,3 +799,28 @@ fn a_change_has_a_before() {
         "{change:?}"
     );
 }
+
+/// Rows of connections that a registry blocks have no cluster, authority or server name: the local address alone tells them apart.
+#[test]
+fn connections_to_several_blocked_addresses_stand_apart() {
+    let blocked = ["203.0.113.1:443", "203.0.113.2:5432", "203.0.113.3:6379"];
+    let mut logs = Logs::default();
+    for second in 0..30 {
+        for (number, address) in (1..).zip(blocked) {
+            let client = 40_000 + second * 10 + number;
+            let _ = writeln!(
+                logs.caller,
+                "[2026-11-02T03:00:{second:02}.{number}00Z] \"- - -\" 0 UH - - \"-\" 0 0 0 - \"-\" \"-\" \"-\" \"-\" \"-\" \
+                 BlackHoleCluster - {address} 10.244.1.11:{client} - -"
+            );
+        }
+    }
+    let report = logs.report();
+    let found: Vec<(&str, Option<&str>, u64)> = report
+        .findings
+        .iter()
+        .map(|f| (f.cause.as_str(), f.scope.destination.as_deref(), f.impact.failed))
+        .collect();
+    let expected = blocked.map(|address| ("unknown-service", Some(address), 30));
+    assert_eq!(found, expected);
+}
