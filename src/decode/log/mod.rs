@@ -23,6 +23,7 @@ pub use application::{ApplicationLine, application_line};
 pub use block::{LineAt, LineSink, LogDecoder, may_cut};
 pub use row::{ClassBytes, Row};
 pub(crate) use scan::{AesHash, short_words};
+pub(crate) use wrapper::without_wrappers;
 
 use crate::units::Timestamp;
 

@@ -91,6 +91,19 @@ pub(super) fn peel<'block>(
     peeled
 }
 
+/// The first lines of a text, each without what wraps it.
+pub(crate) fn without_wrappers(head: &[u8], lines: usize) -> Vec<u8> {
+    let mut unwrapped = Unwrapped::default();
+    let mut minutes = MinuteCache::default();
+    let mut out = Vec::new();
+    for line in head.split(|byte| *byte == b'\n').take(lines) {
+        let peeled = peel(line.trim_ascii_end(), &mut unwrapped, &mut minutes);
+        out.extend_from_slice(peeled.text.trim_ascii_end());
+        out.push(b'\n');
+    }
+    out
+}
+
 /// `[pod/<pod>/<container>] `; sets both names.
 fn kubectl_prefix<'block>(peeled: &mut Peeled<'block>) -> Option<Layer<'block>> {
     let text = peeled.text.strip_prefix(b"[pod/")?;

@@ -16,6 +16,7 @@ pub use subject::subject;
 pub use ztunnel::{Connection, connection};
 
 use super::document::{Form, Spot, Statement, is_aligned, is_probe, is_sockets, table as rows};
+use super::log::without_wrappers;
 use crate::units::Timestamp;
 use lines::{analyze_line, cells, certs_line, clusters_line, column, without_colours};
 
@@ -473,7 +474,7 @@ pub fn recognise(head: &[u8]) -> Text {
     {
         TextKind::Stats
     } else {
-        voice(head)
+        voice(&without_wrappers(head, HEAD_LINES))
     };
     Text {
         kind,

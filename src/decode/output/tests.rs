@@ -211,7 +211,29 @@ fn whose_log_it_is() {
         ),
     ] {
         assert_eq!(recognise(text.as_bytes()).kind, kind, "{text}");
+        if kind.is_log() {
+            for wrapped in wrapped(&text) {
+                assert_eq!(recognise(wrapped.as_bytes()).kind, kind, "{wrapped}");
+            }
+        }
     }
+}
+
+/// Lines as container runtimes and kubectl write them.
+fn wrapped(text: &str) -> [String; 5] {
+    let t = "2026-11-02T03:12:44.120431000Z";
+    let all = |wrap: &dyn Fn(&str) -> String| text.lines().map(wrap).collect();
+    let docker = |line: &str| {
+        let record = serde_json::json!({"log": format!("{line}\n"), "stream": "stdout", "time": t});
+        format!("{record}\n")
+    };
+    [
+        all(&|line| format!("{t} stdout F {line}\n")),
+        all(&docker),
+        all(&|line| format!("[pod/istiod-7d4f/discovery] {line}\n")),
+        all(&|line| format!("{t} {line}\n")),
+        all(&|line| format!("[pod/istiod-7d4f/discovery] {t} {line}\n")),
+    ]
 }
 
 proptest! {
