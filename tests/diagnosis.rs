@@ -824,3 +824,47 @@ fn connections_to_several_blocked_addresses_stand_apart() {
     let expected = blocked.map(|address| ("unknown-service", Some(address), 30));
     assert_eq!(found, expected);
 }
+
+/// In an archive of many pods there are more groups of good rows than are kept: the few rows that failed are not crowded out,
+/// and are counted against all requests to their destination.
+#[test]
+fn failures_are_found_among_any_number_of_good_proxies() {
+    let refused = Call {
+        reason: "delayed_connect_error:_111",
+        connection: None,
+        details: "upstream_reset_before_response_started{remote_connection_failure,delayed_connect_error:_111}",
+        ..Call::unsent(503, "UF", "-")
+    };
+    let refused = Call {
+        host: "10.244.1.41:9080",
+        ..refused
+    };
+    let mut logs = Logs::default().at_caller(every(100, 0..30, &Call::default()));
+    for pod in 0..20_000 {
+        let good = Call {
+            at_ms: pod,
+            service: format!("shop-{}", pod % 40),
+            ..Call::default()
+        };
+        let _ = write!(logs.caller, "[pod/crowd-{pod}/istio-proxy] {}", good.row());
+    }
+    let logs = logs.at_caller(every(1000, 30..60, &refused));
+    let report = logs.report();
+    let first = &report.findings[0];
+    assert_eq!(
+        first.scope.destination.as_deref(),
+        Some("ratings.default.svc.cluster.local:9080"),
+        "{first:?}"
+    );
+    assert_eq!(
+        (first.impact.failed, first.impact.requests),
+        (30, 330),
+        "{first:?}"
+    );
+    assert_ne!(report.verdict.state, State::Healthy);
+    let table = |name: &str| report.limits.iter().find(|limit| limit.table == name);
+    assert!(table("row groups").is_some_and(|limit| limit.left_out > 10_000));
+    assert!(table("row groups that failed").is_none());
+    let buckets = report.timeline.buckets.iter();
+    assert_eq!(buckets.map(|bucket| bucket.requests).sum::<u64>(), 20_330);
+}

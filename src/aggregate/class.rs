@@ -197,6 +197,11 @@ impl GroupKey {
         Self { hash, proxy, traits }
     }
 
+    /// True if the rows did not go well, or a flag says that something was the matter.
+    pub fn is_remarkable(&self) -> bool {
+        self.outcome != Outcome::Ok || !self.flags.is_empty()
+    }
+
     /// Which proxy wrote the row: its pod, or `input:<path>` where the pod is not known.
     pub fn proxy(&self) -> &str {
         &self.proxy

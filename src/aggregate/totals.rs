@@ -24,7 +24,7 @@ use crate::units::{InputId, Place, Timestamp};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// Groups of rows kept.
+/// Groups of rows kept of those that are remarkable, and as many of all others.
 pub const MAX_GROUPS: usize = 6000;
 
 /// Destinations, routes, sources kept, of each.
@@ -297,6 +297,58 @@ impl Merge for Group {
     }
 }
 
+/// Groups of rows. Those that did not go well have a table of their own: in the logs of a hundred proxies there are so many groups of
+/// good rows that they would crowd out the few that failed.
+#[derive(Debug)]
+pub struct Groups {
+    remarkable: Bounded<GroupKey, Group>,
+    ordinary: Bounded<GroupKey, Group>,
+}
+
+impl Default for Groups {
+    fn default() -> Self {
+        Self {
+            remarkable: Bounded::new(MAX_GROUPS),
+            ordinary: Bounded::new(MAX_GROUPS),
+        }
+    }
+}
+
+impl Groups {
+    /// Adds rows to a group.
+    pub fn add(&mut self, key: GroupKey, rows: Group) {
+        if key.is_remarkable() {
+            self.remarkable.add(key, rows);
+        } else {
+            self.ordinary.add(key, rows);
+        }
+    }
+
+    /// The groups that are kept, in order of their keys.
+    pub fn iter(&self) -> impl Iterator<Item = (&GroupKey, &Group)> {
+        let mut remarkable = self.remarkable.iter().peekable();
+        let mut ordinary = self.ordinary.iter().peekable();
+        std::iter::from_fn(move || match (remarkable.peek(), ordinary.peek()) {
+            (Some((first, _)), Some((second, _))) if first < second => remarkable.next(),
+            (_, Some(_)) => ordinary.next(),
+            _ => remarkable.next(),
+        })
+    }
+
+    /// What was lumped together.
+    pub fn lumped(&self) -> impl Iterator<Item = (&(Reporter, bool, Outcome), &Group)> {
+        self.remarkable.lumped().chain(self.ordinary.lumped())
+    }
+
+    /// The tables, with what they are called.
+    pub fn tables(&self) -> [(&'static str, &Bounded<GroupKey, Group>); 2] {
+        [
+            ("row groups that failed", &self.remarkable),
+            ("row groups", &self.ordinary),
+        ]
+    }
+}
+
 /// What several rows say something stands for, with how many say it.
 #[derive(Clone, Debug, Default)]
 pub struct Votes(pub BTreeMap<String, u64>);
@@ -340,7 +392,7 @@ impl Merge for Votes {
 #[derive(Debug)]
 pub struct Totals {
     /// Groups of rows.
-    pub groups: Bounded<GroupKey, Group>,
+    pub groups: Groups,
     /// Rows of HTTP over time by caller and called service.
     pub hops: Bounded<HopKey, Series<HopMoment>>,
     /// Counts and latencies by name.
@@ -405,7 +457,7 @@ impl Default for Totals {
             Dimension::Code,
         ];
         Self {
-            groups: Bounded::new(MAX_GROUPS),
+            groups: Groups::default(),
             hops: Bounded::new(MAX_HOPS),
             figures: dimensions
                 .into_iter()

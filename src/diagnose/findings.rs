@@ -359,7 +359,12 @@ fn impact(
     };
     let http: u64 = destinations
         .iter()
-        .map(|d| facts.requests_between(d, start.secs(), end.secs()).requests)
+        .map(|destination| {
+            let known = facts
+                .requests_between(destination, start.secs(), end.secs())
+                .requests;
+            known.max(facts.requests_beyond_hops(destination).unwrap_or(0))
+        })
         .sum();
     let connections: u64 = destinations.iter().map(|d| tcp(d)).sum();
     let requests = http + connections;

@@ -9,6 +9,7 @@ use crate::aggregate::class::Reporter;
 use crate::aggregate::collector::scope_hash;
 use crate::aggregate::flags::Outcome;
 use crate::aggregate::signatures::{HitKey, Hits};
+use crate::aggregate::totals::Dimension;
 use crate::catalog::Catalog;
 use crate::correlate::{Call, Hop, HopSum, Incident, JoinedRow};
 use crate::decode::packet::FrameRef;
@@ -174,6 +175,22 @@ impl<'i> Facts<'i> {
             sum.merge(hop.between(from, to));
         }
         sum
+    }
+
+    /// All requests to a destination, where some hops were left out and so what is known of a span is not all.
+    pub fn requests_beyond_hops(&self, destination: &str) -> Option<u64> {
+        let totals = self.incident.totals;
+        let figures = totals.figures.get(&Dimension::Destination)?;
+        let of = |reporter: Reporter| -> u64 {
+            let of_it = figures.iter().filter(|(key, _)| {
+                key.reporter == reporter && self.incident.names.service(&key.name) == destination
+            });
+            of_it.map(|(_, figures)| figures.requests()).sum()
+        };
+        totals
+            .hops
+            .is_truncated()
+            .then(|| of(Reporter::Source).max(of(Reporter::Destination)))
     }
 
     /// Rows read of calls to a destination, whoever reports.

@@ -206,13 +206,11 @@ fn limits(incident: &Incident<'_>, diagnosis: &Diagnosis) -> Vec<Limit> {
         let table = format!("{dimension:?}").to_lowercase();
         of_table(&table, named, figures, Figures::requests)
     });
+    let groups = totals
+        .groups
+        .tables()
+        .map(|(table, groups)| of_table(table, "rows; counted in totals, not by name", groups, |g| g.count));
     let others = [
-        of_table(
-            "row groups",
-            "rows; counted in totals, not by name",
-            &totals.groups,
-            |g| g.count,
-        ),
         of_table(
             "signature hits by proxy",
             "hits; counted without their proxy",
@@ -269,7 +267,7 @@ fn limits(incident: &Incident<'_>, diagnosis: &Diagnosis) -> Vec<Limit> {
         ),
         of_table(
             "hops",
-            "rows; not in the time line and not in shares of a window",
+            "rows; not told by caller, and not in shares of a window",
             &totals.hops,
             |series| series.iter().map(|(_, moment)| moment.requests).sum(),
         ),
@@ -338,6 +336,7 @@ fn limits(incident: &Incident<'_>, diagnosis: &Diagnosis) -> Vec<Limit> {
         .chain([rows, connections, events]);
     let mut list: Vec<Limit> = tokens
         .chain(figures)
+        .chain(groups)
         .chain(others)
         .chain(captures)
         .flatten()

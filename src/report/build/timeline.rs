@@ -4,6 +4,7 @@ use super::figures::as_f64;
 use super::requests::reference;
 use crate::aggregate::Merge;
 use crate::aggregate::captures::PacketMoment;
+use crate::aggregate::class::Reporter;
 use crate::aggregate::flags::Outcome;
 use crate::aggregate::samples::Samples;
 use crate::aggregate::series::Series;
@@ -154,6 +155,14 @@ fn counts_over_time(incident: &Incident<'_>, catalog: &Catalog) -> Series<Bucket
         for (second, moment) in hop.series.iter() {
             series.change(second, |bucket| bucket.requests += moment.requests);
         }
+    }
+    // As for all requests: rows beyond the limit of hops are told by reporter, and the caller's stand for all.
+    let beyond = totals
+        .hops
+        .lumped()
+        .filter(|(reporter, _)| **reporter == Reporter::Source);
+    for (second, moment) in beyond.flat_map(|(_, hops)| hops.iter()) {
+        series.change(second, |bucket| bucket.requests += moment.requests);
     }
     for call in &incident.calls {
         for (second, moment) in call.group.series.iter() {
