@@ -1,7 +1,7 @@
 //! The report as JSON: one object over several lines, with a final newline.
 //!
-//! The strings are the model's own; characters that act on a terminal are written as `\uXXXX`, which means
-//! the same to a JSON reader and nothing to a terminal (RFC 8259, section 7).
+//! The strings are the model's own; characters that act on a terminal are written as escapes (`\u` and four hexadecimal
+//! digits), which mean the same to a JSON reader and nothing to a terminal (RFC 8259, section 7).
 
 use super::escape::acts;
 use super::model::Report;
