@@ -21,6 +21,7 @@ pub mod configuration;
 pub mod fingerprint;
 pub mod flags;
 pub mod followed;
+pub mod hops;
 pub mod inputs;
 pub mod outputs;
 pub mod paths;

@@ -133,8 +133,19 @@ impl<C: Merge> Series<C> {
     }
 
     fn shrink(&mut self) {
-        while self.cells.len() > MAX_BUCKETS && self.width_log2 < MAX_WIDTH_LOG2 {
+        self.limit_to(MAX_BUCKETS);
+    }
+
+    /// Widens the buckets until so many hold everything; room that is not needed any more is given back.
+    pub fn limit_to(&mut self, buckets: usize) {
+        if self.cells.len() <= buckets {
+            return;
+        }
+        while self.cells.len() > buckets && self.width_log2 < MAX_WIDTH_LOG2 {
             self.double();
+        }
+        if buckets < MAX_BUCKETS {
+            self.cells.shrink_to_fit();
         }
     }
 

@@ -8,9 +8,10 @@ use super::bounded::Key;
 use super::cells::Moment;
 use super::class::{GroupKey, Reporter, RowShape};
 use super::flags::Outcome;
+use super::hops::{HopKey, HopMoment};
 use super::samples::{Bucket, Samples};
 use super::series::Series;
-use super::totals::{Dimension, FigureKey, Figures, HopKey, HopMoment};
+use super::totals::{Dimension, FigureKey, Figures};
 use hashbrown::HashTable;
 use std::sync::Arc;
 

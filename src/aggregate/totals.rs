@@ -10,6 +10,7 @@ use super::collector::{ConnectionRow, MAX_ATTEMPTS, MAX_CONNECTION_ROWS, Partial
 use super::configuration::Configuration;
 use super::flags::Outcome;
 use super::followed::Followed;
+use super::hops::Hops;
 use super::inputs::InputStats;
 use super::outputs::{self, FactKey, FactSum};
 use super::paths::Paths;
@@ -24,17 +25,17 @@ use crate::units::{InputId, Place, Timestamp};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// Groups of rows kept of those that are remarkable, and as many of all others.
+/// Groups of rows kept of those that are remarkable.
 pub const MAX_GROUPS: usize = 6000;
+
+/// Groups of rows kept of all others: of each proxy, as many as it calls hosts and is called from.
+pub const MAX_ORDINARY_GROUPS: usize = 24_576;
 
 /// Destinations, routes, sources kept, of each.
 pub const MAX_NAMES: usize = 512;
 
 /// Codes, flags, details, protocols kept, of each.
 pub const MAX_TOKENS: usize = 512;
-
-/// Hops kept.
-pub const MAX_HOPS: usize = 1024;
 
 /// Addresses and other names kept.
 pub const MAX_ALIASES: usize = 8192;
@@ -180,69 +181,6 @@ impl Merge for Figures {
     }
 }
 
-/// Caller and called service as one reporter names them.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct HopKey {
-    /// Who reports.
-    pub reporter: Reporter,
-    /// Caller: a proxy's name, or `ip:<address>` on rows of the called proxy.
-    pub source: String,
-    /// Called service.
-    pub destination: String,
-}
-
-impl Key for HopKey {
-    type Lump = Reporter;
-
-    fn key_hash(&self) -> u64 {
-        Self::hash(self.reporter, &self.source, &self.destination)
-    }
-
-    fn lump(&self) -> Reporter {
-        self.reporter
-    }
-}
-
-impl HopKey {
-    /// The [`Key::key_hash`] of a key of these.
-    pub fn hash(reporter: Reporter, source: &str, destination: &str) -> u64 {
-        let source = stable_hash_with(reporter as u64 + 1, source.as_bytes());
-        stable_hash_with(source, destination.as_bytes())
-    }
-}
-
-/// HTTP rows of a hop in one bucket of time.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct HopMoment {
-    /// Rows.
-    pub requests: u64,
-    /// Of these, failed.
-    pub failed: u64,
-    /// The good ones with their times.
-    pub good: Moment,
-}
-
-impl HopMoment {
-    /// Adds rows with an outcome.
-    #[inline]
-    pub fn count(&mut self, outcome: Outcome, rows: Moment) {
-        self.requests += rows.count;
-        match outcome {
-            Outcome::Ok => self.good.merge(rows),
-            Outcome::Failed => self.failed += rows.count,
-            Outcome::Denied | Outcome::Canceled => {}
-        }
-    }
-}
-
-impl Merge for HopMoment {
-    fn merge(&mut self, other: Self) {
-        self.requests += other.requests;
-        self.failed += other.failed;
-        self.good.merge(other.good);
-    }
-}
-
 /// Rows of TCP connections in one bucket of time.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct TcpMoment {
@@ -309,7 +247,7 @@ impl Default for Groups {
     fn default() -> Self {
         Self {
             remarkable: Bounded::new(MAX_GROUPS),
-            ordinary: Bounded::new(MAX_GROUPS),
+            ordinary: Bounded::new(MAX_ORDINARY_GROUPS),
         }
     }
 }
@@ -333,6 +271,11 @@ impl Groups {
             (_, Some(_)) => ordinary.next(),
             _ => remarkable.next(),
         })
+    }
+
+    /// True when groups of rows that went well were left out.
+    pub fn is_truncated(&self) -> bool {
+        self.ordinary.is_truncated()
     }
 
     /// What was lumped together.
@@ -394,7 +337,7 @@ pub struct Totals {
     /// Groups of rows.
     pub groups: Groups,
     /// Rows of HTTP over time by caller and called service.
-    pub hops: Bounded<HopKey, Series<HopMoment>>,
+    pub hops: Hops,
     /// Counts and latencies by name.
     pub figures: BTreeMap<Dimension, Bounded<FigureKey, Figures>>,
     /// Rows by status code, flag, detail, protocol: as they stand in the files.
@@ -458,7 +401,7 @@ impl Default for Totals {
         ];
         Self {
             groups: Groups::default(),
-            hops: Bounded::new(MAX_HOPS),
+            hops: Hops::default(),
             figures: dimensions
                 .into_iter()
                 .map(|d| (d, Bounded::new(MAX_NAMES)))

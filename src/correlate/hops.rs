@@ -5,15 +5,16 @@ use crate::aggregate::class::Reporter;
 use crate::aggregate::flags::Outcome;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Settles what the two sides of a hop tell of each other.
-pub fn settle(calls: &mut [Call<'_>], hops: &mut [Hop<'_>]) {
-    count_once(calls, hops);
+/// Settles what the two sides of a hop tell of each other; `truncated` says that hops were left out.
+pub fn settle(calls: &mut [Call<'_>], hops: &mut [Hop<'_>], truncated: bool) {
+    count_once(calls, hops, truncated);
     attribute_denials(calls);
 }
 
 /// Marks the calls and hops that count as requests: HTTP rows of the caller's proxy; those of the called proxy
-/// only where the caller's rows of that hop (caller and called service) were not read.
-fn count_once(calls: &mut [Call<'_>], hops: &mut [Hop<'_>]) {
+/// only where the caller's rows of that hop (caller and called service) were not read. Where hops were left out, those of
+/// any caller whose own log was read may have been, and rows of nobody knows whom are counted by the callers if any did.
+fn count_once(calls: &mut [Call<'_>], hops: &mut [Hop<'_>], truncated: bool) {
     let reported: BTreeSet<(String, String)> = hops
         .iter()
         .filter(|hop| hop.reporter == Reporter::Source)
@@ -23,14 +24,25 @@ fn count_once(calls: &mut [Call<'_>], hops: &mut [Hop<'_>]) {
         .iter()
         .map(|(source, destination)| (source.as_str(), destination.as_str()))
         .collect();
+    let writers: BTreeSet<String> = calls
+        .iter()
+        .filter(|call| truncated && call.is_source() && !call.key.tcp)
+        .map(|call| call.source.clone())
+        .collect();
+    let called: BTreeSet<&str> = reported.iter().map(|(_, destination)| *destination).collect();
+    let counts = |reporter: Reporter, source: &str, destination: &str| {
+        reporter == Reporter::Source
+            || if source.is_empty() {
+                !called.contains(destination)
+            } else {
+                !(reported.contains(&(source, destination)) || writers.contains(source))
+            }
+    };
     for call in calls {
-        let own = call.key.reporter == Reporter::Source;
-        let hop = (call.source.as_str(), call.destination.as_str());
-        call.counted = !call.key.tcp && (own || !reported.contains(&hop));
+        call.counted = !call.key.tcp && counts(call.key.reporter, &call.source, &call.destination);
     }
     for hop in hops {
-        let own = hop.reporter == Reporter::Source;
-        hop.counted = own || !reported.contains(&(hop.source.as_str(), hop.destination.as_str()));
+        hop.counted = counts(hop.reporter, &hop.source, &hop.destination);
     }
 }
 
@@ -59,8 +71,9 @@ fn attribute_denials(calls: &mut [Call<'_>]) {
 mod tests {
     use super::*;
     use crate::aggregate::class::{GroupKey, GroupTraits};
+    use crate::aggregate::hops::HopMoment;
     use crate::aggregate::series::Series;
-    use crate::aggregate::totals::{Group, HopMoment};
+    use crate::aggregate::totals::Group;
 
     fn key(reporter: Reporter, code: u16, outcome: Outcome) -> GroupKey {
         of_traits(GroupTraits {
@@ -135,13 +148,32 @@ mod tests {
             .filter(|call| !call.key.tcp)
             .map(|call| hop(call, &series))
             .collect();
-        settle(&mut calls, &mut hops);
+        settle(&mut calls, &mut hops, false);
         for (call, (_, counted)) in calls.iter().zip(&expected) {
             let hop = (&call.source, &call.destination, call.key.reporter);
             assert_eq!(call.counted, *counted, "{hop:?}");
         }
         let counted: Vec<bool> = hops.iter().map(|hop| hop.counted).collect();
         assert_eq!(counted, [true, false, true, true]);
+    }
+
+    #[test]
+    fn where_hops_were_left_out_a_caller_with_a_log_counts_for_itself() {
+        let (source, destination) = (
+            key(Reporter::Source, 200, Outcome::Ok),
+            key(Reporter::Destination, 200, Outcome::Ok),
+        );
+        let group = Group::default();
+        let mut calls = [
+            call(&source, &group, "web", "reviews"),
+            call(&destination, &group, "web", "ratings"),
+            call(&destination, &group, "gateway", "ratings"),
+        ];
+        let series = Series::default();
+        let mut hops = [hop(&calls[1], &series), hop(&calls[2], &series)];
+        settle(&mut calls, &mut hops, true);
+        assert_eq!(calls.each_ref().map(|call| call.counted), [true, false, true]);
+        assert_eq!(hops.each_ref().map(|hop| hop.counted), [false, true]);
     }
 
     #[test]
@@ -158,7 +190,7 @@ mod tests {
         ];
         let series = Series::default();
         let mut hops = [hop(&calls[1], &series)];
-        settle(&mut calls, &mut hops);
+        settle(&mut calls, &mut hops, false);
         assert!(!calls[0].counted && calls[1].counted);
     }
 
@@ -183,7 +215,7 @@ mod tests {
                 call(&other_code, &many, "web", "ratings"),
                 call(&seen, &many, "web", "reviews"),
             ];
-            settle(&mut calls, &mut []);
+            settle(&mut calls, &mut [], false);
             assert_eq!(calls[0].result(), expected);
             assert_eq!(calls[3].result(), Outcome::Ok, "another status");
             assert_eq!(calls[4].result(), Outcome::Ok, "another service");

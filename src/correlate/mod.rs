@@ -11,8 +11,9 @@ pub mod names;
 
 use crate::aggregate::class::{GroupKey, Reporter};
 use crate::aggregate::flags::Outcome;
+use crate::aggregate::hops::{HopKey, HopMoment};
 use crate::aggregate::series::Series;
-use crate::aggregate::totals::{Group, HopKey, HopMoment};
+use crate::aggregate::totals::Group;
 use crate::aggregate::{Merge, Totals};
 use crate::units::Timestamp;
 pub use connections::{Connections, Server};
@@ -70,7 +71,7 @@ impl Call<'_> {
 pub struct Hop<'t> {
     /// Who reports.
     pub reporter: Reporter,
-    /// Calling workload, or its address where nothing names it.
+    /// Calling workload, or its address where nothing names it; empty for all callers beyond the limit of hops.
     pub source: String,
     /// Called service, `host:port`.
     pub destination: String,
@@ -210,7 +211,7 @@ impl<'t> Incident<'t> {
             .iter()
             .map(|(key, series)| hop(key, series, &names))
             .collect();
-        hops::settle(&mut calls, &mut hops);
+        hops::settle(&mut calls, &mut hops, totals.hops.is_truncated());
         let records = totals.inputs.values();
         let start = records
             .clone()

@@ -92,7 +92,9 @@ impl<'i> Facts<'i> {
                 .entry(hop.destination.clone())
                 .or_default()
                 .push(index);
-            hops_by_source.entry(hop.source.clone()).or_default().push(index);
+            if !hop.source.is_empty() {
+                hops_by_source.entry(hop.source.clone()).or_default().push(index);
+            }
         }
         let proxies: BTreeSet<&str> = incident.calls.iter().map(|c| c.key.proxy()).collect();
         let proxies = proxies.len();
@@ -177,7 +179,7 @@ impl<'i> Facts<'i> {
         sum
     }
 
-    /// All requests to a destination, where some hops were left out and so what is known of a span is not all.
+    /// All requests to a destination, where what is known of a span is not all.
     pub fn requests_beyond_hops(&self, destination: &str) -> Option<u64> {
         let totals = self.incident.totals;
         let figures = totals.figures.get(&Dimension::Destination)?;
@@ -189,7 +191,7 @@ impl<'i> Facts<'i> {
         };
         totals
             .hops
-            .is_truncated()
+            .is_incomplete()
             .then(|| of(Reporter::Source).max(of(Reporter::Destination)))
     }
 
@@ -244,12 +246,42 @@ impl<'i> Facts<'i> {
         })
     }
 
-    /// Last good completion of calls to a destination.
+    /// Last good completion of calls to a destination; where groups of rows were left out, not before this.
     pub fn last_good(&self, destination: &str) -> Option<Timestamp> {
-        self.calls_to(destination)
+        let known = self
+            .calls_to(destination)
             .filter(|c| c.outcome() == Outcome::Ok && !c.key.tcp)
             .filter_map(|c| c.group.last)
-            .max()
+            .max();
+        if !self.incident.totals.groups.is_truncated() {
+            return known;
+        }
+        let last_of = |hop: &Hop<'_>| {
+            let mut buckets = hop.series.iter().rev();
+            let last = buckets.find(|(_, moment)| moment.good.count > 0);
+            last.map(|(second, _)| Timestamp::from_secs(second))
+        };
+        known.max(self.hops_to(destination).filter_map(last_of).max())
+    }
+
+    /// First and last completion of calls to a destination; where groups of rows were left out, the second is not before
+    /// this.
+    fn extent(&self, destination: &str) -> Option<(Timestamp, Timestamp)> {
+        let first = self.calls_to(destination).filter_map(|c| c.group.first).min()?;
+        let last = self.calls_to(destination).filter_map(|c| c.group.last).max()?;
+        if !self.incident.totals.groups.is_truncated() {
+            return Some((first, last));
+        }
+        let seconds = |hop: &Hop<'i>| {
+            let mut buckets = hop.series.iter().map(|(second, _)| second);
+            let first = buckets.next()?;
+            Some((first, buckets.next_back().unwrap_or(first)))
+        };
+        let hops = self.hops_to(destination).filter_map(seconds);
+        Some(hops.fold((first, last), |(began, ended), (first, last)| {
+            let (first, last) = (Timestamp::from_secs(first), Timestamp::from_secs(last));
+            (began.min(first), ended.max(last))
+        }))
     }
 
     /// Rows (at least as many as an onset takes) that began, or ended, within what was read of their destination: they
@@ -258,9 +290,8 @@ impl<'i> Facts<'i> {
         let thresholds = self.thresholds();
         let count: u64 = self.calls(calls).map(Call::count).sum();
         let last = self.calls(calls).filter_map(|c| c.group.last).max();
-        let began = self.calls_to(destination).filter_map(|c| c.group.first).min();
-        let ended = self.calls_to(destination).filter_map(|c| c.group.last).max();
-        let (Some(first), Some(last), Some(began), Some(ended)) = (self.first(calls), last, began, ended)
+        let (Some(first), Some(last), Some((began, ended))) =
+            (self.first(calls), last, self.extent(destination))
         else {
             return false;
         };

@@ -15,6 +15,7 @@ mod top;
 use super::model::{CatalogInfo, Limit, Missing, Report, SCHEMA, Tool, Verdict, Window};
 use crate::aggregate::Merge;
 use crate::aggregate::bounded::{Bounded, Key};
+use crate::aggregate::hops::{Hops, MAX_HOPS};
 use crate::aggregate::sampled::Sampled;
 use crate::aggregate::totals::Figures;
 use crate::catalog::Catalog;
@@ -265,12 +266,7 @@ fn limits(incident: &Incident<'_>, diagnosis: &Diagnosis) -> Vec<Limit> {
             totals.paths.table(),
             |_| 0,
         ),
-        of_table(
-            "hops",
-            "rows; not told by caller, and not in shares of a window",
-            &totals.hops,
-            |series| series.iter().map(|(_, moment)| moment.requests).sum(),
-        ),
+        of_hops(&totals.hops),
         of_table(
             "called services over time",
             "rows; not in the histograms of a chosen window",
@@ -357,6 +353,21 @@ fn of_table<K: Key, V: Merge>(
         kept: kept.len() as u64,
         left_out: kept.lumped().map(|(_, lump)| rows(lump)).sum(),
         what: what.to_owned(),
+    })
+}
+
+fn of_hops(hops: &Hops) -> Option<Limit> {
+    hops.is_truncated().then(|| Limit {
+        table: "hops".to_owned(),
+        limit: MAX_HOPS as u64,
+        kept: hops.len() as u64,
+        left_out: hops.left_out(),
+        what: if hops.is_incomplete() {
+            "rows; not told by caller, and not in shares of a window"
+        } else {
+            "rows; told by called service and not by caller"
+        }
+        .to_owned(),
     })
 }
 
