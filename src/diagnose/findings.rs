@@ -233,11 +233,12 @@ fn window(
     if suspect.window.is_some() {
         return (first, last);
     }
+    let by_lines = !suspect.lines.is_empty();
     let from_lines = suspect.own_calls().next().is_none();
     // What lines explain lasts as long as the rows that follow from them.
     let carried = suspect.carried_calls(facts).filter_map(|c| c.group.last).max();
     let last = carried
-        .filter(|_| from_lines)
+        .filter(|_| by_lines || from_lines)
         .map_or(last, |carried| last.max(carried));
     let last_good = facts
         .last_good(&suspect.destination)
@@ -256,7 +257,7 @@ fn window(
     let good_between = facts
         .requests_between(&suspect.destination, first.secs(), last.secs())
         .good;
-    if from_lines || good_between < count || count < 2 {
+    if by_lines || from_lines || good_between < count || count < 2 {
         return (first, last);
     }
     let gap_ns = last.0.saturating_sub(first.0) / i64::try_from(count - 1).unwrap_or(i64::MAX).max(1);
