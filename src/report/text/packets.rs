@@ -44,7 +44,7 @@ pub(super) fn packets(report: &Report, page: &mut Page) {
     troubles(report, page);
     servers(report, page);
     failed_names(report, page);
-    honesty(captures, page);
+    honesty(report, page);
 }
 
 /// What `postmesh inspect` says of captures: where they were taken, and what they hold.
@@ -466,10 +466,18 @@ fn name_row(report: &Report, clock: Clock, name: &CaptureFailedName) -> Vec<Cell
     ]
 }
 
+/// Captures with damage, of which less was seen than was captured.
+fn damaged(report: &Report) -> u64 {
+    let captures = report.inputs.iter().filter(|input| input.kind == "capture");
+    count(captures.filter(|input| !input.problems.is_empty()).count())
+}
+
 /// What the captures do not show.
-fn honesty(captures: &Captures, page: &mut Page) {
+fn honesty(report: &Report, page: &mut Page) {
+    let captures = &report.captures;
     let honesty = &captures.honesty;
     let said = [
+        (damaged(report), "file", "with parts that could not be read"),
         (honesty.cut_packets, "packet", "cut by the snaplen"),
         (
             honesty.reported_drops.unwrap_or(0),

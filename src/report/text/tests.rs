@@ -356,6 +356,17 @@ fn frames_are_cited_by_file_and_number() {
     }
 }
 
+#[test]
+fn a_damaged_capture_is_not_called_whole() {
+    let mut report = fixtures::captured();
+    report.captures.honesty = crate::report::model::CaptureHonesty::default();
+    let of = |report: &Report| render(report, &TextStyle::default());
+    assert!(of(&report).contains("1 file with parts that could not be read"));
+    assert!(!of(&report).contains("captures are"));
+    report.inputs.iter_mut().for_each(|input| input.problems.clear());
+    assert!(of(&report).contains("captures are  whole"));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
