@@ -26,6 +26,8 @@ mod command_line;
 mod counts;
 /// What became of the reference document: the table of `docs/coverage.md`.
 mod coverage;
+/// Incidents among the logs of many healthy pods.
+mod crowd;
 /// Small incidents and noise, made of a few rows each.
 mod diagnosis;
 /// `diff`: runs and spans compared.
