@@ -26,10 +26,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Groups of rows kept of those that are remarkable.
-pub const MAX_GROUPS: usize = 6000;
+pub const MAX_GROUPS: usize = 12_288;
 
 /// Groups of rows kept of all others: of each proxy, as many as it calls hosts and is called from.
-pub const MAX_ORDINARY_GROUPS: usize = 24_576;
+pub const MAX_ORDINARY_GROUPS: usize = 16_384;
 
 /// Destinations, routes, sources kept, of each.
 pub const MAX_NAMES: usize = 512;
