@@ -150,6 +150,7 @@ fn counts_over_time(incident: &Incident<'_>, catalog: &Catalog) -> Series<Bucket
     let widths = totals.hits.iter().map(|(_, hits)| hits.series.width_log2());
     let mut series: Series<Bucket> = Series::default();
     let widths = widths.chain([totals.captures.series.width_log2()]);
+    let widths = widths.chain(incident.hops.iter().map(|hop| hop.series.width_log2()));
     series.widen_to(widths.fold(totals.row_series.width_log2(), u32::max));
     for hop in incident.hops.iter().filter(|hop| hop.counted) {
         for (second, moment) in hop.series.iter() {
