@@ -869,3 +869,34 @@ fn failures_are_found_among_any_number_of_good_proxies() {
     let buckets = report.timeline.buckets.iter();
     assert_eq!(buckets.map(|bucket| bucket.requests).sum::<u64>(), 50_330);
 }
+
+/// Rows that failed are of more kinds than are kept: what a finding counts is not all, and it says so.
+#[test]
+fn findings_say_where_rows_that_failed_were_left_out() {
+    let mut logs = Logs::default();
+    for pod in 0..16_000 {
+        let refused = Call {
+            at_ms: pod * 3,
+            reason: "delayed_connect_error:_111",
+            connection: None,
+            details: "upstream_reset_before_response_started{remote_connection_failure,delayed_connect_error:_111}",
+            host: "10.244.1.41:9080",
+            ..Call::unsent(503, "UF", "-")
+        };
+        let _ = write!(logs.caller, "[pod/crowd-{pod}/istio-proxy] {}", refused.row());
+    }
+    let report = logs.report();
+    let first = &report.findings[0];
+    let limit = report
+        .limits
+        .iter()
+        .find(|limit| limit.table == "row groups that failed");
+    let left_out = limit.unwrap().left_out;
+    assert!(left_out > 3_000 && first.impact.failed == 16_000 - left_out);
+    let told = format!("there may be more: {left_out} rows that failed");
+    assert!(
+        first.next.notes.iter().any(|note| note.starts_with(&told)),
+        "{:?}",
+        first.next.notes
+    );
+}

@@ -278,6 +278,11 @@ impl Groups {
         self.ordinary.is_truncated()
     }
 
+    /// Rows of groups that failed and were left out.
+    pub fn failed_left_out(&self) -> u64 {
+        self.remarkable.lumped().map(|(_, group)| group.count).sum()
+    }
+
     /// What was lumped together.
     pub fn lumped(&self) -> impl Iterator<Item = (&(Reporter, bool, Outcome), &Group)> {
         self.remarkable.lumped().chain(self.ordinary.lumped())

@@ -129,6 +129,12 @@ fn finding(suspect: &Suspect<'_>, look_alikes: &mut LookAlikes<'_>, facts: &Fact
     });
     let mut notes = filled.notes;
     notes.extend(open);
+    let left_out = facts.incident.totals.groups.failed_left_out();
+    if left_out > 0 && !all.is_empty() {
+        notes.push(format!(
+            "there may be more: {left_out} rows that failed are counted in totals alone, since there are more kinds of them than are kept"
+        ));
+    }
     Some(Finding {
         id: id_of(&suspect.cause, &suspect.destination),
         cause: suspect.cause.clone(),
