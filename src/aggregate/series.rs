@@ -100,11 +100,26 @@ impl<C: Merge> Series<C> {
 
     /// Which buckets reach into the seconds `from..=to`, by their place in order of time.
     pub fn places_reaching_into(&self, from: i64, to: i64) -> Range<usize> {
-        let start = |bucket: i64| bucket << self.width_log2;
-        let ends_before = |(bucket, _): &(i64, C)| start(*bucket).saturating_add(self.width_s()) <= from;
-        let first = self.cells.partition_point(ends_before);
-        let end = self.cells.partition_point(|(bucket, _)| start(*bucket) <= to);
+        let first = self.place_of(from >> self.width_log2);
+        let end = self.place_of((to >> self.width_log2).saturating_add(1));
         first..end.max(first)
+    }
+
+    /// How many buckets come before this one. Mostly none is missing among them, and nothing has to be searched.
+    fn place_of(&self, bucket: i64) -> usize {
+        let (Some((first, _)), Some((last, _))) = (self.cells.first(), self.cells.last()) else {
+            return 0;
+        };
+        if bucket <= *first {
+            return 0;
+        }
+        if bucket > *last {
+            return self.cells.len();
+        }
+        match usize::try_from(bucket.abs_diff(*first)) {
+            Ok(ahead) if self.cells.get(ahead).is_some_and(|(held, _)| *held == bucket) => ahead,
+            _ => self.cells.partition_point(|(held, _)| *held < bucket),
+        }
     }
 
     /// What the buckets at these places hold, in order of time.
