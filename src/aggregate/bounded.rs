@@ -141,6 +141,19 @@ impl<K: Key, V: Merge> Bounded<K, V> {
     }
 }
 
+/// The keys of two tables that share none, in order.
+pub fn in_order<'a, K: Key, V: Merge>(
+    one: &'a Bounded<K, V>,
+    other: &'a Bounded<K, V>,
+) -> impl Iterator<Item = (&'a K, &'a V)> {
+    let (mut one, mut other) = (one.iter().peekable(), other.iter().peekable());
+    std::iter::from_fn(move || match (one.peek(), other.peek()) {
+        (Some((first, _)), Some((second, _))) if first < second => one.next(),
+        (_, Some(_)) => other.next(),
+        _ => one.next(),
+    })
+}
+
 impl<V: Merge> Bounded<String, V> {
     /// Changes what a name has, or what remains of names that are not kept. A key is made only of a name that is new and kept.
     pub fn change_named(&mut self, name: &str, change: impl FnOnce(&mut V)) {

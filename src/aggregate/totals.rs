@@ -1,6 +1,6 @@
 //! The merge of all [`Partial`]s.
 
-use super::bounded::{Bounded, Key};
+use super::bounded::{Bounded, Key, in_order};
 use super::called::SecondLatency;
 use super::called::{CalledKey, MAX_CALLED, Spread};
 use super::captures::CaptureTotals;
@@ -264,13 +264,7 @@ impl Groups {
 
     /// The groups that are kept, in order of their keys.
     pub fn iter(&self) -> impl Iterator<Item = (&GroupKey, &Group)> {
-        let mut remarkable = self.remarkable.iter().peekable();
-        let mut ordinary = self.ordinary.iter().peekable();
-        std::iter::from_fn(move || match (remarkable.peek(), ordinary.peek()) {
-            (Some((first, _)), Some((second, _))) if first < second => remarkable.next(),
-            (_, Some(_)) => ordinary.next(),
-            _ => remarkable.next(),
-        })
+        in_order(&self.remarkable, &self.ordinary)
     }
 
     /// True when groups of rows that went well were left out.

@@ -343,6 +343,21 @@ fn seen_once<'f>(groups: Vec<&'f Connections<'f>>) -> Vec<&'f Connections<'f>> {
         .collect()
 }
 
+fn data_packets(connections: &Connections<'_>) -> u64 {
+    connections.group.sides.iter().map(|side| side.data_packets).sum()
+}
+
+/// Those of connections that show a fact: what was lost in both directions is in two groups.
+fn data_packets_of(groups: &[&Connections<'_>]) -> u64 {
+    let mut by_parties: BTreeMap<_, u64> = BTreeMap::new();
+    for group in groups {
+        let parties = (group.key.point, group.key.client, group.key.server);
+        let packets = by_parties.entry(parties).or_default();
+        *packets = (*packets).max(data_packets(group));
+    }
+    by_parties.into_values().sum()
+}
+
 fn weigh<'f>(facts: &'f Facts<'f>, groups: Vec<&'f Connections<'f>>) -> Seen<'f> {
     let parties: BTreeSet<_> = groups
         .iter()
@@ -352,13 +367,15 @@ fn weigh<'f>(facts: &'f Facts<'f>, groups: Vec<&'f Connections<'f>>) -> Seen<'f>
         facts.incident.connections.iter().filter(|c| {
             c.key.class.is_primary() && parties.contains(&(c.key.point, c.key.client, c.key.server))
         });
-    let (count, of) = match groups.first().map(|c| c.key.class) {
-        Some(StreamClass::Lossy { .. }) => (
-            groups.iter().map(|c| sent_again(c)).sum(),
-            all.flat_map(|c| &c.group.sides)
-                .map(|side| side.data_packets)
-                .sum(),
-        ),
+    let (count, of): (u64, u64) = match groups.first().map(|c| c.key.class) {
+        Some(StreamClass::Lossy { .. }) => {
+            let packets = match all.map(data_packets).sum() {
+                // Good connections were left out: those that show it are all that is known of.
+                0 => data_packets_of(&groups),
+                packets => packets,
+            };
+            (groups.iter().map(|c| sent_again(c)).sum(), packets)
+        }
         Some(StreamClass::ZeroWindow { .. }) => {
             let closed = groups.iter().map(|c| zero_windows(c)).sum();
             (closed, closed)

@@ -4,7 +4,7 @@ use super::class::{StreamClass, seconds, server_errors};
 use super::hop::StreamHop;
 use super::sums::add_side;
 use super::times::CoarseTimes;
-use crate::aggregate::bounded::{Bounded, Key};
+use crate::aggregate::bounded::{Bounded, Key, in_order};
 use crate::aggregate::series::Series;
 use crate::aggregate::signatures::earliest;
 use crate::aggregate::{Merge, stable_hash_with};
@@ -13,8 +13,11 @@ use crate::streams::{CapturePoint, Protocol, Side, SideFacts, StreamRecord};
 use crate::units::Timestamp;
 use std::collections::BTreeSet;
 
-/// Groups kept.
-pub const MAX_GROUPS: usize = 2048;
+/// Groups kept of connections that went wrong or show a fact.
+pub const MAX_TROUBLED: usize = 4096;
+
+/// Groups kept of all others: on a node, as many as its pods have parties that they call or are called by.
+pub const MAX_ORDINARY: usize = 16_384;
 
 /// First places kept of one group.
 pub const MAX_PLACES: usize = 16;
@@ -166,13 +169,20 @@ impl Merge for StreamGroup {
     }
 }
 
-/// All groups, at most [`MAX_GROUPS`]; of the others the sums by hop and class remain.
+/// All groups, within the limits; of the others the sums by hop and class remain. Those that went wrong have a table of their own:
+/// on a node there are so many parties that all is well between that they would crowd out the few that have a fault.
 #[derive(Clone, Debug)]
-pub struct StreamGroups(Bounded<StreamGroupKey, StreamGroup>);
+pub struct StreamGroups {
+    troubled: Bounded<StreamGroupKey, StreamGroup>,
+    ordinary: Bounded<StreamGroupKey, StreamGroup>,
+}
 
 impl Default for StreamGroups {
     fn default() -> Self {
-        Self(Bounded::new(MAX_GROUPS))
+        Self {
+            troubled: Bounded::new(MAX_TROUBLED),
+            ordinary: Bounded::new(MAX_ORDINARY),
+        }
     }
 }
 
@@ -188,23 +198,57 @@ impl StreamGroups {
                 class,
                 speak: record.application.first_bytes,
             };
-            self.0.change(key, |group| group.add(record, class));
+            let table = if class.is_good() {
+                &mut self.ordinary
+            } else {
+                &mut self.troubled
+            };
+            table.change(key, |group| group.add(record, class));
         }
     }
 
     /// Groups in a fixed order.
     pub fn iter(&self) -> impl Iterator<Item = (&StreamGroupKey, &StreamGroup)> {
-        self.0.iter()
+        in_order(&self.troubled, &self.ordinary)
     }
 
-    /// The table.
-    pub fn table(&self) -> &Bounded<StreamGroupKey, StreamGroup> {
-        &self.0
+    /// The tables, with what they are called.
+    pub fn tables(&self) -> [(&'static str, &Bounded<StreamGroupKey, StreamGroup>); 2] {
+        [
+            ("connection groups that went wrong", &self.troubled),
+            ("connection groups", &self.ordinary),
+        ]
     }
 }
 
 impl Merge for StreamGroups {
     fn merge(&mut self, other: Self) {
-        self.0.absorb(other.0);
+        self.troubled.absorb(other.troubled);
+        self.ordinary.absorb(other.ordinary);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::samples::{endpoint, record};
+    use super::*;
+
+    #[test]
+    fn what_went_wrong_is_kept_among_any_number_of_good_parties() {
+        let mut groups = StreamGroups::default();
+        for client in 0..MAX_ORDINARY as u64 + 4000 {
+            let mut of_client = record(client);
+            of_client.client = endpoint(&format!("10.{}.{}.1", client >> 8, client & 255), 40_000);
+            groups.add(&of_client, StreamHop::Other, &[StreamClass::Good]);
+            if client % 1000 == 0 {
+                groups.add(&of_client, StreamHop::Other, &[StreamClass::Refused]);
+            }
+        }
+        let [(_, troubled), (_, ordinary)] = groups.tables();
+        assert!(ordinary.is_truncated() && ordinary.len() <= MAX_ORDINARY);
+        assert!(!troubled.is_truncated());
+        assert_eq!(troubled.len(), (MAX_ORDINARY + 4000).div_ceil(1000));
+        let keys: Vec<_> = groups.iter().map(|(key, _)| key).collect();
+        assert!(keys.is_sorted() && keys.len() == troubled.len() + ordinary.len());
     }
 }

@@ -417,8 +417,9 @@ mod tests {
         let series: Vec<_> = totals.series.iter().collect();
         let lumps: Vec<_> = totals
             .groups
-            .table()
-            .lumped()
+            .tables()
+            .into_iter()
+            .flat_map(|(_, table)| table.lumped())
             .map(|(lump, g)| (lump, g.count))
             .collect();
         format!(

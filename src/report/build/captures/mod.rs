@@ -313,13 +313,12 @@ fn honesty(totals: &CaptureTotals, cut_packets: u64, reported_drops: Option<u64>
 /// Every bound that was reached.
 pub(super) fn limits(totals: &CaptureTotals) -> Vec<Option<Limit>> {
     let named = "connections; counted under the name other";
-    let mut list = vec![
-        of_table(
-            "connection groups",
-            "connections; counted in totals, not by client and server",
-            totals.groups.table(),
-            |group| group.count,
-        ),
+    let groups = totals.groups.tables().map(|(table, groups)| {
+        let what = "connections; counted in totals, not by client and server";
+        of_table(table, what, groups, |group| group.count)
+    });
+    let mut list = Vec::from(groups);
+    list.extend([
         of_table(
             "servers",
             "connections; not in the table of servers",
@@ -352,7 +351,7 @@ pub(super) fn limits(totals: &CaptureTotals) -> Vec<Option<Limit>> {
             &totals.dns.failed_names,
             |questions| questions.count,
         ),
-    ];
+    ]);
     let names = [
         ("servers named by mesh TLS", &totals.names.mesh_services),
         ("servers named by clients", &totals.names.hosts),
