@@ -7,7 +7,7 @@ use crate::units::{InputId, Place, Timestamp};
 use std::collections::BTreeMap;
 
 /// Pairs of signature and proxy kept.
-pub const LIMIT: usize = 8192;
+pub const LIMIT: usize = 16_384;
 
 /// Longest example text.
 pub const EXAMPLE_BYTES: usize = 400;
