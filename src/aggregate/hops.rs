@@ -94,7 +94,7 @@ pub struct Hops {
     /// Rows of all other hops: keys without a source, in series of [`MIN_BUCKETS`]. Finer ones would depend on when a hop was
     /// left out.
     beyond: Bounded<HopKey, Series<HopMoment>>,
-    max_hops: usize,
+    limit: usize,
     max_buckets: usize,
     /// Keys with a hash above are not kept.
     threshold: u64,
@@ -111,11 +111,11 @@ impl Default for Hops {
 }
 
 impl Hops {
-    fn new(max_hops: usize, max_buckets: usize) -> Self {
+    fn new(limit: usize, max_buckets: usize) -> Self {
         Self {
             kept: BTreeMap::new(),
             beyond: Bounded::new(MAX_BEYOND),
-            max_hops,
+            limit,
             max_buckets,
             threshold: u64::MAX,
             per_hop: MAX_BUCKETS,
@@ -141,7 +141,7 @@ impl Hops {
     /// Both limits lead down the same steps: if one of them coarsened and the other left out, which of them is met first would
     /// depend on the order.
     fn is_full(&self) -> bool {
-        self.kept.len() > self.max_hops || self.held > self.max_buckets
+        self.kept.len() > self.limit || self.held > self.max_buckets
     }
 
     fn make_room(&mut self) {

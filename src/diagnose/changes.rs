@@ -3,12 +3,11 @@
 use super::finding::{Change, Finding};
 use super::measure::Facts;
 use crate::aggregate::address;
-use crate::aggregate::class::Reporter;
 use crate::correlate::Call;
 use crate::correlate::names::proxy_name;
 use crate::diagnose::answer::Severity;
 use crate::units::{Place, Timestamp};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// Changes told of one finding: those nearest to its beginning.
 const MAX_CHANGES: usize = 8;
@@ -18,17 +17,23 @@ const MAX_SECONDS: usize = 100_000;
 
 /// Notes with every finding that is no remark what changed before it.
 pub(super) fn note(findings: &mut [Finding], facts: &Facts<'_>) {
+    let mut known = BTreeMap::new();
     for finding in findings
         .iter_mut()
         .filter(|finding| finding.severity != Severity::Info)
     {
         if let Some(begin) = finding.onset.or(finding.start) {
-            finding.changed_before = before(finding, begin, facts);
+            finding.changed_before = before(finding, begin, facts, &mut known);
         }
     }
 }
 
-fn before(finding: &Finding, begin: Timestamp, facts: &Facts<'_>) -> Vec<Change> {
+fn before<'f>(
+    finding: &Finding,
+    begin: Timestamp,
+    facts: &'f Facts<'_>,
+    known: &mut BTreeMap<String, Parties<'f>>,
+) -> Vec<Change> {
     let span = Span {
         from: Timestamp(
             begin
@@ -39,7 +44,11 @@ fn before(finding: &Finding, begin: Timestamp, facts: &Facts<'_>) -> Vec<Change>
         begins: facts.incident.start,
     };
     let mut changes = lines(finding, &span, facts);
-    changes.extend(parties(finding, &span, facts));
+    if let Some(destination) = finding.scope.destination.as_deref().filter(|d| *d != "*") {
+        let of_it = known.entry(destination.to_owned());
+        let of_it = of_it.or_insert_with(|| Parties::of(facts, destination));
+        changes.extend(parties(of_it, destination, &span, facts));
+    }
     changes.extend(traffic(finding, begin, facts));
     changes.extend(certificates(&span, facts));
     // Nearest first where there are too many, then in order of time.
@@ -145,35 +154,46 @@ impl Known {
     }
 }
 
-/// Pods, callers and routes of the destination that are new or gone.
-fn parties(finding: &Finding, span: &Span, facts: &Facts<'_>) -> Vec<Change> {
-    let Some(destination) = finding.scope.destination.as_deref().filter(|d| *d != "*") else {
-        return Vec::new();
-    };
-    let mut hosts: BTreeMap<&str, Known> = BTreeMap::new();
-    let mut callers: BTreeMap<&str, Known> = BTreeMap::new();
-    let mut routes: BTreeMap<&str, Known> = BTreeMap::new();
-    for call in facts.calls_to(destination) {
-        if call.key.reporter == Reporter::Source {
-            callers.entry(&call.source).or_default().add(call);
+/// Who calls a destination, and by what.
+#[derive(Default)]
+struct Parties<'f> {
+    hosts: BTreeMap<&'f str, Known>,
+    callers: BTreeMap<&'f str, Known>,
+    routes: BTreeMap<&'f str, Known>,
+}
+
+impl<'f> Parties<'f> {
+    fn of(facts: &'f Facts<'_>, destination: &str) -> Self {
+        let mut all = Self::default();
+        for call in facts.calls_to(destination).filter(|call| call.is_source()) {
+            all.callers.entry(&call.source).or_default().add(call);
             if !call.key.host.is_empty() {
-                hosts.entry(&call.key.host).or_default().add(call);
+                all.hosts.entry(&call.key.host).or_default().add(call);
             }
             if !call.key.route.is_empty() && call.key.route != "default" {
-                routes.entry(&call.key.route).or_default().add(call);
+                all.routes.entry(&call.key.route).or_default().add(call);
             }
         }
+        all
     }
+}
+
+/// Pods, callers and routes of the destination that are new or gone.
+fn parties(of: &Parties<'_>, destination: &str, span: &Span, facts: &Facts<'_>) -> Vec<Change> {
+    let Parties {
+        hosts,
+        callers,
+        routes,
+    } = of;
     let short = address::short_service(destination);
     let mut changes = Vec::new();
     for (kind, table, says) in [
-        ("new-host", &hosts, "first request to"),
-        ("new-caller", &callers, "first request of"),
-        ("new-route", &routes, "first request by the route"),
+        ("new-host", hosts, "first request to"),
+        ("new-caller", callers, "first request of"),
+        ("new-route", routes, "first request by the route"),
     ] {
         // What all requests have is no news.
-        let others: BTreeSet<&str> = table.keys().copied().collect();
-        for (name, known) in table.iter().filter(|_| others.len() > 1) {
+        for (name, known) in table.iter().filter(|_| table.len() > 1) {
             if let Some((at, place)) = known.first.filter(|(at, _)| span.is_news(*at)) {
                 let pod = facts.incident.names.pod_at(name).map(|pod| format!(" ({pod})"));
                 changes.push(Change {
@@ -198,7 +218,7 @@ fn parties(finding: &Finding, span: &Span, facts: &Facts<'_>) -> Vec<Change> {
         });
     }
     let end = hosts.values().filter_map(|known| known.last).max();
-    for (name, known) in &hosts {
+    for (name, known) in hosts {
         let gone = known.last.filter(|last| {
             span.holds(*last) && end.is_some_and(|end| end.0.saturating_sub(last.0) >= GONE_NS)
         });

@@ -28,8 +28,8 @@ pub(super) struct LookAlikes<'s> {
     explained_by: BTreeMap<usize, &'s str>,
     /// Rules of lines that some proxy wrote, though they may be too few to accuse.
     written: Vec<&'s LineRule>,
-    /// What the rows of all destinations say of a cause, once asked.
-    of_all: BTreeMap<String, Option<Vec<String>>>,
+    /// What the rows of a destination, or of all, say of a cause, once asked.
+    known: BTreeMap<(String, String), Option<Vec<String>>>,
 }
 
 impl<'s> LookAlikes<'s> {
@@ -55,7 +55,7 @@ impl<'s> LookAlikes<'s> {
                 .iter()
                 .filter(|rule| is_written(facts, rule))
                 .collect(),
-            of_all: BTreeMap::new(),
+            known: BTreeMap::new(),
         }
     }
 
@@ -108,13 +108,11 @@ impl<'s> LookAlikes<'s> {
         let captures_only = facts.incident.totals.rows == 0 && facts.connections_to("*") > 0;
         let logs_read = rows > 0 || connections == 0 && !captures_only;
         let reasons = [
-            if !logs_read {
-                Vec::new()
-            } else if destination == "*" || rows == 0 {
-                self.by_all_rows(cause)?
+            if logs_read {
+                let whose = if rows == 0 { "*" } else { destination };
+                self.by_rows_to(cause, whose)?
             } else {
-                let calls = [(destination, facts.numbers_to(destination))];
-                self.by_rows(cause, &calls, destination, rows)?
+                Vec::new()
             },
             self.by_lines(cause, logs_read)?,
             self.by_packets(cause, destination, connections)?,
@@ -123,19 +121,23 @@ impl<'s> LookAlikes<'s> {
         (!reasons.is_empty()).then(|| reasons.join("; "))
     }
 
-    /// What the rows of all destinations say, for what no row calls.
-    fn by_all_rows(&mut self, cause: &str) -> Option<Vec<String>> {
-        if let Some(known) = self.of_all.get(cause) {
+    /// What the rows of a destination say; those of all for what no row calls.
+    fn by_rows_to(&mut self, cause: &str, destination: &str) -> Option<Vec<String>> {
+        let key = (cause.to_owned(), destination.to_owned());
+        if let Some(known) = self.known.get(&key) {
             return known.clone();
         }
-        let rows = self.facts.incident.totals.rows;
-        let all: Vec<(&str, &[usize])> = self.facts.destinations().collect();
-        let said = if rows == 0 {
+        let facts = self.facts;
+        let said = if destination != "*" {
+            let calls = [(destination, facts.numbers_to(destination))];
+            self.by_rows(cause, &calls, destination, facts.rows_to(destination))
+        } else if facts.incident.totals.rows == 0 {
             Some(Vec::new())
         } else {
-            self.by_rows(cause, &all, in_prose("*"), rows)
+            let all: Vec<(&str, &[usize])> = facts.destinations().collect();
+            self.by_rows(cause, &all, in_prose("*"), facts.incident.totals.rows)
         };
-        self.of_all.insert(cause.to_owned(), said.clone());
+        self.known.insert(key, said.clone());
         said
     }
 

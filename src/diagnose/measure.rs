@@ -48,6 +48,8 @@ pub struct Facts<'i> {
     pub rules: &'i Rules,
     resets: BTreeMap<u64, ResetStats>,
     by_destination: BTreeMap<String, Vec<usize>>,
+    /// Called services with the proxies that wrote rows of their own about being called.
+    called_proxies: BTreeMap<String, BTreeSet<&'i str>>,
     hops_by_destination: BTreeMap<String, Vec<usize>>,
     hops_by_source: BTreeMap<String, Vec<usize>>,
     /// Rows of `incident.joined` by their call, in order of call.
@@ -79,11 +81,16 @@ impl<'i> Facts<'i> {
     /// Prepares what several measurements share.
     pub fn of(incident: &'i Incident<'i>, catalog: &'i Catalog, rules: &'i Rules) -> Self {
         let mut by_destination: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+        let mut called_proxies: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
         for (index, call) in incident.calls.iter().enumerate() {
             by_destination
                 .entry(call.destination.clone())
                 .or_default()
                 .push(index);
+            if !call.is_source() {
+                let proxies = called_proxies.entry(call.destination.clone()).or_default();
+                proxies.insert(call.key.proxy());
+            }
         }
         let mut hops_by_destination: BTreeMap<String, Vec<usize>> = BTreeMap::new();
         let mut hops_by_source: BTreeMap<String, Vec<usize>> = BTreeMap::new();
@@ -108,6 +115,7 @@ impl<'i> Facts<'i> {
             rules,
             resets,
             by_destination,
+            called_proxies,
             hops_by_destination,
             hops_by_source,
             joined_rows,
@@ -153,6 +161,17 @@ impl<'i> Facts<'i> {
     /// All calls to a destination.
     pub fn calls_to<'a>(&'a self, destination: &str) -> impl Iterator<Item = &'a Call<'i>> {
         self.calls(self.numbers_to(destination))
+    }
+
+    /// True if a called proxy of this destination wrote rows.
+    pub fn is_called_side_read(&self, destination: &str) -> bool {
+        self.called_proxies.contains_key(destination)
+    }
+
+    /// True if this proxy wrote rows about being called as this destination.
+    pub fn is_called_proxy_read(&self, destination: &str, proxy: &str) -> bool {
+        let proxies = self.called_proxies.get(destination);
+        proxies.is_some_and(|proxies| proxies.contains(proxy))
     }
 
     /// All hops to a destination.

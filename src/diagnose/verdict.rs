@@ -130,7 +130,7 @@ fn unread_errors(suspects: &Suspects<'_>, facts: &Facts<'_>) -> u64 {
         }
     }
     by_destination.retain(|destination, calls| {
-        !facts.calls_to(destination).any(|c| !c.is_source()) && facts.is_change(destination, calls)
+        !facts.is_called_side_read(destination) && facts.is_change(destination, calls)
     });
     facts
         .calls(&by_destination.into_values().flatten().collect::<Vec<_>>())
@@ -197,7 +197,7 @@ fn missing(facts: &Facts<'_>) -> Vec<Missing> {
         .calls
         .iter()
         .filter(|c| c.is_source() && !c.key.host.is_empty() && c.key.cluster.starts_with("outbound|"))
-        .filter(|c| !facts.calls_to(&c.destination).any(|other| !other.is_source()))
+        .filter(|c| !facts.is_called_side_read(&c.destination))
         .map(|c| c.destination.as_str())
         .collect();
     // A host outside of the mesh has no proxy.

@@ -17,7 +17,7 @@ use std::collections::BTreeSet;
 pub const MAX_TROUBLED: usize = 4096;
 
 /// Groups kept of all others: on a node, as many as its pods have parties that they call or are called by.
-pub const MAX_ORDINARY: usize = 16_384;
+pub const MAX_ORDINARY: usize = 8192;
 
 /// First places kept of one group.
 pub const MAX_PLACES: usize = 16;

@@ -27,10 +27,9 @@ pub(super) fn suspect_called_proxy<'f>(suspects: &mut Suspects<'f>, facts: &'f F
 
 /// True where the log of the pod that answered was read: what its proxy made would stand there.
 fn was_read(facts: &Facts<'_>, call: &Call<'_>) -> bool {
-    let mut called = facts.calls_to(&call.destination).filter(|c| !c.is_source());
     match &call.destination_pod {
-        Some(pod) => called.any(|c| c.key.proxy() == *pod),
-        None => called.next().is_some(),
+        Some(pod) => facts.is_called_proxy_read(&call.destination, pod),
+        None => facts.is_called_side_read(&call.destination),
     }
 }
 

@@ -48,7 +48,7 @@ fn exhausted_at<'f>(facts: &Facts<'_>, destination: &str, calls: &[usize], calle
 /// None of these errors is as long as a body that Envoy writes, and the called proxy's log was not read: the
 /// application made them. Of gRPC, whose errors have no body, that cannot be said.
 fn not_of_a_proxy(facts: &Facts<'_>, destination: &str, calls: &[usize]) -> Option<Measured> {
-    let recorded = facts.calls_to(destination).any(|c| !c.is_source());
+    let recorded = facts.is_called_side_read(destination);
     let all = facts
         .calls(calls)
         .all(|c| c.key.code >= 500 && c.key.proxy_body == 0);
@@ -66,7 +66,7 @@ fn not_of_a_proxy(facts: &Facts<'_>, destination: &str, calls: &[usize]) -> Opti
 }
 
 fn absence(facts: &Facts<'_>, destination: &str) -> Measured {
-    let recorded = facts.calls_to(destination).any(|c| !c.is_source());
+    let recorded = facts.is_called_side_read(destination);
     let text = if recorded {
         "the called proxy's log shows no failure: the status may have been made by another pod of the service"
     } else {
