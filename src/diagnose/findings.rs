@@ -114,7 +114,9 @@ fn finding(suspect: &Suspect<'_>, look_alikes: &mut LookAlikes<'_>, facts: &Fact
         Role::Cause
     };
     let affected = suspect.connections.map_or(0, |(_, affected)| affected);
-    let blip = blip(suspect, facts, (first, last), count.max(affected));
+    // A request that is tried again leaves several rows at the called proxy.
+    let shown = if failed > 0 { count.min(failed) } else { count };
+    let blip = blip(suspect, facts, (first, last), shown.max(affected));
     let confidence = confidence(suspect, facts, count.max(affected), blip);
     let (ruled_out, open) = look_alikes.tell(suspect, &filled.look_alikes);
     // What a capture would settle is settled where packets were seen.
