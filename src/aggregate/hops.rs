@@ -106,15 +106,15 @@ pub struct Hops {
 
 impl Default for Hops {
     fn default() -> Self {
-        Self::new(MAX_HOPS, MAX_HOP_BUCKETS)
+        Self::new(MAX_HOPS, MAX_HOP_BUCKETS, MAX_BEYOND)
     }
 }
 
 impl Hops {
-    fn new(limit: usize, max_buckets: usize) -> Self {
+    fn new(limit: usize, max_buckets: usize, max_beyond: usize) -> Self {
         Self {
             kept: BTreeMap::new(),
-            beyond: Bounded::new(MAX_BEYOND),
+            beyond: Bounded::new(max_beyond),
             limit,
             max_buckets,
             threshold: u64::MAX,
@@ -179,9 +179,13 @@ impl Hops {
         self.kept.iter().chain(self.beyond.iter())
     }
 
-    /// The rows of hops to called services beyond the limit, by reporter.
-    pub fn lumped(&self) -> impl Iterator<Item = (&Reporter, &Series<HopMoment>)> {
-        self.beyond.lumped()
+    /// The rows of hops to called services beyond the limit, by reporter, as coarse as those that are told by called service.
+    pub fn lumped(&self) -> impl Iterator<Item = (Reporter, Series<HopMoment>)> {
+        self.beyond.lumped().map(|(reporter, series)| {
+            let mut series = series.clone();
+            series.limit_to(MIN_BUCKETS);
+            (*reporter, series)
+        })
     }
 
     /// The rows of hops that were left out.
@@ -229,15 +233,16 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    type Flat = (usize, Vec<(HopKey, i64, Vec<(i64, u64)>)>);
+    type Told = (i64, Vec<(i64, u64)>);
+    type Flat = (usize, Vec<(HopKey, Told)>, Vec<Told>);
 
     fn of(rows: &[(u8, i64)]) -> Hops {
-        let mut hops = Hops::new(12, 600);
+        let mut hops = Hops::new(12, 600, 4);
         for (source, second) in rows {
             let key = HopKey {
                 reporter: Reporter::Source,
                 source: source.to_string(),
-                destination: format!("{}.svc:8080", source % 3),
+                destination: format!("{}.svc:8080", source % 9),
             };
             let mut series = Series::default();
             let moment = HopMoment {
@@ -251,12 +256,24 @@ mod tests {
     }
 
     fn flat(hops: &Hops) -> Flat {
-        let requests =
-            |series: &Series<HopMoment>| -> Vec<_> { series.iter().map(|(s, m)| (s, m.requests)).collect() };
-        let all = hops
-            .iter()
-            .map(|(key, series)| (key.clone(), series.width_s(), requests(series)));
-        (hops.len(), all.collect())
+        let told = |series: &Series<HopMoment>| -> Told {
+            (
+                series.width_s(),
+                series
+                    .iter()
+                    .map(|(second, moment)| (second, moment.requests))
+                    .collect(),
+            )
+        };
+        let all = hops.iter().map(|(key, series)| (key.clone(), told(series)));
+        let lumped = hops.lumped().map(|(_, series)| told(&series));
+        (hops.len(), all.collect(), lumped.collect())
+    }
+
+    fn requests<'a>(all: impl Iterator<Item = &'a Told>) -> u64 {
+        all.flat_map(|(_, cells)| cells)
+            .map(|(_, requests)| requests)
+            .sum()
     }
 
     proptest! {
@@ -278,12 +295,11 @@ mod tests {
             turned.sort_unstable_by_key(|(source, second)| (*second, *source));
             prop_assert_eq!(flat(&whole), flat(&of(&turned)));
             prop_assert!(whole.len() <= 12 && whole.held <= 600);
-            let (_, all) = flat(&whole);
-            let told: u64 = all.iter().flat_map(|(_, _, cells)| cells).map(|(_, requests)| requests).sum();
-            prop_assert_eq!(told, rows.len() as u64, "by called service, no row is lost");
-            let beyond = all.iter().filter(|(key, ..)| key.source.is_empty());
-            let beyond: u64 = beyond.flat_map(|(_, _, cells)| cells).map(|(_, requests)| requests).sum();
-            prop_assert_eq!(whole.left_out(), beyond);
+            let (_, all, lumped) = flat(&whole);
+            let beyond = all.iter().filter(|(key, _)| key.source.is_empty()).map(|(_, told)| told);
+            prop_assert_eq!(whole.left_out(), requests(beyond) + requests(lumped.iter()));
+            let told = requests(all.iter().map(|(_, told)| told)) + requests(lumped.iter());
+            prop_assert_eq!(told, rows.len() as u64, "no row is lost");
         }
     }
 }

@@ -151,18 +151,19 @@ fn counts_over_time(incident: &Incident<'_>, catalog: &Catalog) -> Series<Bucket
     let mut series: Series<Bucket> = Series::default();
     let widths = widths.chain([totals.captures.series.width_log2()]);
     let widths = widths.chain(incident.hops.iter().map(|hop| hop.series.width_log2()));
+    // As for all requests: rows beyond the limit of hops are told by reporter, and the caller's stand for all.
+    let beyond = totals.hops.lumped();
+    let beyond: Vec<_> = beyond
+        .filter(|(reporter, _)| *reporter == Reporter::Source)
+        .collect();
+    let widths = widths.chain(beyond.iter().map(|(_, series)| series.width_log2()));
     series.widen_to(widths.fold(totals.row_series.width_log2(), u32::max));
     for hop in incident.hops.iter().filter(|hop| hop.counted) {
         for (second, moment) in hop.series.iter() {
             series.change(second, |bucket| bucket.requests += moment.requests);
         }
     }
-    // As for all requests: rows beyond the limit of hops are told by reporter, and the caller's stand for all.
-    let beyond = totals
-        .hops
-        .lumped()
-        .filter(|(reporter, _)| **reporter == Reporter::Source);
-    for (second, moment) in beyond.flat_map(|(_, hops)| hops.iter()) {
+    for (second, moment) in beyond.iter().flat_map(|(_, hops)| hops.iter()) {
         series.change(second, |bucket| bucket.requests += moment.requests);
     }
     for call in &incident.calls {
