@@ -47,11 +47,11 @@ pub struct Facts<'i> {
     /// The rules.
     pub rules: &'i Rules,
     resets: BTreeMap<u64, ResetStats>,
-    by_destination: BTreeMap<String, Vec<usize>>,
+    by_destination: BTreeMap<&'i str, Vec<usize>>,
     /// Called services with the proxies that wrote rows of their own about being called.
-    called_proxies: BTreeMap<String, BTreeSet<&'i str>>,
-    hops_by_destination: BTreeMap<String, Vec<usize>>,
-    hops_by_source: BTreeMap<String, Vec<usize>>,
+    called_proxies: BTreeMap<&'i str, BTreeSet<&'i str>>,
+    hops_by_destination: BTreeMap<&'i str, Vec<usize>>,
+    hops_by_source: BTreeMap<&'i str, Vec<usize>>,
     /// Rows of `incident.joined` by their call, in order of call.
     joined_rows: Vec<(usize, usize)>,
     /// Proxies whose access rows were read.
@@ -80,27 +80,24 @@ pub struct Measured {
 impl<'i> Facts<'i> {
     /// Prepares what several measurements share.
     pub fn of(incident: &'i Incident<'i>, catalog: &'i Catalog, rules: &'i Rules) -> Self {
-        let mut by_destination: BTreeMap<String, Vec<usize>> = BTreeMap::new();
-        let mut called_proxies: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
+        let mut by_destination: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+        let mut called_proxies: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
         for (index, call) in incident.calls.iter().enumerate() {
-            by_destination
-                .entry(call.destination.clone())
-                .or_default()
-                .push(index);
+            by_destination.entry(&call.destination).or_default().push(index);
             if !call.is_source() {
-                let proxies = called_proxies.entry(call.destination.clone()).or_default();
+                let proxies = called_proxies.entry(&call.destination).or_default();
                 proxies.insert(call.key.proxy());
             }
         }
-        let mut hops_by_destination: BTreeMap<String, Vec<usize>> = BTreeMap::new();
-        let mut hops_by_source: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+        let mut hops_by_destination: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+        let mut hops_by_source: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
         for (index, hop) in incident.hops.iter().enumerate() {
             hops_by_destination
-                .entry(hop.destination.clone())
+                .entry(&hop.destination)
                 .or_default()
                 .push(index);
             if !hop.source.is_empty() {
-                hops_by_source.entry(hop.source.clone()).or_default().push(index);
+                hops_by_source.entry(&hop.source).or_default().push(index);
             }
         }
         let proxies: BTreeSet<&str> = incident.calls.iter().map(|c| c.key.proxy()).collect();
@@ -150,7 +147,7 @@ impl<'i> Facts<'i> {
     pub fn destinations(&self) -> impl Iterator<Item = (&str, &[usize])> {
         self.by_destination
             .iter()
-            .map(|(name, calls)| (name.as_str(), calls.as_slice()))
+            .map(|(name, calls)| (*name, calls.as_slice()))
     }
 
     /// The numbers of all calls to a destination.

@@ -10,8 +10,11 @@ pub const MAX_NS: u64 = 3_600_000_000_000;
 /// Times are not told apart more finely: no capture is that exact, and each halving costs a histogram another 8 KiB.
 const UNIT_NS: u64 = 64;
 
-/// Times kept as a list (512 B); a histogram of two digits starts at 2 KiB, one of three at 16 KiB.
-const COLD_LIMIT: usize = 64;
+/// Times kept as a list (2 KiB at most); a histogram of two digits takes 2 to 8 KiB, one of three from 16 KiB.
+const COLD_LIMIT: usize = 256;
+
+/// Times that are added to a histogram together.
+const PENDING_LIMIT: usize = 64;
 
 /// Times with `DIGITS` significant digits.
 #[derive(Clone, Debug)]
@@ -44,7 +47,7 @@ struct Hot {
 impl Hot {
     fn record(&mut self, ns: u64) {
         self.pending.push(ns);
-        if self.pending.len() >= COLD_LIMIT {
+        if self.pending.len() >= PENDING_LIMIT {
             let histogram = &mut self.histogram;
             self.pending.drain(..).for_each(|ns| record_in(histogram, ns));
         }
@@ -174,8 +177,10 @@ impl<const DIGITS: u8> Times<DIGITS> {
             return;
         };
         if let Store::Cold(list) = &mut self.store {
-            let mut pending = std::mem::take(list);
-            pending.drain(..).for_each(|ns| record_in(&mut histogram, ns));
+            for &ns in &*list {
+                record_in(&mut histogram, ns);
+            }
+            let pending = Vec::with_capacity(PENDING_LIMIT);
             self.store = Store::Hot(Box::new(Hot { histogram, pending }));
         }
     }
