@@ -40,6 +40,8 @@ mod follow;
 mod hostile;
 /// Rows joined to their connections, and clocks that differ.
 mod join;
+/// Layouts without response code details.
+mod layouts;
 /// Pseudonyms, redacted copies, and each form of a secret in each command.
 mod names;
 /// Parts of incidents.

@@ -50,11 +50,14 @@ pub const PROXY_BODIES: [&str; 16] = [
     "upstream connect error or disconnect/reset before headers. reset reason: remote reset",
     "upstream connect error or disconnect/reset before headers. reset reason: local reset",
     "no healthy upstream",
-    "upstream request timeout",
+    TIMEOUT_BODY,
     "RBAC: access denied",
     "local_rate_limited",
     "Jwt is expired",
 ];
+
+/// The body of an answer that Envoy made since the upstream gave none in time.
+const TIMEOUT_BODY: &str = "upstream request timeout";
 
 /// The length of the body of an error that came from the upstream (see [`crate::decode::log::ClassBytes::error_body`]), where it is that of a body
 /// of [`PROXY_BODIES`]; else 0. Few lengths, so that an application's own bodies make no classes of their own.
@@ -119,6 +122,26 @@ impl GroupTraits {
     pub fn has_flag(&self, flag: &str) -> bool {
         // Most rows have no flag or one.
         self.flags == flag || (self.flags.len() > flag.len() && self.flag_tokens().any(|f| f == flag))
+    }
+
+    /// True if the upstream gave the status. Layouts without `RESPONSE_CODE_DETAILS` (Istio before 1.9, and many of users' own) do not
+    /// say so: there it is a status without a flag on a connection that was made, for Envoy flags what it answers in the upstream's
+    /// stead, all but URX. Its own time-out may stand on such a row without a flag where the layout has no flags either: the body tells.
+    pub fn is_answered(&self) -> bool {
+        if !self.details.is_empty() {
+            return self.details == "via_upstream";
+        }
+        let own_timeout = self.code == 504 && usize::from(self.proxy_body) == TIMEOUT_BODY.len();
+        !self.tcp
+            && self.connected
+            && self.code != 0
+            && matches!(self.flags.as_str(), "" | "URX")
+            && !own_timeout
+    }
+
+    /// True if the row says nothing of why it ended so, but by its flags.
+    pub fn is_untold(&self) -> bool {
+        self.details.is_empty() && self.failure_reason.is_empty() && self.termination.is_empty()
     }
 
     /// What [`GroupKey::new`] needs to hash these and a proxy's name.
@@ -237,12 +260,16 @@ impl RowShape {
         let termination = row.termination.map(text).unwrap_or_default();
         let flags = flags::tokens(row.flags);
         let tcp = row.protocol.is_none() && row.method.is_none();
-        let reporter = reporter(row, &cluster, &details);
+        let without_chain = details == "filter_chain_not_found"
+            || (tcp && details.is_empty() && flags.iter().any(|flag| flag == "NR"));
+        let reporter = reporter(row, &cluster, &details, without_chain);
+        let proxy_body = proxy_body(row.class_bytes().error_body);
         let facts = OutcomeFacts {
             code: row.code,
             flags: &flags,
             details: &details,
             termination: &termination,
+            own_body: row.upstream_host.is_none() && proxy_body > 0,
             grpc_status: row.grpc_status,
             tcp,
             ztunnel: row.format == AccessFormat::Ztunnel,
@@ -261,7 +288,7 @@ impl RowShape {
             host: row.upstream_host.map(text).unwrap_or_default(),
             route: row.route.map(text).unwrap_or_default(),
             code: row.code,
-            proxy_body: proxy_body(row.class_bytes().error_body),
+            proxy_body,
             flags: flags.join(","),
             details,
             termination,
@@ -313,7 +340,7 @@ fn own_namespace<'t>(traits: &'t GroupTraits, aliases: &[String]) -> Option<&'t 
     address::service_namespace(&traits.destination).filter(|_| is_its_name)
 }
 
-fn reporter(row: &AccessRow<'_>, cluster: &str, details: &str) -> Reporter {
+fn reporter(row: &AccessRow<'_>, cluster: &str, details: &str, without_chain: bool) -> Reporter {
     if cluster.starts_with("inbound") || cluster.starts_with("InboundPassthrough") {
         return Reporter::Destination;
     }
@@ -323,7 +350,7 @@ fn reporter(row: &AccessRow<'_>, cluster: &str, details: &str) -> Reporter {
     // No cluster: refused before routing. Only the called side sees Istio's own SNI, lacks a filter chain for
     // what the caller sent, or finds the caller's bytes to be no HTTP.
     let istio_sni = row.sni.is_some_and(|sni| sni.starts_with(b"outbound_."));
-    if istio_sni || details == "filter_chain_not_found" || details.starts_with("http1.codec_error") {
+    if istio_sni || without_chain || details.starts_with("http1.codec_error") {
         Reporter::Destination
     } else {
         Reporter::Source

@@ -46,6 +46,8 @@ pub struct OutcomeFacts<'a> {
     pub details: &'a str,
     /// `CONNECTION_TERMINATION_DETAILS`.
     pub termination: &'a str,
+    /// True where no upstream host was asked, and the body is as long as one that Envoy writes itself.
+    pub own_body: bool,
     /// gRPC status, where the row has one.
     pub grpc_status: Option<u8>,
     /// True on rows of TCP connections, whose code is always 0.
@@ -99,18 +101,22 @@ fn of_ztunnel(error: &str) -> Outcome {
     }
 }
 
-/// DC; over HTTP/2 the same shows as DR with `http2.remote_reset` (the caller's `RST_STREAM`).
+/// DC; over HTTP/2 the same shows as DR with `http2.remote_reset` (the caller's `RST_STREAM`), or without details where the layout
+/// has none.
 fn is_cancel(facts: OutcomeFacts<'_>) -> bool {
     facts
         .flags
         .iter()
-        .any(|f| f == "DC" || (f == "DR" && facts.details == "http2.remote_reset"))
+        .any(|f| f == "DC" || (f == "DR" && matches!(facts.details, "http2.remote_reset" | "")))
 }
 
 /// Envoy's own refusals: the row that made one says so in its details; one that came `via_upstream` does not.
 fn is_denial(facts: OutcomeFacts<'_>, flagged: bool) -> bool {
     let status = matches!(facts.code, 401 | 403 | 429);
-    let own = !facts.details.is_empty() && facts.details != "via_upstream";
+    let own = match facts.details {
+        "" => facts.own_body,
+        details => details != "via_upstream",
+    };
     let refused = REFUSALS.iter().any(|detail| facts.details.starts_with(detail));
     (status && (own || flagged))
         || refused
@@ -141,6 +147,7 @@ mod tests {
                 flags: &flags,
                 details,
                 termination: "",
+                own_body: false,
                 grpc_status: None,
                 tcp,
                 ztunnel: false,

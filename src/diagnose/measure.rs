@@ -443,7 +443,7 @@ impl<'i> Facts<'i> {
         let recording = called.iter().any(|c| c.group.first.is_some_and(|t| t <= first));
         let faults = called
             .iter()
-            .any(|c| c.outcome() != Outcome::Ok && !c.key.details.eq("via_upstream"));
+            .any(|c| c.outcome() != Outcome::Ok && !c.key.is_answered());
         (recording && !faults && !self.ends_before(&called, first)).then(|| Measured {
             name: "called-proxy-silent",
             kind: EvidenceKind::Absence,

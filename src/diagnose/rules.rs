@@ -197,15 +197,22 @@ pub struct RowMatch {
     pub codes: Vec<u16>,
     /// The body is as long as one of these (see [`crate::aggregate::class::PROXY_BODIES`]).
     pub bodies: Vec<String>,
+    /// The row says nothing of why it ended so but by its flags (its layout has no details), or it does.
+    pub untold: Option<bool>,
     /// Median duration is at least this.
     pub slower_than_ms: Option<u64>,
     /// Median duration is below this.
     pub faster_than_ms: Option<u64>,
+    /// A tenth of the durations are at least this: requests that wait for one connection share its wait, and those that came last
+    /// waited for a moment.
+    pub tenth_slower_than_ms: Option<u64>,
+    /// They are not.
+    pub tenth_faster_than_ms: Option<u64>,
 }
 
 impl RowMatch {
-    /// True if the rows of a group, with this median duration, fit.
-    pub fn fits(&self, key: &GroupKey, median_ms: impl Fn() -> u64) -> bool {
+    /// True if the rows of a group, whose durations have these quantiles, fit.
+    pub fn fits(&self, key: &GroupKey, quantile_ms: impl Fn(f64) -> u64) -> bool {
         let any =
             |list: &[String], test: &dyn Fn(&str) -> bool| list.is_empty() || list.iter().any(|x| test(x));
         let reporter = match self.reporter.as_deref() {
@@ -217,6 +224,7 @@ impl RowMatch {
             && self.connected.is_none_or(|c| c == key.connected)
             && self.tls.is_none_or(|t| t == key.tls)
             && self.tcp.is_none_or(|t| t == key.tcp)
+            && self.untold.is_none_or(|u| u == key.is_untold())
             && (self.codes.is_empty() || self.codes.contains(&key.code))
             && any(&self.flags, &|f| key.has_flag(f))
             && any(&self.clusters, &|c| key.cluster == c)
@@ -227,8 +235,10 @@ impl RowMatch {
                     .iter()
                     .any(|field| contains_token(field, t))
             })
-            && self.slower_than_ms.is_none_or(|ms| median_ms() >= ms)
-            && self.faster_than_ms.is_none_or(|ms| median_ms() < ms)
+            && self.slower_than_ms.is_none_or(|ms| quantile_ms(0.5) >= ms)
+            && self.faster_than_ms.is_none_or(|ms| quantile_ms(0.5) < ms)
+            && self.tenth_slower_than_ms.is_none_or(|ms| quantile_ms(0.9) >= ms)
+            && self.tenth_faster_than_ms.is_none_or(|ms| quantile_ms(0.9) < ms)
     }
 }
 

@@ -299,7 +299,7 @@ enum Kind {
 
 fn kind(call: &Call<'_>) -> Kind {
     let key = call.key;
-    let answered = key.details == "via_upstream";
+    let answered = key.is_answered();
     match key.outcome {
         Outcome::Canceled => Kind::Cancel,
         Outcome::Ok if answered && matches!(key.code, 401 | 403 | 429) => Kind::Answered,
@@ -316,12 +316,16 @@ fn kind(call: &Call<'_>) -> Kind {
 pub(super) fn fits(facts: &Facts<'_>, rule: &Rule, index: usize) -> bool {
     facts
         .call(index)
-        .is_some_and(|call| rule.rows.fits(call.key, || median_ms(call.group)))
+        .is_some_and(|call| rule.rows.fits(call.key, |share| quantile_ms(call.group, share)))
 }
 
 /// Median duration of a group that is not good.
 pub fn median_ms(group: &Group) -> u64 {
-    group.duration.to_slots().quantile_ms(0.5)
+    quantile_ms(group, 0.5)
+}
+
+fn quantile_ms(group: &Group, share: f64) -> u64 {
+    group.duration.to_slots().quantile_ms(share)
 }
 
 /// What a rule's measurements say of these calls; `None` if one does not hold, or there are none.

@@ -175,7 +175,7 @@ fn headline(state: State, findings: &[Finding], unexplained: u64, facts: &Facts<
                 .incident
                 .calls
                 .iter()
-                .filter(|c| c.counted && c.key.code >= 500 && c.key.details == "via_upstream")
+                .filter(|c| c.counted && c.key.code >= 500 && c.key.is_answered())
                 .map(Call::count)
                 .sum();
             if app == 0 {

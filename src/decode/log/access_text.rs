@@ -16,7 +16,7 @@
 
 use super::access_exact::{cluster_name, unset};
 use super::number::{other_than_digits, short_decimal};
-use super::row::{ClassBytes, FROM_UPSTREAM, Row, is_inbound};
+use super::row::{ClassBytes, Row, is_from_upstream, is_inbound};
 use super::scan::{Blanks, Scanner};
 use super::time::{MILLIS_BYTES, MinuteCache};
 use super::{AccessFormat, AccessRow};
@@ -360,11 +360,12 @@ impl Row for PlainRow<'_, '_> {
     fn class_bytes(&self) -> ClassBytes<'_> {
         let cluster = self.tokens.text(Token::Cluster).unwrap_or_default();
         let inbound = cluster_name(cluster).is_none_or(is_inbound);
-        let details = self.tokens.text(Token::Details).unwrap_or_default();
+        let text = |token| unset(self.tokens.text(token).unwrap_or_default());
+        let from_upstream = self.code >= 400 && is_from_upstream(text(Token::Details), || text(Token::Flags));
         ClassBytes {
             inbound,
             grpc_status: None,
-            error_body: (self.code >= 400 && details == FROM_UPSTREAM).then_some(self.bytes_sent),
+            error_body: from_upstream.then_some(self.bytes_sent),
             spans: Some(self.class_spans(inbound)),
         }
     }

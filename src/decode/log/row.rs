@@ -4,7 +4,20 @@ use super::{AccessFormat, AccessRow};
 use crate::units::Timestamp;
 
 /// `RESPONSE_CODE_DETAILS` of an answer that the upstream gave.
-pub(super) const FROM_UPSTREAM: &[u8] = b"via_upstream";
+const FROM_UPSTREAM: &[u8] = b"via_upstream";
+
+/// True if the upstream gave the status of a row with these details. Layouts without details do not say so: there it is one without a
+/// flag, for Envoy flags what it answers in the upstream's stead, all but URX.
+#[inline]
+pub(super) fn is_from_upstream<'row>(
+    details: Option<&[u8]>,
+    flags: impl FnOnce() -> Option<&'row [u8]>,
+) -> bool {
+    match details {
+        Some(details) => details == FROM_UPSTREAM,
+        None => matches!(flags(), None | Some(b"URX")),
+    }
+}
 
 /// A row of an access log. Most rows are like others before them: of these little is looked at but what differs from row
 /// to row, and a reader of lines need not fill in an [`AccessRow`] for each.
@@ -116,11 +129,11 @@ impl Row for AccessRow<'_> {
     #[inline]
     fn class_bytes(&self) -> ClassBytes<'_> {
         let inbound = self.cluster.is_none_or(is_inbound);
-        let from_upstream = self.code >= 400 && self.details == Some(FROM_UPSTREAM);
+        let from_upstream = is_from_upstream(self.details, || self.flags);
         ClassBytes {
             inbound,
             grpc_status: self.grpc_status,
-            error_body: from_upstream.then_some(self.bytes_sent),
+            error_body: (from_upstream && self.code >= 400).then_some(self.bytes_sent),
             spans: self.class_spans.map(|[outcome, target, addresses, server]| {
                 // The local address ends at a blank.
                 let local = || addresses.split(|byte| *byte == b' ').next().unwrap_or_default();

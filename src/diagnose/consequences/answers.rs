@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 /// Puts answers that look like the called proxy's own to suspects.
 pub(super) fn suspect_called_proxy<'f>(suspects: &mut Suspects<'f>, facts: &'f Facts<'f>) {
     for rule in &facts.rules.answer {
-        let fits = |c: &Call<'_>| c.is_source() && !was_read(facts, c) && rule.rows.fits(c.key, || 0);
+        let fits = |c: &Call<'_>| c.is_source() && !was_read(facts, c) && rule.rows.fits(c.key, |_| 0);
         let fitting: Vec<usize> = suspects.answered.iter().copied().collect();
         let fitting = fitting.into_iter().filter(|&i| facts.call(i).is_some_and(fits));
         for (destination, calls) in by_destination(facts, fitting) {
