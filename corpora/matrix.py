@@ -17,7 +17,8 @@ consequence accuses, and is false where the truth names its cause neither as roo
   wrong    something is accused falsely
 
 --mutate derives from each incident what is left with: no captures; captures alone; the callers' logs alone; the called side's logs alone;
-every file cut in half; one pod's clock 800 ms ahead; one log line in ten; the called proxy's log removed.
+every file cut in half; one pod's clock 800 ms ahead; one log line in ten; the called proxy's log removed; access rows without response code details;
+every log cut in two parts of which each has a third of the other.
 """
 import argparse
 import concurrent.futures
@@ -176,8 +177,40 @@ def log_removed(files, truth, _):
     return rest if gone and rest else None
 
 
+TEXT_ROW = re.compile(rb'^(\[\S+\] "[^"]*" \S+ \S+) \S+ \S+( ".*)$', re.S)
+
+
+def without_details(line):
+    if line.startswith(b"{") and b'"response_code_details"' in line:
+        row = json.loads(line.decode("utf-8", "surrogateescape"))
+        for key in ("response_code_details", "connection_termination_details"):
+            row.pop(key, None)
+        return json.dumps(row).encode("utf-8", "surrogateescape") + b"\n"
+    return TEXT_ROW.sub(rb"\1\2", line)
+
+
+def no_details(files, truth, _):
+    """As Istio 1.8 wrote them, or as JSON without their keys."""
+    out = {n: packed(n, b"".join(map(without_details, unpacked(n, d).splitlines(True)))) if is_log(n) else d for n, d in files.items()}
+    return out if out != files else None
+
+
+def overlapping(files, truth, _):
+    out = {}
+    for n, d in files.items():
+        if is_log(n):
+            lines = unpacked(n, d).splitlines(True)
+            plain = n.removesuffix(".gz")
+            out[plain + ".1"] = b"".join(lines[: len(lines) * 2 // 3])
+            out[plain] = b"".join(lines[len(lines) // 3 :])
+        else:
+            out[n] = d
+    return out
+
+
 MUTATIONS = {"no-captures": no_captures, "captures-only": captures_only, "callers-logs": callers_logs, "called-logs": called_logs, "halved": halved,
-             "clock-800ms": clock, "sampled-1:10": sampled, "log-removed": log_removed}
+             "clock-800ms": clock, "sampled-1:10": sampled, "log-removed": log_removed,
+             "no-details": no_details, "overlapping": overlapping}
 
 FLAGS = re.compile(rb'\s(\d{3}|0) ([A-Z]{2,5}(?:,[A-Z]{2,5})*) |"response_flags"\s*:\s*\\?"([A-Z]{2,5}(?:,[A-Z]{2,5})*)')
 DETAILS = re.compile(rb"rbac_access_denied|local_rate_limited|jwt_authn_access_denied|block_all")

@@ -8,6 +8,7 @@
 
 pub mod capture_reader;
 mod captures;
+mod repeats;
 
 use crate::aggregate::collector::{Collector, CollectorOptions, Origin, Partial};
 use crate::aggregate::{CaptureTotals, Totals, address};
@@ -31,6 +32,7 @@ use crate::{Error, Options, Report, diagnose, report};
 use capture_reader::CaptureReader;
 use captures::{Capture, CaptureRun};
 use crossbeam_channel::{Sender, bounded};
+use repeats::Repeat;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -76,6 +78,7 @@ pub fn analyze_with(options: &Options, progress: &dyn Progress) -> Result<Report
         return Err(error);
     }
     let (mut totals, mut reads) = ran?;
+    reading.tell_repeats(&totals, &mut reads);
     let captures = capture_points(&discovery.sources, reading.take_captures());
     let follows = totals.followed.kept() > 0;
     let limits = StreamLimits {
@@ -230,6 +233,8 @@ struct Reading<'r> {
     slots: Vec<Mutex<Slot>>,
     /// What each text is, from when it was opened.
     texts: Vec<OnceLock<Text>>,
+    /// How far each source repeats another.
+    repeats: Vec<Option<Repeat>>,
     /// The first source that no worker has taken.
     next: AtomicUsize,
 }
@@ -242,6 +247,7 @@ impl<'r> Reading<'r> {
             progress,
             slots: sources.iter().map(|_| Mutex::new(Slot::Waiting)).collect(),
             texts: sources.iter().map(|_| OnceLock::new()).collect(),
+            repeats: repeats::find(sources),
             next: AtomicUsize::new(0),
         }
     }
@@ -307,10 +313,50 @@ impl<'r> Reading<'r> {
             return;
         };
         let origin = origin(source);
+        let repeated = self.repeat(index).map_or(0, |repeat| repeat.bytes);
         while let Some(block) = self.next_block(index, source, std::mem::take(&mut worker.buffer)) {
             let text = self.texts.get(index).and_then(OnceLock::get);
-            if !worker.collect(&origin, text, block) {
+            let goes_on = if block.offset_bytes < repeated {
+                worker.pass_over(&origin, block)
+            } else {
+                worker.collect(&origin, text, block)
+            };
+            if !goes_on {
                 return;
+            }
+        }
+    }
+
+    fn repeat(&self, index: usize) -> Option<Repeat> {
+        self.repeats.get(index).copied().flatten()
+    }
+
+    /// Says of each input that repeats another how many lines of it were counted there.
+    fn tell_repeats(&self, totals: &Totals, reads: &mut [InputRead]) {
+        for (index, source) in self.sources.iter().enumerate() {
+            let Some(repeat) = self.repeat(index) else {
+                continue;
+            };
+            let Some(of) = self.sources.get(repeat.of) else {
+                continue;
+            };
+            let lines = totals.inputs.get(&source.id).map_or(0, |stats| stats.repeated);
+            let summary = reads.get_mut(index).and_then(|read| read.summary.as_mut());
+            if let (Some(summary), 1..) = (summary, lines) {
+                summary.problems.push(Problem {
+                    input: source.id,
+                    offset_bytes: 0,
+                    line: None,
+                    what: format!(
+                        "{} stand in {} too: they are counted once, as that one's",
+                        if repeat.bytes == u64::MAX {
+                            format!("all {lines} lines")
+                        } else {
+                            format!("{lines} lines from here on")
+                        },
+                        of.display_path
+                    ),
+                });
             }
         }
     }
@@ -324,7 +370,7 @@ impl<'r> Reading<'r> {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         if matches!(*slot, Slot::Waiting) {
-            *slot = self.open(source);
+            *slot = self.open(index, source);
             if let (Slot::Open { reader, .. }, Some(text)) = (&*slot, self.texts.get(index))
                 && reader.kind() == SourceKind::Text
             {
@@ -366,7 +412,7 @@ impl<'r> Reading<'r> {
         block
     }
 
-    fn open(&self, source: &Source) -> Slot {
+    fn open(&self, index: usize, source: &Source) -> Slot {
         if deselected(source, self.options) {
             return Slot::Done(Box::new(InputRead::left_out()));
         }
@@ -374,10 +420,15 @@ impl<'r> Reading<'r> {
             return Slot::Done(Box::new(InputRead::failed(NOT_BEGUN.to_owned())));
         }
         match BlockReader::open(source, &read_options(self.options.block_bytes)) {
-            Ok(reader) => Slot::Open {
-                reader: Box::new(reader),
-                told: 0,
-            },
+            Ok(mut reader) => {
+                if let Some(repeat) = self.repeat(index) {
+                    reader.cut_at(repeat.bytes);
+                }
+                Slot::Open {
+                    reader: Box::new(reader),
+                    told: 0,
+                }
+            }
             Err(error) => Slot::Done(Box::new(InputRead::failed(error.to_string()))),
         }
     }
@@ -501,6 +552,21 @@ struct Worker<'run, 'c> {
 }
 
 impl Worker<'_, '_> {
+    /// Counts the lines of a block that stands in another input too; else as [`Self::collect`].
+    fn pass_over(&mut self, origin: &Origin, block: Block) -> bool {
+        if self.collector.is_none() {
+            self.collector = self.collecting.collector();
+        }
+        let Some(collector) = &mut self.collector else {
+            return false;
+        };
+        collector.begin_block(origin, block.seq, block.offset_bytes);
+        collector.repeated(&block.data);
+        collector.end_block(block.data.len());
+        self.buffer = block.data;
+        true
+    }
+
     /// Decodes, matches and aggregates a block; false when nobody merges any more or nothing can be matched.
     fn collect(&mut self, origin: &Origin, text: Option<&Text>, block: Block) -> bool {
         if self.collector.is_none() {

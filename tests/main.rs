@@ -52,6 +52,8 @@ mod percentiles;
 mod privacy;
 /// `--where` and `top`: rows by any of their fields.
 mod query;
+/// Logs that repeat each other.
+mod repeats;
 /// Writes access-log rows for the other modules.
 mod rows;
 /// Runs the built program in a scratch folder.

@@ -276,6 +276,16 @@ impl<'run> Collector<'run> {
         self.text = kind;
     }
 
+    /// The block's lines stand in another input too, and are counted there.
+    pub fn repeated(&mut self, data: &[u8]) {
+        let ended = memchr::memchr_iter(b'\n', data).count();
+        let open = data.last().is_some_and(|last| *last != b'\n');
+        let lines = ended + usize::from(open);
+        self.summary.lines = u32::try_from(lines).unwrap_or(u32::MAX);
+        self.stats.repeated += lines as u64;
+        self.stats.skipped += lines as u64;
+    }
+
     /// Ends the block; `bytes` is its length.
     pub fn end_block(&mut self, bytes: usize) {
         self.writing.end(&mut self.stats.written);

@@ -134,8 +134,10 @@ pub struct InputStats {
     pub rejects: [u64; Reject::ALL.len()],
     /// The first few of these.
     pub samples: BTreeMap<Place, (Reject, String)>,
-    /// Blank lines, further lines of messages, and lines left out by the selection.
+    /// Blank lines, further lines of messages, and lines left out by the selection or since they stand in another input too.
     pub skipped: u64,
+    /// Lines that stand in another input too (part of `skipped`).
+    pub repeated: u64,
     /// Records left out by the selection (part of `skipped`).
     pub deselected: u64,
     /// Access rows left out by a condition (part of `skipped`).
@@ -268,6 +270,7 @@ impl Merge for InputStats {
         self.samples.extend(other.samples);
         self.damage.extend(other.damage);
         self.skipped += other.skipped;
+        self.repeated += other.repeated;
         self.deselected += other.deselected;
         self.unmet += other.unmet;
         self.bytes += other.bytes;

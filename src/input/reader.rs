@@ -33,6 +33,8 @@ pub struct BlockReader {
     read_bytes: u64,
     seq: u32,
     ended: bool,
+    /// No block goes beyond this offset that begins before it; 0 for none.
+    cut_bytes: u64,
     /// Size at the time of opening, of regular files.
     size_bytes: Option<u64>,
     problems: Problems,
@@ -95,6 +97,7 @@ impl BlockReader {
             read_bytes: 0,
             seq: 0,
             ended: false,
+            cut_bytes: 0,
             size_bytes,
             problems: Problems::new(input),
         };
@@ -129,6 +132,20 @@ impl BlockReader {
         self.stream.stored_bytes_read()
     }
 
+    /// Lets a block end at this offset of the decompressed input, where a line ends.
+    pub fn cut_at(&mut self, offset_bytes: u64) {
+        self.cut_bytes = offset_bytes;
+    }
+
+    /// Bytes up to where the next block must end, if it must.
+    fn room(&self) -> Option<usize> {
+        let room = self
+            .cut_bytes
+            .checked_sub(self.offset_bytes)
+            .filter(|&room| room > 0)?;
+        usize::try_from(room).ok()
+    }
+
     /// The next block, in `buffer`; `None` at the end.
     ///
     /// Give back the buffer of a block that is done with, as it is: its old bytes spare the work of clearing
@@ -141,14 +158,15 @@ impl BlockReader {
         let mut filled = 0;
         let mut checked = 0;
         let mut refused = 0;
-        let mut target = self.options.block_bytes;
+        let room = self.room().unwrap_or(usize::MAX);
+        let mut target = self.options.block_bytes.min(room);
         loop {
             filled = self.fill(&mut buffer, filled, target);
             match find_long_line(&buffer[..filled], checked, self.options.max_line_bytes) {
                 Ok(start) => return Some(self.end_in_long_line(buffer, filled, start)),
                 Err(start) => checked = start,
             }
-            if filled < target {
+            if filled < target || filled == room {
                 return (filled > 0).then(|| self.end_at(buffer, filled, filled));
             }
             if let Some(cut) = last_allowed_cut(&buffer[..filled], refused, self.options.boundary) {
@@ -158,7 +176,7 @@ impl BlockReader {
             if filled >= self.options.grown_bytes() {
                 return Some(self.end_by_force(buffer, filled));
             }
-            target = filled.saturating_mul(2).min(self.options.grown_bytes());
+            target = filled.saturating_mul(2).min(self.options.grown_bytes()).min(room);
         }
     }
 

@@ -297,7 +297,7 @@ pub struct Input {
     pub records: u64,
     /// Lines not understood.
     pub rejected: u64,
-    /// Lines left out by the selection, blank lines, and further lines of messages.
+    /// Lines left out by the selection or since they stand in another input too, blank lines, and further lines of messages.
     pub skipped: u64,
     /// First record time.
     pub start: Option<Timestamp>,
