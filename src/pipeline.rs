@@ -8,7 +8,7 @@
 
 pub mod capture_reader;
 mod captures;
-mod repeats;
+pub(crate) mod repeats;
 
 use crate::aggregate::collector::{Collector, CollectorOptions, Origin, Partial};
 use crate::aggregate::{CaptureTotals, Totals, address};

@@ -205,3 +205,42 @@ fn a_selection_counts_as_without_the_copy() {
     assert_eq!(figures(&of(&scratch)), figures(&of(&once)));
     assert_ne!(figures(&of(&once)), figures(&analyze(&[once.path()]).report()));
 }
+
+#[test]
+fn a_trace_draws_each_row_once() {
+    let (scratch, once) = (Scratch::new(), Scratch::new());
+    for (name, data) in logs() {
+        let lines = lines(&data);
+        scratch.write(&format!("{name}.1"), lines[..lines.len() * 2 / 3].concat());
+        scratch.write(&name, lines[lines.len() / 3..].concat());
+        once.write(&name, &data);
+    }
+    let (_, caller) = logs()
+        .into_iter()
+        .find(|(name, _)| name.starts_with("productpage"))
+        .unwrap();
+    let caller = String::from_utf8(caller).unwrap();
+    let rows: Vec<&str> = caller.lines().filter(|line| line.starts_with('[')).collect();
+    // A row of the middle, which both parts have.
+    let id = rows[rows.len() / 2]
+        .split('"')
+        .find(|part| part.len() == 36 && part.matches('-').count() == 4);
+    let of = |scratch: &Scratch| {
+        let words = ["trace", "--format", "json", "--request", id.unwrap()];
+        let report = postmesh(&words, &[scratch.path()]).report();
+        let events = list(&report, "/events").iter();
+        events
+            .map(|event| {
+                serde_json::json!([
+                    event["time"],
+                    event["kind"],
+                    event["from"],
+                    event["to"],
+                    event["text"]
+                ])
+            })
+            .collect::<Vec<Value>>()
+    };
+    assert!(of(&once).len() >= 4);
+    assert_eq!(of(&scratch), of(&once));
+}

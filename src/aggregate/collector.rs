@@ -26,6 +26,7 @@ use crate::decode::log::{
     Wrapping, application_line,
 };
 use crate::decode::output::{self, Text, TextKind};
+use crate::input::lines_of;
 use crate::matcher::{Matcher, SignatureIndex};
 use crate::query::{Condition, Field};
 use crate::units::{InputId, Place, Timestamp};
@@ -278,12 +279,10 @@ impl<'run> Collector<'run> {
 
     /// The block's lines stand in another input too, and are counted there.
     pub fn repeated(&mut self, data: &[u8]) {
-        let ended = memchr::memchr_iter(b'\n', data).count();
-        let open = data.last().is_some_and(|last| *last != b'\n');
-        let lines = ended + usize::from(open);
+        let lines = lines_of(data);
         self.summary.lines = u32::try_from(lines).unwrap_or(u32::MAX);
-        self.stats.repeated += lines as u64;
-        self.stats.skipped += lines as u64;
+        self.stats.repeated += lines;
+        self.stats.skipped += lines;
     }
 
     /// Ends the block; `bytes` is its length.

@@ -59,12 +59,3 @@ fn open(source: &Source) -> Result<Opened, OpenError> {
         _ => Opened::Other("is neither a log nor a capture"),
     })
 }
-
-/// Lines of a block: each newline ends one, and what stands behind the last newline is one too.
-fn lines_of(block: &[u8]) -> u64 {
-    let ended = memchr::memchr_iter(b'\n', block).count();
-    let open = block.last().is_some_and(|byte| *byte != b'\n');
-    u64::try_from(ended)
-        .unwrap_or(u64::MAX)
-        .saturating_add(u64::from(open))
-}

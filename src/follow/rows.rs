@@ -2,10 +2,10 @@
 
 use super::trace::ClockOffsets;
 use super::tuple::endpoint;
-use super::{Opened, lines_of, open, text_of};
+use super::{Opened, open, text_of};
 use crate::decode::log::{AccessRow, ComponentLine, Content, LogDecoder};
 use crate::decode::packet::Endpoint;
-use crate::input::Source;
+use crate::input::{Source, lines_of};
 use crate::units::{InputId, Timestamp};
 use serde::Serialize;
 
@@ -161,11 +161,12 @@ pub(super) trait Keeper {
     }
 }
 
-/// Reads a log; gives the number of its lines that were passed, or `None` for what is no log or cannot be opened.
-pub(super) fn pass(source: &Source, keeper: &mut impl Keeper) -> Option<u64> {
+/// Reads a log, without its first `repeated_bytes`, which stand in another one too; gives the number of its lines that were passed, or `None` for what is no log or cannot be opened.
+pub(super) fn pass(source: &Source, repeated_bytes: u64, keeper: &mut impl Keeper) -> Option<u64> {
     let Ok(Opened::Log(mut reader)) = open(source) else {
         return None;
     };
+    reader.cut_at(repeated_bytes);
     let mut decoder = LogDecoder::default();
     let mut buffer = Vec::new();
     let mut before = 0_u64;
@@ -173,7 +174,7 @@ pub(super) fn pass(source: &Source, keeper: &mut impl Keeper) -> Option<u64> {
         let Some(block) = reader.next_block(std::mem::take(&mut buffer)) else {
             break;
         };
-        if keeper.may_hold(&block.data) {
+        if block.offset_bytes >= repeated_bytes && keeper.may_hold(&block.data) {
             decoder.decode_block(&block.data, &mut |at, line| {
                 let number = before.saturating_add(u64::from(at.line)).saturating_add(1);
                 match &line.content {

@@ -3,9 +3,9 @@
 use super::cited::Cited;
 use super::frame::{FlowId, Frame, Numbering, connection_filter};
 use super::reference::{Place, resolve};
-use super::{Opened, lines_of, open, text_of};
+use super::{Opened, open, text_of};
 use crate::decode::packet::PacketBlock;
-use crate::input::{BlockReader, Source};
+use crate::input::{BlockReader, Source, lines_of};
 use crate::pipeline::capture_reader::CaptureReader;
 use crate::units::InputId;
 use serde::Serialize;

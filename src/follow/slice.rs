@@ -6,7 +6,7 @@
 use super::{LOG_BLOCK_BYTES, Opened};
 use crate::decode::log::{AccessRow, Content, LogDecoder};
 use crate::decode::output::{self, TextKind};
-use crate::input::{BlockReader, ByteReader, Source, SourceKind};
+use crate::input::{BlockReader, ByteReader, Source, SourceKind, lines_of};
 use crate::units::Timestamp;
 use pcap_parser::{PcapBlockOwned, PcapError, create_reader};
 use std::io::{self, Read, Write};
@@ -129,7 +129,7 @@ fn lines(mut reader: BlockReader, cut: &Cut, out: &mut dyn Write) -> io::Result<
                 .chain([data.len()]);
             for ((start, keep), end) in marks.iter().zip(ends) {
                 let lines = data.get(*start..end).unwrap_or_default();
-                let count = super::lines_of(lines);
+                let count = lines_of(lines);
                 if *keep {
                     out.write_all(lines)?;
                     kept.records = kept.records.saturating_add(count);
@@ -140,7 +140,7 @@ fn lines(mut reader: BlockReader, cut: &Cut, out: &mut dyn Write) -> io::Result<
         } else {
             // Saved output is of no time, and its lines belong together.
             out.write_all(data)?;
-            kept.records = kept.records.saturating_add(super::lines_of(data));
+            kept.records = kept.records.saturating_add(lines_of(data));
         }
         buffer = block.data;
     }

@@ -12,6 +12,7 @@ use super::tuple::FourTuple;
 use super::{Opened, open};
 use crate::decode::packet::{Address, FlowKey, PacketBlock};
 use crate::input::Source;
+use crate::pipeline::repeats;
 use crate::units::{InputId, Timestamp};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -180,8 +181,16 @@ pub fn trace(sources: &[Source], target: &Target, offsets: &ClockOffsets) -> Res
         (None, None) => return Err("nothing to follow".to_owned()),
     };
     let mut keeper = RowKeeper::new(&wanted).ok_or("the request id is too long")?;
-    for source in sources {
-        pass(source, &mut keeper);
+    // What stands in two logs happened once.
+    let repeats = repeats::find(sources);
+    let logs = || {
+        let repeated = repeats
+            .iter()
+            .map(|repeat| repeat.map_or(0, |repeat| repeat.bytes));
+        sources.iter().zip(repeated)
+    };
+    for (source, repeated_bytes) in logs() {
+        pass(source, repeated_bytes, &mut keeper);
     }
     let mut rows = std::mem::take(&mut keeper.rows);
     let rows_left_out = keeper.left_out;
@@ -215,8 +224,8 @@ pub fn trace(sources: &[Source], target: &Target, offsets: &ClockOffsets) -> Res
         offsets,
     )
     .ok_or("the request id is too long")?;
-    for source in sources {
-        pass(source, &mut lines);
+    for (source, repeated_bytes) in logs() {
+        pass(source, repeated_bytes, &mut lines);
     }
     let seen = packets.legs.iter().any(|leg| !leg.found.is_empty());
     if rows.is_empty() && !seen && lines.lines.is_empty() {
@@ -280,7 +289,7 @@ fn of_reference(
             let wanted = RowsWanted::Line(line);
             let mut keeper = RowKeeper::new(&wanted).ok_or("internal: no needles")?;
             let lines =
-                pass(source, &mut keeper).ok_or_else(|| format!("{reference}: is no line of a log"))?;
+                pass(source, 0, &mut keeper).ok_or_else(|| format!("{reference}: is no line of a log"))?;
             let Some(row) = keeper.rows.pop() else {
                 return Err(match keeper.component {
                     Some(_) => format!(

@@ -109,6 +109,15 @@ pub struct Block {
     pub data: Vec<u8>,
 }
 
+/// Lines of a block: each newline ends one, and what stands behind the last newline is one too.
+pub fn lines_of(block: &[u8]) -> u64 {
+    let ended = memchr::memchr_iter(b'\n', block).count();
+    let open = block.last().is_some_and(|byte| *byte != b'\n');
+    u64::try_from(ended)
+        .unwrap_or(u64::MAX)
+        .saturating_add(u64::from(open))
+}
+
 /// Tells whether a block may be cut between `previous` and `next` (both without line ends): not inside a
 /// partial container-runtime line, and not before the continuation of a message of several lines.
 pub type RecordBoundary = fn(previous: &[u8], next: &[u8]) -> bool;

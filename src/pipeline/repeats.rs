@@ -21,11 +21,11 @@ use std::path::Path;
 
 /// How far an input repeats another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Repeat {
+pub(crate) struct Repeat {
     /// The other one, by its place among the sources.
-    pub(super) of: usize,
+    pub(crate) of: usize,
     /// So many decompressed bytes at the beginning stand there too; [`u64::MAX`] for all.
-    pub(super) bytes: u64,
+    pub(crate) bytes: u64,
 }
 
 /// Shorter lines may stand in two logs by chance. The shortest that carry a time and say something have some 40 bytes.
@@ -38,7 +38,7 @@ const NEIGHBOURS: usize = 4;
 const STEP_BYTES: usize = 512 << 10;
 
 /// Of each source how far it repeats another, if it does.
-pub(super) fn find(sources: &[Source]) -> Vec<Option<Repeat>> {
+pub(crate) fn find(sources: &[Source]) -> Vec<Option<Repeat>> {
     let mut repeats = vec![None; sources.len()];
     let mut groups: BTreeMap<[Option<&str>; 3], Vec<usize>> = BTreeMap::new();
     for (index, source) in sources
