@@ -79,7 +79,8 @@ pub fn analyze_with(options: &Options, progress: &dyn Progress) -> Result<Report
     }
     let (mut totals, mut reads) = ran?;
     reading.tell_repeats(&totals, &mut reads);
-    let captures = capture_points(&discovery.sources, reading.take_captures());
+    let captures = without_copies(&discovery.sources, reading.take_captures(), &mut reads);
+    let captures = capture_points(&discovery.sources, captures);
     let follows = totals.followed.kept() > 0;
     let limits = StreamLimits {
         passages: follows,
@@ -476,6 +477,27 @@ fn pods_of_points(sources: &[Source], points: &[Vec<Capture>]) -> BTreeMap<Captu
         }
     }
     pods
+}
+
+/// Captures that are no copies of others. What became of the copies is told: nothing of them is read.
+fn without_copies(sources: &[Source], captures: Vec<Capture>, reads: &mut [InputRead]) -> Vec<Capture> {
+    let numbers: Vec<usize> = captures.iter().map(|capture| capture.source).collect();
+    let copies = repeats::copied_captures(sources, &numbers);
+    for (copy, of) in &copies {
+        if let (Some(source), Some(of), Some(read)) =
+            (sources.get(*copy), sources.get(*of), reads.get_mut(*copy))
+        {
+            let what = format!(
+                "all of it stands in {} too: it is counted once, as that one's",
+                of.display_path
+            );
+            *read = InputRead::copy(source.id, what);
+        }
+    }
+    captures
+        .into_iter()
+        .filter(|capture| !copies.contains_key(&capture.source))
+        .collect()
 }
 
 /// Captures by the point where they were taken: the files of a rotated set together, in order of time.

@@ -244,3 +244,32 @@ fn a_trace_draws_each_row_once() {
     assert!(of(&once).len() >= 4);
     assert_eq!(of(&scratch), of(&once));
 }
+
+#[test]
+fn a_capture_that_was_copied() {
+    let once = case_input("packet-loss");
+    let capture = std::fs::read_dir(&once)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .find(|path| path.to_str().unwrap().contains("pcap"))
+        .unwrap();
+    let scratch = Scratch::new();
+    for entry in std::fs::read_dir(&once).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        scratch.write(name, std::fs::read(&path).unwrap());
+    }
+    scratch.write("z/a.pcap.gz", std::fs::read(&capture).unwrap());
+    let [report, whole] = [scratch.report(), analyze(&[once]).report()];
+    assert!(
+        report["captures"] == whole["captures"],
+        "the same packets and connections"
+    );
+    assert_eq!(figures(&report), figures(&whole));
+    let name = capture.file_name().unwrap().to_str().unwrap();
+    let told = (
+        "z/a.pcap.gz".to_owned(),
+        format!("all of it stands in {name} too: it is counted once, as that one's"),
+    );
+    assert_eq!(repeated(&report), [told]);
+}

@@ -5,6 +5,8 @@
 //! name the same container are held against each other, and only where their times meet: then the earlier one is read up to where the
 //! later one begins in it, and on from there with it. Inputs whose paths name no pod are compared where they begin with the same line.
 //!
+//! Captures are compared as whole files: one that is another's copy is left out.
+//!
 //! Not found: what stands in compressed tar archives (they are read in order), in pipes, or in another wrapping.
 
 use super::{HEAD_BYTES, read_options};
@@ -16,7 +18,7 @@ use memchr::memmem::Finder;
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{Read as _, Seek as _, SeekFrom};
+use std::io::{BufRead as _, BufReader, Read as _, Seek as _, SeekFrom};
 use std::path::Path;
 
 /// How far an input repeats another.
@@ -72,6 +74,59 @@ pub(crate) fn find(sources: &[Source]) -> Vec<Option<Repeat>> {
         }
     }
     repeats
+}
+
+/// Of each of these captures that is a copy of another file which one; kept is the one whose path names a pod, else the first.
+pub(super) fn copied_captures(sources: &[Source], captures: &[usize]) -> BTreeMap<usize, usize> {
+    let mut by_size: BTreeMap<u64, Vec<usize>> = BTreeMap::new();
+    for index in captures {
+        let source = sources.get(*index);
+        let file = source.filter(|source| can_be_read_twice(source) && source.member.is_none());
+        if let Some(size) = file.and_then(|source| source.size_bytes) {
+            by_size.entry(size).or_default().push(*index);
+        }
+    }
+    let mut copies = BTreeMap::new();
+    for mut group in by_size.into_values().filter(|group| group.len() > 1) {
+        let names_pod = |index: usize| {
+            sources
+                .get(index)
+                .is_some_and(|source| source.identity.pod.is_some())
+        };
+        group.sort_by_key(|index| (!names_pod(*index), *index));
+        let mut kept: Vec<usize> = Vec::new();
+        for index in group {
+            let nearest = kept.iter().rev().take(NEIGHBOURS).copied();
+            let mut same = nearest.filter(|other| is_same_file(sources, *other, index));
+            match same.next() {
+                Some(other) => drop(copies.insert(index, other)),
+                None => kept.push(index),
+            }
+        }
+    }
+    copies
+}
+
+fn is_same_file(sources: &[Source], one: usize, other: usize) -> bool {
+    let open = |index: usize| File::open(&sources.get(index)?.open_path).ok();
+    let (Some(one), Some(other)) = (open(one), open(other)) else {
+        return false;
+    };
+    let (mut one, mut other) = (BufReader::new(one), BufReader::new(other));
+    loop {
+        let (Ok(left), Ok(right)) = (one.fill_buf(), other.fill_buf()) else {
+            return false;
+        };
+        let common = left.len().min(right.len());
+        if common == 0 {
+            return left.len() == right.len();
+        }
+        if left.get(..common) != right.get(..common) {
+            return false;
+        }
+        one.consume(common);
+        other.consume(common);
+    }
 }
 
 fn can_be_read_twice(source: &Source) -> bool {

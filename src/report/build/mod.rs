@@ -22,10 +22,12 @@ use crate::catalog::Catalog;
 use crate::correlate::Incident;
 use crate::decode::packet::CaptureSummary;
 use crate::diagnose::Diagnosis;
+use crate::error::Problem;
 use crate::input::{Compression, ReadSummary, Source, SourceKind, Unreadable};
 use crate::query::{Condition, Field};
 use crate::report::model::{Privacy, Selection, State};
 use crate::streams::CapturePoint;
+use crate::units::InputId;
 
 /// What became of one source.
 #[derive(Clone, Debug)]
@@ -61,6 +63,26 @@ impl InputRead {
             compression: None,
             summary: None,
             failure: Some(why),
+            capture: None,
+            left_out: false,
+        }
+    }
+
+    /// A capture that is the copy of another.
+    pub fn copy(input: InputId, what: String) -> Self {
+        Self {
+            kind: Some(SourceKind::Capture),
+            compression: None,
+            summary: Some(ReadSummary {
+                problems: vec![Problem {
+                    input,
+                    offset_bytes: 0,
+                    line: None,
+                    what,
+                }],
+                ..ReadSummary::default()
+            }),
+            failure: None,
             capture: None,
             left_out: false,
         }
