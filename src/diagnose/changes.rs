@@ -96,19 +96,21 @@ fn lines(finding: &Finding, span: &Span, facts: &Facts<'_>) -> Vec<Change> {
             || finding.scope.pods.iter().any(|pod| pod == proxy)
             || finding.scope.source.as_deref() == Some(proxy)
     };
+    let rule_of = |signature: u16| {
+        let signature = facts.catalog.signatures.get(usize::from(signature))?;
+        let mut rules = facts.rules.change.iter();
+        rules.find(|rule| rule.signatures.contains(&signature.id))
+    };
     let mut changes = Vec::new();
+    // Hits are in order of their signatures.
+    let mut rule_of_last = None;
     for (key, hits) in facts.incident.totals.hits.iter() {
-        let Some(signature) = facts.catalog.signatures.get(usize::from(key.signature)) else {
-            continue;
+        let rule = match rule_of_last {
+            Some((signature, rule)) if signature == key.signature => rule,
+            _ => rule_of(key.signature),
         };
-        let Some(rule) = facts
-            .rules
-            .change
-            .iter()
-            .find(|rule| rule.signatures.contains(&signature.id))
-        else {
-            continue;
-        };
+        rule_of_last = Some((key.signature, rule));
+        let Some(rule) = rule else { continue };
         if !rule.anywhere && !concerns(&key.proxy) {
             continue;
         }

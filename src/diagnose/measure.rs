@@ -15,6 +15,7 @@ use crate::correlate::{Call, Hop, HopSum, Incident, JoinedRow};
 use crate::decode::packet::FrameRef;
 use crate::diagnose::answer::EvidenceKind;
 use crate::units::{Place, Timestamp};
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The measurement that finds paths in other letter case.
@@ -52,6 +53,10 @@ pub struct Facts<'i> {
     called_proxies: BTreeMap<&'i str, BTreeSet<&'i str>>,
     hops_by_destination: BTreeMap<&'i str, Vec<usize>>,
     hops_by_source: BTreeMap<&'i str, Vec<usize>>,
+    /// Connections seen in captures by their destination.
+    connections: BTreeMap<&'i str, u64>,
+    /// What [`Self::last_good`] said of a destination.
+    last_good: RefCell<BTreeMap<String, Option<Timestamp>>>,
     /// Rows of `incident.joined` by their call, in order of call.
     joined_rows: Vec<(usize, usize)>,
     /// Proxies whose access rows were read.
@@ -100,6 +105,10 @@ impl<'i> Facts<'i> {
                 hops_by_source.entry(&hop.source).or_default().push(index);
             }
         }
+        let mut connections: BTreeMap<&str, u64> = BTreeMap::new();
+        for of_group in incident.connections.iter().filter(|c| c.key.class.is_primary()) {
+            *connections.entry(&of_group.destination).or_default() += of_group.group.count;
+        }
         let proxies: BTreeSet<&str> = incident.calls.iter().map(|c| c.key.proxy()).collect();
         let proxies = proxies.len();
         let resets = resets::by_scope(&incident.totals.connections, rules.thresholds.idle_race_ms);
@@ -115,6 +124,8 @@ impl<'i> Facts<'i> {
             called_proxies,
             hops_by_destination,
             hops_by_source,
+            connections,
+            last_good: RefCell::default(),
             joined_rows,
             proxies,
         }
@@ -218,14 +229,10 @@ impl<'i> Facts<'i> {
 
     /// Connections seen in captures to a destination, `*` for all.
     pub fn connections_to(&self, destination: &str) -> u64 {
-        let all = self
-            .incident
-            .connections
-            .iter()
-            .filter(|c| c.key.class.is_primary());
-        all.filter(|c| destination == "*" || c.destination == destination)
-            .map(|c| c.group.count)
-            .sum()
+        match destination {
+            "*" => self.connections.values().sum(),
+            _ => self.connections.get(destination).copied().unwrap_or(0),
+        }
     }
 
     /// Proxies with the lines by which they say that they took in new configuration.
@@ -264,6 +271,15 @@ impl<'i> Facts<'i> {
 
     /// Last good completion of calls to a destination; where groups of rows were left out, not before this.
     pub fn last_good(&self, destination: &str) -> Option<Timestamp> {
+        if let Some(said) = self.last_good.borrow().get(destination) {
+            return *said;
+        }
+        let last = self.find_last_good(destination);
+        self.last_good.borrow_mut().insert(destination.to_owned(), last);
+        last
+    }
+
+    fn find_last_good(&self, destination: &str) -> Option<Timestamp> {
         let known = self
             .calls_to(destination)
             .filter(|c| c.outcome() == Outcome::Ok && !c.key.tcp)
