@@ -317,12 +317,8 @@ impl<'r> Reading<'r> {
         let repeated = self.repeat(index).map_or(0, |repeat| repeat.bytes);
         while let Some(block) = self.next_block(index, source, std::mem::take(&mut worker.buffer)) {
             let text = self.texts.get(index).and_then(OnceLock::get);
-            let goes_on = if block.offset_bytes < repeated {
-                worker.pass_over(&origin, block)
-            } else {
-                worker.collect(&origin, text, block)
-            };
-            if !goes_on {
+            let is_repeated = block.offset_bytes < repeated;
+            if !worker.collect(&origin, text, block, is_repeated) {
                 return;
             }
         }
@@ -574,23 +570,9 @@ struct Worker<'run, 'c> {
 }
 
 impl Worker<'_, '_> {
-    /// Counts the lines of a block that stands in another input too; else as [`Self::collect`].
-    fn pass_over(&mut self, origin: &Origin, block: Block) -> bool {
-        if self.collector.is_none() {
-            self.collector = self.collecting.collector();
-        }
-        let Some(collector) = &mut self.collector else {
-            return false;
-        };
-        collector.begin_block(origin, block.seq, block.offset_bytes);
-        collector.repeated(&block.data);
-        collector.end_block(block.data.len());
-        self.buffer = block.data;
-        true
-    }
-
-    /// Decodes, matches and aggregates a block; false when nobody merges any more or nothing can be matched.
-    fn collect(&mut self, origin: &Origin, text: Option<&Text>, block: Block) -> bool {
+    /// Decodes, matches and aggregates a block, or only counts its lines if they stand in another input too; false when nobody merges
+    /// any more or nothing can be matched.
+    fn collect(&mut self, origin: &Origin, text: Option<&Text>, block: Block, is_repeated: bool) -> bool {
         if self.collector.is_none() {
             self.collector = self.collecting.collector();
         }
@@ -599,6 +581,7 @@ impl Worker<'_, '_> {
         };
         collector.begin_block(origin, block.seq, block.offset_bytes);
         match text {
+            _ if is_repeated => collector.repeated(&block.data),
             Some(Text {
                 kind,
                 form: Some(form),

@@ -161,7 +161,8 @@ pub(super) trait Keeper {
     }
 }
 
-/// Reads a log, without its first `repeated_bytes`, which stand in another one too; gives the number of its lines that were passed, or `None` for what is no log or cannot be opened.
+/// Reads a log, without its first `repeated_bytes`, which stand in another one too; gives the number of its lines that were passed,
+/// or `None` for what is no log or cannot be opened.
 pub(super) fn pass(source: &Source, repeated_bytes: u64, keeper: &mut impl Keeper) -> Option<u64> {
     let Ok(Opened::Log(mut reader)) = open(source) else {
         return None;

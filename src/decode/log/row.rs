@@ -129,11 +129,11 @@ impl Row for AccessRow<'_> {
     #[inline]
     fn class_bytes(&self) -> ClassBytes<'_> {
         let inbound = self.cluster.is_none_or(is_inbound);
-        let from_upstream = is_from_upstream(self.details, || self.flags);
+        let from_upstream = self.code >= 400 && is_from_upstream(self.details, || self.flags);
         ClassBytes {
             inbound,
             grpc_status: self.grpc_status,
-            error_body: (from_upstream && self.code >= 400).then_some(self.bytes_sent),
+            error_body: from_upstream.then_some(self.bytes_sent),
             spans: self.class_spans.map(|[outcome, target, addresses, server]| {
                 // The local address ends at a blank.
                 let local = || addresses.split(|byte| *byte == b' ').next().unwrap_or_default();
