@@ -1,9 +1,9 @@
-//! Layouts without response code details, as Istio before 1.9 and many of users' own: flags, addresses and bodies tell nearly the same.
+//! Layouts with fewer fields, as Istio before 1.9, Envoy's own and many of users' own: the fields that are left tell nearly the same.
 
 use crate::rows::{Call, good_calls};
 use crate::running::{Scratch, analyze, case_input, list, text};
 use flate2::read::MultiGzDecoder;
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 use std::fmt::Write as _;
 use std::io::Read as _;
 
@@ -205,5 +205,242 @@ fn own_errors_without_any_flag_are_no_all_clear() {
         });
         let state = report_on(&log);
         assert_ne!(text(&state, "/verdict/state"), "healthy", "{code}");
+    }
+}
+
+/// The keys of a row in Istio's JSON layout, in the order of the text layout.
+const KEYS: [&str; 24] = [
+    "start_time",
+    "method",
+    "path",
+    "protocol",
+    "response_code",
+    "response_flags",
+    "response_code_details",
+    "connection_termination_details",
+    "upstream_transport_failure_reason",
+    "bytes_received",
+    "bytes_sent",
+    "duration",
+    "upstream_service_time",
+    "x_forwarded_for",
+    "user_agent",
+    "request_id",
+    "authority",
+    "upstream_host",
+    "upstream_cluster",
+    "upstream_local_address",
+    "downstream_local_address",
+    "downstream_remote_address",
+    "requested_server_name",
+    "route_name",
+];
+
+/// The fields of a row in Istio's text layout, in the order of [`KEYS`]; none if the line is no such row.
+fn fields(line: &str) -> Option<Vec<String>> {
+    let (start, mut rest) = line.trim_end().strip_prefix('[')?.split_once("] ")?;
+    let mut fields = vec![start.to_owned()];
+    while !rest.is_empty() {
+        let (field, after) = match rest.strip_prefix('"') {
+            Some(quoted) => quoted.split_once('"')?,
+            None => rest.split_once(' ').unwrap_or((rest, "")),
+        };
+        match fields.len() {
+            1 => {
+                let request: Vec<&str> = field.splitn(3, ' ').collect();
+                fields.extend(request.iter().map(|part| (*part).to_owned()));
+            }
+            _ => fields.push(field.to_owned()),
+        }
+        rest = after.strip_prefix(' ').unwrap_or(after);
+    }
+    (fields.len() == KEYS.len()).then_some(fields)
+}
+
+/// A row as JSON without some of its keys.
+fn as_json(line: &str, without: &[&str]) -> Option<String> {
+    let keyed = KEYS.into_iter().zip(fields(line)?);
+    let row: Map<String, Value> = keyed
+        .filter(|(key, _)| !without.contains(key))
+        .map(|(key, text)| {
+            let number = matches!(
+                key,
+                "response_code" | "bytes_received" | "bytes_sent" | "duration"
+            );
+            let value = match text.parse::<u64>() {
+                _ if text == "-" && key != "response_flags" => Value::Null,
+                Ok(number_of) if number => json!(number_of),
+                _ => json!(text),
+            };
+            (key.to_owned(), value)
+        })
+        .collect();
+    Some(Value::Object(row).to_string())
+}
+
+/// A row in the layout that Envoy writes unless it is told otherwise.
+fn as_envoy(line: &str) -> Option<String> {
+    let fields = fields(line)?;
+    let [
+        start,
+        method,
+        path,
+        protocol,
+        code,
+        flags,
+        _,
+        _,
+        _,
+        received,
+        sent,
+        duration,
+        upstream,
+    ] = fields.first_chunk()?;
+    let [.., forwarded, agent, id, authority, host, _, _, _, _, _, _] = fields.as_slice() else {
+        return None;
+    };
+    Some(format!(
+        "[{start}] \"{method} {path} {protocol}\" {code} {flags} {received} {sent} {duration} {upstream} \"{forwarded}\" \"{agent}\" \"{id}\" \"{authority}\" \"{host}\""
+    ))
+}
+
+/// The report on a recorded incident whose rows are written otherwise, and the report on it as it was recorded: on its logs alone.
+fn written_otherwise(case: &str, row: impl Fn(&str) -> Option<String>) -> [Value; 2] {
+    let [otherwise, recorded] = [Scratch::new(), Scratch::new()];
+    let mut changed = 0;
+    for entry in std::fs::read_dir(case_input(case)).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        if !name.contains(".log") {
+            continue;
+        }
+        let name = name.trim_end_matches(".gz");
+        let log = read(&path);
+        let mut rewritten = String::new();
+        for line in log.lines() {
+            let other = row(line);
+            changed += usize::from(other.is_some());
+            rewritten += other.as_deref().unwrap_or(line);
+            rewritten.push('\n');
+        }
+        otherwise.write(name, rewritten);
+        recorded.write(name, log);
+    }
+    assert!(changed > 500, "{case}: {changed} rows are written otherwise");
+    [otherwise, recorded].map(|scratch| scratch.report())
+}
+
+/// The answer and how many requests there were and failed.
+fn answer_with_counts(report: &Value) -> ([String; 3], [Value; 2]) {
+    let counts = ["/requests/total", "/requests/failed"].map(|at| report.pointer(at).cloned().unwrap());
+    (answer(report), counts)
+}
+
+#[test]
+fn callers_are_known_without_their_own_addresses() {
+    for without in [
+        &["upstream_local_address"][..],
+        &["downstream_remote_address"],
+        &[
+            "upstream_local_address",
+            "downstream_local_address",
+            "downstream_remote_address",
+        ],
+    ] {
+        for case in [
+            "healthy-bookinfo",
+            "circuit-breaker-overflow",
+            "rbac-denied",
+            "refused-app-port-mismatch",
+            "route-case-mismatch",
+        ] {
+            let [otherwise, recorded] = written_otherwise(case, |line| as_json(line, without));
+            assert_eq!(
+                answer_with_counts(&otherwise),
+                answer_with_counts(&recorded),
+                "{case} without {without:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_row_of_nothing_is_of_the_service_that_its_proxy_serves() {
+    let mut called = String::new();
+    for i in 0..40 {
+        let at_ms = 2000 + i * 50;
+        writeln!(
+            called,
+            "[2026-11-02T03:00:{:02}.{:03}Z] \"- - -\" 0 NR filter_chain_not_found - \"-\" 0 0 0 - \"-\" \"-\" \"-\" \"-\" \"-\" - - 10.244.1.41:9080 10.244.1.11:{} - -",
+            at_ms / 1000,
+            at_ms % 1000,
+            40_000 + i,
+        )
+        .unwrap();
+    }
+    let mut good = String::new();
+    for i in 0..150 {
+        let call = Call {
+            at_ms: i * 10,
+            ..Call::default()
+        };
+        call.write_called(&mut good);
+    }
+    let log = good + &called;
+    let report = |without: &[&str]| {
+        let rows: Vec<String> = log.lines().map(|line| as_json(line, without).unwrap()).collect();
+        Scratch::with("ratings-0.istio-proxy.log", rows.join("\n")).report()
+    };
+    let [whole, part] = [report(&[]), report(&["downstream_local_address"])];
+    assert_eq!(answer(&part), answer(&whole));
+    assert_eq!(
+        answer(&part)[2],
+        "ratings.default.svc.cluster.local:9080",
+        "{part:#}"
+    );
+}
+
+#[test]
+fn without_a_cluster_a_refused_connection_may_be_to_what_the_proxy_does_not_know() {
+    let mut log = good_calls(0, 200);
+    for i in 0..60 {
+        writeln!(
+            log,
+            "[2026-11-02T03:00:{:02}.000Z] \"- - -\" 0 UH - - \"-\" 0 0 0 - \"-\" \"-\" \"-\" \"-\" \"-\" BlackHoleCluster - 203.0.113.10:443 10.244.1.11:{} example.com -",
+            2 + i % 50,
+            41_000 + i,
+        )
+        .unwrap();
+    }
+    let report = |without: &[&str]| {
+        let rows: Vec<String> = log.lines().map(|line| as_json(line, without).unwrap()).collect();
+        Scratch::with("web-0.istio-proxy.log", rows.join("\n")).report()
+    };
+    assert_eq!(text(&report(&[]), "/findings/0/cause"), "unknown-service");
+    let untold = report(&["upstream_cluster"]);
+    assert_eq!(text(&untold, "/verdict/state"), "symptoms-only");
+}
+
+#[test]
+fn the_layout_of_envoy_tells_a_verdict_too() {
+    for case in [
+        "circuit-breaker-overflow",
+        "healthy-bookinfo",
+        "rbac-denied",
+        "route-case-mismatch",
+    ] {
+        let [otherwise, recorded] = written_otherwise(case, as_envoy);
+        assert_eq!(text(&otherwise, "/inputs/0/format"), "envoy-text", "{case}");
+        let short = |report: &Value| {
+            let [state, cause, destination] = answer(report);
+            // Names of clusters are not there: a service is called as callers call it.
+            let service = destination
+                .split(['.', ':'])
+                .next()
+                .unwrap_or_default()
+                .to_owned();
+            [state, cause, service]
+        };
+        assert_eq!(short(&otherwise), short(&recorded), "{case}");
     }
 }

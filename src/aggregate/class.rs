@@ -104,7 +104,8 @@ pub struct GroupTraits {
     pub failure_reason: String,
     /// True on rows of TCP connections.
     pub tcp: bool,
-    /// True where an upstream connection was made (`UPSTREAM_LOCAL_ADDRESS` is set).
+    /// True where an upstream connection was made: `UPSTREAM_LOCAL_ADDRESS` is set, or in layouts without it an answer came or the
+    /// connection broke.
     pub connected: bool,
     /// True where the caller named a server by TLS (`REQUESTED_SERVER_NAME` is set).
     pub tls: bool,
@@ -280,7 +281,7 @@ impl RowShape {
             Reporter::Source => None,
             Reporter::Destination => row.downstream_remote.and_then(address::ip).map(text),
         };
-        let connected = row.upstream_local.is_some();
+        let connected = has_connection(row) || flags.iter().any(|flag| BROKEN.contains(&flag.as_str()));
         let traits = GroupTraits {
             reporter,
             peer: peer.unwrap_or_default(),
@@ -328,6 +329,16 @@ impl RowShape {
     pub fn own_namespace(&self) -> Option<&Arc<str>> {
         self.own_namespace.as_ref()
     }
+}
+
+/// Flags of connections that were there before they broke: `UpstreamConnectionTermination`, `UpstreamRemoteReset` and
+/// `UpstreamProtocolError` (Envoy, `stream_info.h`).
+const BROKEN: [&str; 3] = ["UC", "UR", "UPE"];
+
+/// True if the row names its upstream connection, or tells of an answer that came on one.
+#[inline]
+pub fn has_connection(row: &impl Row) -> bool {
+    row.upstream_local().is_some() || row.upstream_ms().is_some()
 }
 
 fn own_namespace<'t>(traits: &'t GroupTraits, aliases: &[String]) -> Option<&'t str> {
@@ -399,7 +410,8 @@ pub fn own_ip<'row>(row: &AccessRow<'row>, reporter: Reporter) -> Option<&'row [
     let address = match reporter {
         Reporter::Source => row.upstream_local?,
         Reporter::Destination if waypoint => return None,
-        Reporter::Destination => row.downstream_local?,
+        // Its application is in the same pod (the host of older versions is 127.0.0.1).
+        Reporter::Destination => row.downstream_local.or(row.upstream_host)?,
     };
     address::ip(address).filter(|ip| !ip.is_empty() && !address::is_loopback(ip))
 }

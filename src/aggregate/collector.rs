@@ -873,7 +873,7 @@ fn as_before(held: &mut Arc<str>, bytes: &[u8]) -> Arc<str> {
 #[inline]
 fn shape_key(row: &impl Row, hasher: Hasher) -> Fingerprint {
     let bytes = row.class_bytes();
-    let connected = u64::from(row.upstream_local().is_some()) << 8;
+    let connected = u64::from(class::has_connection(row)) << 8;
     let grpc = bytes.grpc_status.map_or(0, |s| u64::from(s) + 1);
     let body = u64::from(class::proxy_body(bytes.error_body)).rotate_left(48);
     let seed = connected ^ grpc.rotate_left(32) ^ body;

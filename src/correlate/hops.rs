@@ -1,5 +1,6 @@
 //! One request leaves a row at the caller's proxy and one at the called one: of each hop, one reporter counts.
 
+use super::names::UNKNOWN;
 use super::{Call, Hop};
 use crate::aggregate::class::Reporter;
 use crate::aggregate::flags::Outcome;
@@ -32,7 +33,7 @@ fn count_once(calls: &mut [Call<'_>], hops: &mut [Hop<'_>], truncated: bool) {
     let called: BTreeSet<&str> = reported.iter().map(|(_, destination)| *destination).collect();
     let counts = |reporter: Reporter, source: &str, destination: &str| {
         reporter == Reporter::Source
-            || if source.is_empty() {
+            || if source.is_empty() || source == UNKNOWN {
                 !called.contains(destination)
             } else {
                 !(reported.contains(&(source, destination)) || writers.contains(source))

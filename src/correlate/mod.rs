@@ -247,7 +247,7 @@ fn call<'t>(key: &'t GroupKey, group: &'t Group, names: &Names) -> Call<'t> {
     Call {
         key,
         group,
-        destination: names.service(&key.destination).to_owned(),
+        destination: names.called(key).to_owned(),
         source: names.caller(key),
         destination_pod,
         counted: false,

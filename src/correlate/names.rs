@@ -1,13 +1,14 @@
 //! Which pod has which address, and what a service's other names stand for, by the majority of rows; and what the
 //! addresses in captures are called, by the logs first and then by what packets tell themselves.
 
-use crate::aggregate::bounded::Bounded;
+use super::join::MAX_ROWS_WITHOUT_CAPTURES;
+use crate::aggregate::bounded::{Bounded, Key};
 use crate::aggregate::class::{GroupKey, Reporter};
 use crate::aggregate::totals::Votes;
 use crate::aggregate::{Merge, Totals, address};
 use crate::decode::packet::{Address, Endpoint};
 use crate::streams::CapturePoint;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// The names of an incident.
 #[derive(Clone, Debug, Default)]
@@ -22,11 +23,16 @@ pub struct Names {
     identities: BTreeMap<String, String>,
     /// SPIFFE ids by service account, where only one has it: so hosts are called whose pod is not known.
     accounts: BTreeMap<String, Option<String>>,
+    /// The one service that is called at a called proxy, where rows lack it that lack the address that was called.
+    served: BTreeMap<String, Option<String>>,
     /// In which namespace a proxy is.
     namespaces: BTreeMap<String, String>,
     /// Namespaces of services and proxies.
     all_namespaces: BTreeSet<String>,
 }
+
+/// What a caller is called of whom nothing is known, not even its address.
+pub const UNKNOWN: &str = "unknown";
 
 /// The name of a proxy whose pod is not known starts with this; the rest is the input's path.
 pub const UNNAMED: &str = "input:";
@@ -42,8 +48,100 @@ impl Names {
         if !totals.captures.is_empty() {
             names.name_captured(totals);
         }
+        names.name_by_requests(totals);
+        names.name_served(totals);
         names.place(totals);
         names
+    }
+
+    /// Names the callers of called proxies' rows by the rows on the same requests: layouts without `UPSTREAM_LOCAL_ADDRESS` do not
+    /// tell the address of the pod that calls.
+    fn name_by_requests(&mut self, totals: &Totals) {
+        let known: BTreeSet<&str> = self.pods.values().map(String::as_str).collect();
+        let groups = totals.groups.iter().map(|(key, _)| key);
+        let wanted: HashMap<u64, &GroupKey> = groups
+            .filter(|key| match key.reporter {
+                Reporter::Source => !key.tcp && !known.contains(key.proxy()),
+                Reporter::Destination => !key.peer.is_empty() && !self.pods.contains_key(&key.peer),
+            })
+            .map(|key| (key.key_hash(), key))
+            .collect();
+        let of = |reporter| wanted.values().any(|key| key.reporter == reporter);
+        if !(of(Reporter::Source) && of(Reporter::Destination)) {
+            return;
+        }
+        let followed = totals.followed.rows(MAX_ROWS_WITHOUT_CAPTURES);
+        let mut rows: Vec<(u64, &GroupKey)> = followed
+            .iter()
+            .filter_map(|row| Some((row.request()?, *wanted.get(&row.group)?)))
+            .collect();
+        rows.sort_unstable();
+        let mut votes: BTreeMap<String, Votes> = BTreeMap::new();
+        for request in rows.chunk_by(|(one, _), (other, _)| one == other) {
+            let (callers, called): (Vec<_>, Vec<_>) = request
+                .iter()
+                .map(|(_, key)| *key)
+                .partition(|key| key.reporter == Reporter::Source);
+            for row in called {
+                let service = self.service(&row.destination);
+                let mut pods = callers
+                    .iter()
+                    .filter(|caller| self.service(&caller.destination) == service)
+                    .map(|caller| caller.proxy());
+                // The same request may have come to the service by way of several.
+                if let Some(pod) = pods.next().filter(|pod| pods.all(|other| other == *pod)) {
+                    let vote = Votes(BTreeMap::from([(pod.to_owned(), 1)]));
+                    votes.entry(row.peer.clone()).or_default().merge(vote);
+                }
+            }
+        }
+        for (ip, votes) in votes {
+            if let Some(pod) = votes.winner() {
+                self.pods.insert(ip, pod.to_owned());
+            }
+        }
+    }
+
+    /// What is called at proxies that have rows of nothing: connections that were ended before they asked, in layouts without
+    /// `DOWNSTREAM_LOCAL_ADDRESS`.
+    fn name_served(&mut self, totals: &Totals) {
+        let called = || {
+            let keys = totals.groups.iter().map(|(key, _)| key);
+            keys.filter(|key| key.reporter == Reporter::Destination)
+        };
+        let mut served: BTreeMap<String, Option<String>> = called()
+            .filter(|key| key.destination.is_empty())
+            .map(|key| (key.proxy().to_owned(), None))
+            .collect();
+        if served.is_empty() {
+            return;
+        }
+        let mut several: BTreeSet<&str> = BTreeSet::new();
+        for key in called().filter(|key| !key.destination.is_empty()) {
+            let Some(service) = served.get_mut(key.proxy()) else {
+                continue;
+            };
+            let name = self.service(&key.destination);
+            match service {
+                None => *service = Some(name.to_owned()),
+                Some(known) if known != name => {
+                    several.insert(key.proxy());
+                }
+                Some(_) => {}
+            }
+        }
+        served.retain(|proxy, service| service.is_some() && !several.contains(proxy.as_str()));
+        self.served = served;
+    }
+
+    /// What a group's rows call: its service by its full name.
+    pub fn called<'a>(&'a self, key: &'a GroupKey) -> &'a str {
+        if key.destination.is_empty()
+            && let Some(Some(service)) = self.served.get(key.proxy())
+        {
+            return service;
+        }
+        self.service(&key.destination)
     }
 
     /// Which proxy is in which namespace: by the path of its log, by the services whose rows it has as the called
@@ -323,7 +421,7 @@ fn service_account(identity: &str) -> Option<&str> {
 
 fn unnamed_address(ip: &str) -> String {
     if ip.is_empty() {
-        "unknown".to_owned()
+        UNKNOWN.to_owned()
     } else {
         ip.to_owned()
     }

@@ -185,6 +185,8 @@ pub struct RowMatch {
     pub text: Vec<String>,
     /// One of these is the cluster.
     pub clusters: Vec<String>,
+    /// If the row is of a TCP connection, it names its cluster.
+    pub tcp_with_cluster: bool,
     /// One of these is the route.
     pub routes: Vec<String>,
     /// An upstream connection was made, or not.
@@ -224,6 +226,7 @@ impl RowMatch {
             && self.connected.is_none_or(|c| c == key.connected)
             && self.tls.is_none_or(|t| t == key.tls)
             && self.tcp.is_none_or(|t| t == key.tcp)
+            && !(self.tcp_with_cluster && key.tcp && key.cluster.is_empty())
             && self.untold.is_none_or(|u| u == key.is_untold())
             && (self.codes.is_empty() || self.codes.contains(&key.code))
             && any(&self.flags, &|f| key.has_flag(f))

@@ -1,7 +1,8 @@
 //! The rows of the two proxies of one hop.
 //!
 //! Both rows have the request's id, as has every other hop of the same call tree. The caller's row tells of its last attempt,
-//! and the two ends of that attempt's connection are in the called proxy's row as well.
+//! and the two ends of that attempt's connection are in the called proxy's row as well. In layouts that lack one of these, the row of
+//! the called service that began last is of that attempt.
 
 use super::{JoinedRow, interval_ns, is_source};
 use crate::aggregate::Totals;
@@ -58,24 +59,18 @@ fn of_request(
         .partition(|(_, _, call)| is_source(call));
     let mut taken = vec![false; called.len()];
     for (caller, row, call) in &callers {
-        let wanted = (row.row.upstream_local, row.row.upstream_host);
         let mut attempts = 0;
-        let mut best: Option<(i64, usize)> = None;
+        let mut best: Option<(Fit, usize)> = None;
         for (place, (_, other, other_call)) in called.iter().enumerate() {
-            let ends = (other.row.downstream_remote, other.row.downstream_local);
-            if wanted.0 != 0 && ends == wanted {
-                let distance = other
-                    .row
-                    .start_ns
-                    .saturating_sub(row.row.start_ns)
-                    .saturating_abs();
-                if !taken.get(place).copied().unwrap_or(true)
-                    && best.is_none_or(|(least, _)| distance < least)
-                {
-                    best = Some((distance, place));
+            let to_the_same = other_call.destination == call.destination;
+            let free = !taken.get(place).copied().unwrap_or(true);
+            match fit(row, other, to_the_same && call.key.connected) {
+                Some(fit) if free && best.is_none_or(|(least, _)| fit < least) => {
+                    attempts += u32::from(best.is_some_and(|(least, _)| least.is_guess()));
+                    best = Some((fit, place));
                 }
-            } else if other_call.destination == call.destination {
-                attempts += 1;
+                Some(fit) if !fit.is_guess() => {}
+                _ => attempts += u32::from(to_the_same),
             }
         }
         if let Some((_, place)) = best {
@@ -90,6 +85,37 @@ fn of_request(
             earlier.push((*caller, attempts));
         }
     }
+}
+
+/// How well a called proxy's row fits a caller's: the least fits best.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Fit {
+    /// They name the same two ends, and begin so far from each other.
+    Ends(i64),
+    /// One of them does not name both ends: so long before all time did the called proxy's begin.
+    Guess(std::cmp::Reverse<i64>),
+}
+
+impl Fit {
+    fn is_guess(self) -> bool {
+        matches!(self, Self::Guess(_))
+    }
+}
+
+/// `guessable` says that nothing but missing addresses speaks against the two.
+fn fit(caller: &JoinedRow, called: &JoinedRow, guessable: bool) -> Option<Fit> {
+    let (caller, called) = (&caller.row, &called.row);
+    let ends = [
+        (caller.upstream_local, called.downstream_remote),
+        (caller.upstream_host, called.downstream_local),
+    ];
+    if caller.upstream_local != 0 && ends.iter().all(|(one, other)| one == other) {
+        let distance = called.start_ns.saturating_sub(caller.start_ns);
+        return Some(Fit::Ends(distance.saturating_abs()));
+    }
+    let unnamed = |(one, other): &(u64, u64)| *one == 0 || *other == 0;
+    let agrees = ends.iter().all(|end| unnamed(end) || end.0 == end.1);
+    (guessable && agrees && ends.iter().any(unnamed)).then(|| Fit::Guess(std::cmp::Reverse(called.start_ns)))
 }
 
 /// From the first to the last row of each proxy.
@@ -126,7 +152,7 @@ fn count(rows: &[JoinedRow], calls: &[Call<'_>], names: &Names, spans: &Spans) -
         else {
             continue;
         };
-        if row.row.upstream_local == 0 || row.row.request().is_none() {
+        if !call.key.connected || row.row.request().is_none() {
             continue;
         }
         let called = names.pod_at(&call.key.host).and_then(|pod| spans.get(pod));
