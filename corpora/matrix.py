@@ -18,7 +18,9 @@ consequence accuses, and is false where the truth names its cause neither as roo
 
 --mutate derives from each incident what is left with: no captures; captures alone; the callers' logs alone; the called side's logs alone;
 every file cut in half; one pod's clock 800 ms ahead; one log line in ten; the called proxy's log removed; access rows without response code details;
-every log cut in two parts of which each has a third of the other.
+every log cut in two parts of which each has a third of the other; no captures, and access rows as JSON without the three addresses of proxies and
+callers; no captures, and access
+rows in the layout that Envoy writes by default.
 """
 import argparse
 import concurrent.futures
@@ -195,6 +197,56 @@ def no_details(files, truth, _):
     return out if out != files else None
 
 
+WHOLE_ROW = re.compile(rb'^\[(\S+)\] "([^"]*)" (\S+) (\S+) (\S+) (\S+) "([^"]*)" (\S+) (\S+) (\S+) (\S+) "([^"]*)" "([^"]*)" "([^"]*)" "([^"]*)" '
+                       rb'"([^"]*)" (\S+) (\S+) (\S+) (\S+) (\S+) (\S+)\s*$')
+COLUMNS = ("start_time", "request", "response_code", "response_flags", "response_code_details", "connection_termination_details",
+           "upstream_transport_failure_reason", "bytes_received", "bytes_sent", "duration", "upstream_service_time", "x_forwarded_for", "user_agent",
+           "request_id", "authority", "upstream_host", "upstream_cluster", "upstream_local_address", "downstream_local_address",
+           "downstream_remote_address", "requested_server_name", "route_name")
+ADDRESSES = ("upstream_local_address", "downstream_local_address", "downstream_remote_address")
+
+
+def columns(line):
+    """A row in either of Istio's layouts as texts, "-" for what is not there; None of any other line."""
+    text = WHOLE_ROW.match(line)
+    if text:
+        return dict(zip(COLUMNS, (t.decode("utf-8", "surrogateescape") for t in text.groups())))
+    if not (line.startswith(b"{") and b'"start_time"' in line):
+        return None
+    row = json.loads(line.decode("utf-8", "surrogateescape"))
+    told = {key: "-" if row.get(key) in (None, "") else str(row[key]) for key in COLUMNS}
+    return {**told, "request": " ".join(str(row.get(key) or "-") for key in ("method", "path", "protocol"))}
+
+
+def rewritten(files, line):
+    """The logs with each row written otherwise, and nothing that is not a log; None if there are no such rows."""
+    def all_lines(data):
+        rows = ((old, columns(old)) for old in data.splitlines(True))
+        return b"".join(line(row) if row else old for old, row in rows)
+    logs = {n: d for n, d in files.items() if is_log(n)}
+    out = {n: packed(n, all_lines(unpacked(n, d))) for n, d in logs.items()}
+    return out if out != logs else None
+
+
+def no_addresses(files, truth, _):
+    """As JSON without the keys that tell where the proxy and its caller are."""
+    def line(row):
+        method, path, protocol = (row["request"].split(" ", 2) + ["-", "-"])[:3]
+        told = {**row, "method": method, "path": path, "protocol": protocol}
+        numbers = ("response_code", "bytes_received", "bytes_sent", "duration")
+        keep = {k: None if v == "-" and k != "response_flags" else int(v) if k in numbers else v
+                for k, v in told.items() if k not in (*ADDRESSES, "request")}
+        return json.dumps(keep).encode("utf-8", "surrogateescape") + b"\n"
+    return rewritten(files, line)
+
+
+def envoy_layout(files, truth, _):
+    """As Envoy writes them where no format is given."""
+    layout = ('[{start_time}] "{request}" {response_code} {response_flags} {bytes_received} {bytes_sent} {duration} {upstream_service_time} '
+              '"{x_forwarded_for}" "{user_agent}" "{request_id}" "{authority}" "{upstream_host}"\n')
+    return rewritten(files, lambda row: layout.format(**row).encode("utf-8", "surrogateescape"))
+
+
 def overlapping(files, truth, _):
     out = {}
     for n, d in files.items():
@@ -210,7 +262,7 @@ def overlapping(files, truth, _):
 
 MUTATIONS = {"no-captures": no_captures, "captures-only": captures_only, "callers-logs": callers_logs, "called-logs": called_logs, "halved": halved,
              "clock-800ms": clock, "sampled-1:10": sampled, "log-removed": log_removed,
-             "no-details": no_details, "overlapping": overlapping}
+             "no-details": no_details, "overlapping": overlapping, "no-addresses": no_addresses, "envoy-layout": envoy_layout}
 
 FLAGS = re.compile(rb'\s(\d{3}|0) ([A-Z]{2,5}(?:,[A-Z]{2,5})*) |"response_flags"\s*:\s*\\?"([A-Z]{2,5}(?:,[A-Z]{2,5})*)')
 DETAILS = re.compile(rb"rbac_access_denied|local_rate_limited|jwt_authn_access_denied|block_all")

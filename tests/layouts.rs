@@ -444,3 +444,41 @@ fn the_layout_of_envoy_tells_a_verdict_too() {
         assert_eq!(short(&otherwise), short(&recorded), "{case}");
     }
 }
+
+#[test]
+fn resets_of_all_connections_accuse_nobody_where_rows_do_not_name_them() {
+    let reset = |i: u64| Call {
+        connection: Some(40_000 + u16::try_from(i).unwrap()),
+        host: "10.244.1.41:9080",
+        ..Call::unsent(
+            503,
+            "UC",
+            "upstream_reset_before_response_started{connection_termination}",
+        )
+    };
+    let report = |of: &dyn Fn(u64) -> Call| {
+        let mut log = good_calls(0, 200);
+        for i in 0..100 {
+            let call = Call {
+                at_ms: 2000 + i * 50,
+                ..of(i)
+            };
+            call.write(&mut log);
+        }
+        let rows: Vec<String> = log
+            .lines()
+            .map(|line| as_json(line, &["upstream_local_address"]).unwrap())
+            .collect();
+        Scratch::with("web-0.istio-proxy.log", rows.join("\n")).report()
+    };
+    let all = report(&reset);
+    assert_eq!(text(&all, "/verdict/state"), "symptoms-only");
+    assert_eq!(text(&all, "/findings/0/severity"), "info");
+    let some = report(&|i| if i % 2 == 0 { reset(i) } else { Call::default() });
+    assert_eq!(
+        text(&some, "/findings/0/cause"),
+        "upstream-reset",
+        "half of them went well: it is no refusal of connections"
+    );
+    assert_ne!(text(&some, "/findings/0/severity"), "info");
+}

@@ -134,12 +134,11 @@ impl Names {
         self.served = served;
     }
 
-    /// What a group's rows call: its service by its full name.
+    /// What a group's rows call: its service by its full name, or the workload of a called proxy whose rows do not tell.
     pub fn called<'a>(&'a self, key: &'a GroupKey) -> &'a str {
-        if key.destination.is_empty()
-            && let Some(Some(service)) = self.served.get(key.proxy())
-        {
-            return service;
+        if key.destination.is_empty() && key.reporter == Reporter::Destination {
+            let service = self.served.get(key.proxy()).and_then(Option::as_deref);
+            return service.unwrap_or_else(|| proxy_name(key.proxy()));
         }
         self.service(&key.destination)
     }

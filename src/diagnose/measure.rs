@@ -22,7 +22,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub const CASE_VARIANT: &str = "case-variant";
 
 /// The measurements that rules may require.
-pub const NAMES: [&str; 13] = [
+pub const NAMES: [&str; 14] = [
     "called-log-unread",
     "called-proxy-alive",
     "called-proxy-read",
@@ -35,6 +35,7 @@ pub const NAMES: [&str; 13] = [
     "idle-before-reset",
     "mesh-name",
     "no-push-after",
+    "nothing-got-through",
     "worked-before",
 ];
 
@@ -349,6 +350,7 @@ impl<'i> Facts<'i> {
             "fresh-connections-reset" => self.fresh_connections_reset(calls),
             "idle-before-reset" => self.idle_before_reset(calls),
             "mesh-name" => self.mesh_name(destination),
+            "nothing-got-through" => self.nothing_got_through(destination, calls),
             "worked-before" => self.worked_before(destination, calls),
             _ => None,
         }
@@ -651,6 +653,39 @@ impl<'i> Facts<'i> {
             strength: 0.6,
             frames: Vec::new(),
             places: first_places(self.calls(calls), 3),
+        })
+    }
+
+    /// Rows that do not name their connections, and hardly a request of these callers went well between the first and the last of
+    /// them: the same as if every reset were of a new connection.
+    fn nothing_got_through(&self, destination: &str, calls: &[usize]) -> Option<Measured> {
+        if self.reset_stats(calls).resets() > 0 {
+            return None;
+        }
+        let first = self.first(calls)?;
+        let last = self.calls(calls).filter_map(|c| c.group.last).max()?;
+        let callers: BTreeSet<&str> = self.calls(calls).map(|c| c.source.as_str()).collect();
+        let mut sum = HopSum::default();
+        for hop in self
+            .hops_to(destination)
+            .filter(|hop| hop.reporter == Reporter::Source && callers.contains(hop.source.as_str()))
+        {
+            // In the seconds of the first and of the last the state changed.
+            sum.merge(hop.between(first.secs() + 1, last.secs() - 1));
+        }
+        let got_through = ratio(sum.good, sum.requests);
+        (sum.requests >= 3 && got_through <= self.thresholds().got_through_share).then(|| Measured {
+            name: "nothing-got-through",
+            kind: EvidenceKind::Statistic,
+            text: format!(
+                "{} of {} of these callers to {destination} went well between the first and the last of them, and their rows do not name connections: new ones that are refused and requests that are broken off look alike here",
+                sum.good,
+                counted(sum.requests, "request")
+            ),
+            count: sum.requests,
+            strength: 0.3,
+            frames: Vec::new(),
+            places: Vec::new(),
         })
     }
 }

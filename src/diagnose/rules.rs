@@ -74,6 +74,8 @@ pub struct Thresholds {
     pub ejection_lookback_s: i64,
     pub idle_race_ms: i64,
     pub idle_race_share: f64,
+    /// Share of good requests up to which nothing gets through to a destination.
+    pub got_through_share: f64,
     pub gradual_hosts: usize,
     pub gradual_spread_s: i64,
     pub rate_change_gaps: f64,
