@@ -1,5 +1,6 @@
 //! What the library can be asked for. The command line builds this; nothing below `cli` knows flags.
 
+use crate::decode::log::Layouts;
 use crate::query::{Condition, Field};
 use std::path::PathBuf;
 
@@ -16,6 +17,8 @@ pub struct Options {
     pub namespaces: Vec<String>,
     /// Keep inputs and lines of these pods (empty: all). A pod's workload name is accepted for the pod.
     pub pods: Vec<String>,
+    /// Layouts of access logs beside those that are known.
+    pub layouts: Layouts,
     /// Worker threads, at least 1.
     pub threads: usize,
     /// Bytes of a block; results do not depend on it.
@@ -54,6 +57,7 @@ impl Default for Options {
             until: None,
             namespaces: Vec::new(),
             pods: Vec::new(),
+            layouts: Layouts::default(),
             threads: 1,
             block_bytes: 256 << 10,
             signature_files: Vec::new(),

@@ -15,12 +15,13 @@ use crate::aggregate::{CaptureTotals, Totals, address};
 use crate::catalog::Catalog;
 use crate::correlate::{Incident, names};
 use crate::decode::document::DOCUMENT_BYTES_MAX;
-use crate::decode::log::{Content, LogDecoder, may_cut};
+use crate::decode::log::{Content, Layouts, LogDecoder, may_cut_with};
 use crate::decode::output::{self, Text, TextKind};
 use crate::decode::packet::PacketBlock;
 use crate::error::Problem;
 use crate::input::{
-    self, Block, BlockReader, ByteReader, Discovery, Member, ReadOptions, Source, SourceKind, capture_sets,
+    self, Block, BlockReader, ByteReader, Discovery, Member, ReadOptions, RecordBoundary, Source, SourceKind,
+    capture_sets,
 };
 use crate::matcher::Matcher;
 use crate::options::TimeBound;
@@ -248,7 +249,7 @@ impl<'r> Reading<'r> {
             progress,
             slots: sources.iter().map(|_| Mutex::new(Slot::Waiting)).collect(),
             texts: sources.iter().map(|_| OnceLock::new()).collect(),
-            repeats: repeats::find(sources),
+            repeats: repeats::find(sources, &options.layouts),
             next: AtomicUsize::new(0),
         }
     }
@@ -285,7 +286,7 @@ impl<'r> Reading<'r> {
     /// One worker: inputs of its own first, then those of others.
     fn work(&self, collecting: Collecting<'_>, partials: &Sender<Partial>) {
         let mut worker = Worker {
-            decoder: LogDecoder::default(),
+            decoder: LogDecoder::with_layouts(&self.options.layouts),
             collecting,
             collector: None,
             buffer: Vec::new(),
@@ -416,7 +417,10 @@ impl<'r> Reading<'r> {
         if self.progress.is_stopped() {
             return Slot::Done(Box::new(InputRead::failed(NOT_BEGUN.to_owned())));
         }
-        match BlockReader::open(source, &read_options(self.options.block_bytes)) {
+        match BlockReader::open(
+            source,
+            &read_options(self.options.block_bytes, &self.options.layouts),
+        ) {
             Ok(mut reader) => {
                 if let Some(repeat) = self.repeat(index) {
                     reader.cut_at(repeat.bytes);
@@ -603,11 +607,12 @@ impl Worker<'_, '_> {
 }
 
 /// How logs are read: everybody who reads them so counts the same lines.
-pub(crate) fn read_options(block_bytes: usize) -> ReadOptions {
+pub(crate) fn read_options(block_bytes: usize, layouts: &Layouts) -> ReadOptions {
+    let layouts = layouts.clone();
     ReadOptions {
         block_bytes,
         max_line_bytes: MAX_LINE_BYTES,
-        boundary: may_cut,
+        boundary: RecordBoundary::new(move |previous, next| may_cut_with(&layouts, previous, next)),
     }
 }
 
@@ -638,7 +643,7 @@ fn origin(source: &Source) -> Origin {
 fn bounds(options: &Options, sources: &[Source]) -> Result<(Option<Timestamp>, Option<Timestamp>), Error> {
     let of_day = |bound: Option<TimeBound>| matches!(bound, Some(TimeBound::TimeOfDay(_)));
     let day = if of_day(options.since) || of_day(options.until) {
-        Some(first_day(sources)?)
+        Some(first_day(sources, &options.layouts)?)
     } else {
         None
     };
@@ -653,11 +658,11 @@ fn bounds(options: &Options, sources: &[Source]) -> Result<(Option<Timestamp>, O
 
 const NS_PER_DAY: i64 = 86_400_000_000_000;
 
-fn first_day(sources: &[Source]) -> Result<i64, Error> {
+fn first_day(sources: &[Source], layouts: &Layouts) -> Result<i64, Error> {
     let heads = sources
         .iter()
         .filter(|source| source.open_path != Path::new("-") && source.size_bytes.is_some());
-    let first = heads.filter_map(first_time).min();
+    let first = heads.filter_map(|source| first_time(source, layouts)).min();
     match first {
         Some(time) => Ok(time.0.div_euclid(NS_PER_DAY) * NS_PER_DAY),
         None => Err(Error::Option {
@@ -670,8 +675,8 @@ fn first_day(sources: &[Source]) -> Result<i64, Error> {
 /// Bytes of an input in which its first record time is looked for.
 const HEAD_BYTES: usize = 64 << 10;
 
-fn first_time(source: &Source) -> Option<Timestamp> {
-    let mut reader = BlockReader::open(source, &read_options(HEAD_BYTES)).ok()?;
+fn first_time(source: &Source, layouts: &Layouts) -> Option<Timestamp> {
+    let mut reader = BlockReader::open(source, &read_options(HEAD_BYTES, layouts)).ok()?;
     if reader.kind() == SourceKind::Capture {
         return first_packet_time(source);
     }
@@ -680,7 +685,7 @@ fn first_time(source: &Source) -> Option<Timestamp> {
     }
     let block = reader.next_block(Vec::new())?;
     let mut first: Option<Timestamp> = None;
-    LogDecoder::default().decode_block(&block.data, &mut |_, line| {
+    LogDecoder::with_layouts(layouts).decode_block(&block.data, &mut |_, line| {
         let time = match &line.content {
             Content::Access(row) => row.start,
             Content::Component(message) => message.time,

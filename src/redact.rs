@@ -6,7 +6,7 @@
 //! and each is named with the reason.
 
 use crate::Error;
-use crate::decode::log::{Content as LineContent, LogDecoder};
+use crate::decode::log::{Content as LineContent, Layouts, LogDecoder};
 use crate::input::{BlockReader, Source, SourceKind};
 use crate::report::privacy::pseudonyms::{Care, Pseudonyms};
 use crate::report::privacy::secrets::{KeyLines, Secrets};
@@ -43,9 +43,14 @@ pub struct Redacted {
 ///
 /// # Errors
 /// A file that cannot be written; more names than can be remembered, since some would be left as they are.
-pub fn redact(sources: &[Source], names: &mut Pseudonyms, folder: &Path) -> Result<Redacted, Error> {
+pub fn redact(
+    sources: &[Source],
+    layouts: &Layouts,
+    names: &mut Pseudonyms,
+    folder: &Path,
+) -> Result<Redacted, Error> {
     for source in sources {
-        learn(source, names);
+        learn(source, layouts, names);
     }
     if names.left_out > 0 {
         return Err(Error::Option {
@@ -60,7 +65,7 @@ pub fn redact(sources: &[Source], names: &mut Pseudonyms, folder: &Path) -> Resu
     let mut redacted = Redacted::default();
     let mut taken = BTreeSet::new();
     for source in sources {
-        let reader = match open(source) {
+        let reader = match open(source, layouts) {
             Ok(reader) => reader,
             Err(why) => {
                 redacted.left_out.push((source.display_path.clone(), why));
@@ -74,6 +79,7 @@ pub fn redact(sources: &[Source], names: &mut Pseudonyms, folder: &Path) -> Resu
             .and_then(|file| {
                 copy(
                     reader,
+                    layouts,
                     &secrets,
                     names,
                     &mut BufWriter::new(file),
@@ -92,11 +98,11 @@ fn parent(path: &Path) -> std::io::Result<()> {
 }
 
 /// The lines of a source, or why it has none that could be copied.
-fn open(source: &Source) -> Result<BlockReader, String> {
+fn open(source: &Source, layouts: &Layouts) -> Result<BlockReader, String> {
     if source.listing.is_some() {
         return Err("an archive: copies of its members stand by themselves".to_owned());
     }
-    let reader = BlockReader::open(source, &crate::pipeline::read_options(BLOCK_BYTES))
+    let reader = BlockReader::open(source, &crate::pipeline::read_options(BLOCK_BYTES, layouts))
         .map_err(|error| error.to_string())?;
     match reader.kind() {
         SourceKind::Text => Ok(reader),
@@ -107,7 +113,7 @@ fn open(source: &Source) -> Result<BlockReader, String> {
     }
 }
 
-fn learn(source: &Source, names: &mut Pseudonyms) {
+fn learn(source: &Source, layouts: &Layouts, names: &mut Pseudonyms) {
     let identity = &source.identity;
     for name in [
         &identity.pod,
@@ -120,8 +126,10 @@ fn learn(source: &Source, names: &mut Pseudonyms) {
     {
         names.learn(Content::Name, name.as_bytes());
     }
-    let Ok(mut reader) = open(source) else { return };
-    let mut decoder = LogDecoder::default();
+    let Ok(mut reader) = open(source, layouts) else {
+        return;
+    };
+    let mut decoder = LogDecoder::with_layouts(layouts);
     let mut buffer = Vec::new();
     let columns = columns(reader.head());
     while let Some(block) = reader.next_block(std::mem::take(&mut buffer)) {
@@ -251,13 +259,14 @@ const MAX_NAME_BYTES: usize = 253;
 
 fn copy(
     mut reader: BlockReader,
+    layouts: &Layouts,
     secrets: &Secrets,
     names: &mut Pseudonyms,
     out: &mut impl Write,
     redacted: &mut Redacted,
     source: &Source,
 ) -> std::io::Result<()> {
-    let mut decoder = LogDecoder::default();
+    let mut decoder = LogDecoder::with_layouts(layouts);
     let mut keys = KeyLines::default();
     let mut buffer = Vec::new();
     let mut rows = Vec::new();
@@ -384,7 +393,7 @@ mod tests {
             std::fs::write(from.path().join(name), content).unwrap();
         }
         let sources = crate::input::discover(&[from.path().to_owned()]).sources;
-        let redacted = redact(&sources, &mut names(), to.path()).unwrap();
+        let redacted = redact(&sources, &Layouts::default(), &mut names(), to.path()).unwrap();
         redacted
             .written
             .iter()

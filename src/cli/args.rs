@@ -2,6 +2,7 @@
 
 use super::output::OutputFile;
 use super::time::{TypedSpan, TypedTime, parse_span, parse_time};
+use crate::decode::log::{Layout, Layouts};
 use crate::query::Field;
 use clap::builder::{PathBufValueParser, TypedValueParser};
 use clap::{Parser, Subcommand, ValueEnum};
@@ -286,6 +287,8 @@ pub(super) struct TraceArgs {
     #[command(flatten)]
     pub(super) input: InputArgs,
     #[command(flatten)]
+    pub(super) layouts: LayoutArgs,
+    #[command(flatten)]
     pub(super) target: TargetArgs,
     /// Order events by what this saved report (JSON) of the same inputs says of their clocks
     #[arg(long, value_name = "FILE", help_heading = "Select")]
@@ -568,6 +571,8 @@ Fields:"
 pub(super) struct RedactArgs {
     #[command(flatten)]
     pub(super) input: InputArgs,
+    #[command(flatten)]
+    pub(super) layouts: LayoutArgs,
     /// Folder for the copies; made, or empty
     ///
     /// Copies are written decompressed, below the same folders with other names. Packet captures are not copied.
@@ -637,6 +642,35 @@ pub(super) struct InputArgs {
     pub(super) paths: Vec<PathBuf>,
 }
 
+/// How rows are laid out.
+#[derive(Debug, Default, clap::Args)]
+#[command(next_help_heading = "Formats")]
+pub(super) struct LayoutArgs {
+    /// Read access-log rows of this format string too (repeatable)
+    ///
+    /// What accessLogFormat says in the mesh configuration, or an access log of Envoy's in text_format_source or json_format: a text with
+    /// operators such as %RESPONSE_CODE%, or a JSON object of them. @FILE takes it from a file. Formats that are Istio's or Envoy's own
+    /// are known.
+    #[arg(long = "access-log-format", value_name = "STRING|@FILE", value_parser = layout)]
+    pub(super) access_log_formats: Vec<Layout>,
+}
+
+impl LayoutArgs {
+    /// What reads such rows.
+    pub(super) fn compiled(&self) -> Layouts {
+        Layouts::new(self.access_log_formats.iter().cloned())
+    }
+}
+
+/// A format string, or the file that holds it.
+fn layout(typed: &str) -> Result<Layout, String> {
+    let format = match typed.strip_prefix('@') {
+        Some(path) => std::fs::read_to_string(path).map_err(|error| format!("{path}: {error}"))?,
+        None => typed.to_owned(),
+    };
+    Layout::compile(&format).map_err(|error| error.to_string())
+}
+
 /// What to keep of it.
 #[derive(Debug, Default, clap::Args)]
 #[command(next_help_heading = "Select")]
@@ -702,6 +736,8 @@ pub(super) struct PseudonymArgs {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Tune")]
 pub(super) struct TuneArgs {
+    #[command(flatten)]
+    pub(super) layouts: LayoutArgs,
     /// Worker threads [default: one for each core]
     #[arg(short = 'j', long, value_name = "N", value_parser = count(1, 1024))]
     pub(super) threads: Option<u64>,

@@ -119,6 +119,7 @@ fn read_and_select(input: &InputArgs, select: &SelectArgs, tune: &TuneArgs) -> R
         namespaces: select.namespaces.clone(),
         pods: select.pods.clone(),
         condition: select.condition.clone(),
+        layouts: tune.layouts.compiled(),
         threads: tune.threads.map_or_else(cores, size),
         block_bytes: tune.block_size.map_or(defaults.block_bytes, size),
         ..defaults

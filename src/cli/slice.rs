@@ -5,6 +5,7 @@ use super::exit::Status;
 use super::session::Session;
 use super::show::sources;
 use super::{analyze, options, warnings};
+use crate::decode::log::Layouts;
 use crate::follow::slice::{Cut, Kept, copy, is_capture, path_of};
 use crate::input::Source;
 use crate::report::model::Finding;
@@ -60,7 +61,7 @@ pub(super) fn run(args: &SliceArgs, session: &mut Session<'_>) -> Result<Status,
     let sources = sources(&options.paths)?;
     for step in [Step::Service, Step::Span, Step::All] {
         let Some(cut) = cut(finding, step) else { continue };
-        let kept = write(&sources, &cut, &args.output)?;
+        let kept = write(&sources, &cut, &options.layouts, &args.output)?;
         if step == Step::All || gives_the_same(&report, finding, &options, args, session) {
             tell(args, finding, step, kept, session)?;
             return Ok(Status::Clean);
@@ -128,7 +129,7 @@ struct Sums {
     packets: Kept,
 }
 
-fn write(sources: &[Source], cut: &Cut, folder: &Path) -> Result<Sums, Error> {
+fn write(sources: &[Source], cut: &Cut, layouts: &Layouts, folder: &Path) -> Result<Sums, Error> {
     let mut sums = Sums::default();
     let mut taken: BTreeSet<PathBuf> = BTreeSet::new();
     for source in sources {
@@ -142,7 +143,7 @@ fn write(sources: &[Source], cut: &Cut, folder: &Path) -> Result<Sums, Error> {
         std::fs::create_dir_all(parent).map_err(|error| failed(parent, error))?;
         let file = File::create(&path).map_err(|error| failed(&path, error))?;
         let mut out = BufWriter::new(file);
-        let copied = copy(source, cut, &mut out);
+        let copied = copy(source, cut, layouts, &mut out);
         let written = copied.and_then(|kept| std::io::Write::flush(&mut out).map(|()| kept));
         let kept = written.map_err(|error| failed(&path, error))?;
         drop(out);

@@ -16,6 +16,7 @@ pub mod slice;
 pub mod trace;
 pub mod tuple;
 
+use crate::decode::log::Layouts;
 use crate::input::{ByteReader, OpenError, Source, SourceKind};
 use crate::pipeline::capture_reader::CaptureReader;
 
@@ -47,8 +48,9 @@ enum Opened {
     Other(&'static str),
 }
 
-fn open(source: &Source) -> Result<Opened, OpenError> {
-    let reader = crate::input::BlockReader::open(source, &crate::pipeline::read_options(LOG_BLOCK_BYTES))?;
+fn open(source: &Source, layouts: &Layouts) -> Result<Opened, OpenError> {
+    let options = crate::pipeline::read_options(LOG_BLOCK_BYTES, layouts);
+    let reader = crate::input::BlockReader::open(source, &options)?;
     Ok(match reader.kind() {
         SourceKind::Text => Opened::Log(Box::new(reader)),
         SourceKind::Capture => Opened::Capture(Box::new(CaptureReader::new(

@@ -4,6 +4,7 @@ use super::frame::{FlowId, Frame, Numbering};
 use super::rows::Leg;
 use super::trace::ClockOffsets;
 use super::{Opened, open};
+use crate::decode::log::Layouts;
 use crate::decode::packet::{Endpoint, Packet, PacketBlock, Transport};
 use crate::input::Source;
 use crate::streams::application::Glance;
@@ -73,7 +74,7 @@ pub(super) struct Wanted {
 impl Wanted {
     /// Reads one capture; false for what is none.
     pub(super) fn read(&mut self, source: &Source) -> bool {
-        let Ok(Opened::Capture(mut reader)) = open(source) else {
+        let Ok(Opened::Capture(mut reader)) = open(source, &Layouts::default()) else {
             return false;
         };
         let mut by_client: BTreeMap<Endpoint, Vec<usize>> = BTreeMap::new();
@@ -152,7 +153,7 @@ impl Wanted {
 /// Connections whose packets hold the head of a request with this id, and when they do.
 pub(super) fn named_in(source: &Source, request_id: &str) -> Vec<WantedLeg> {
     let mut legs: Vec<WantedLeg> = Vec::new();
-    let Ok(Opened::Capture(mut reader)) = open(source) else {
+    let Ok(Opened::Capture(mut reader)) = open(source, &Layouts::default()) else {
         return legs;
     };
     let finder = memchr::memmem::Finder::new(request_id.as_bytes());

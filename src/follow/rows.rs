@@ -3,7 +3,7 @@
 use super::trace::ClockOffsets;
 use super::tuple::endpoint;
 use super::{Opened, open, text_of};
-use crate::decode::log::{AccessRow, ComponentLine, Content, LogDecoder};
+use crate::decode::log::{AccessRow, ComponentLine, Content, Layouts, LogDecoder};
 use crate::decode::packet::Endpoint;
 use crate::input::{Source, lines_of};
 use crate::units::{InputId, Timestamp};
@@ -163,12 +163,17 @@ pub(super) trait Keeper {
 
 /// Reads a log, without its first `repeated_bytes`, which stand in another one too; gives the number of its lines that were passed,
 /// or `None` for what is no log or cannot be opened.
-pub(super) fn pass(source: &Source, repeated_bytes: u64, keeper: &mut impl Keeper) -> Option<u64> {
-    let Ok(Opened::Log(mut reader)) = open(source) else {
+pub(super) fn pass(
+    source: &Source,
+    repeated_bytes: u64,
+    layouts: &Layouts,
+    keeper: &mut impl Keeper,
+) -> Option<u64> {
+    let Ok(Opened::Log(mut reader)) = open(source, layouts) else {
         return None;
     };
     reader.cut_at(repeated_bytes);
-    let mut decoder = LogDecoder::default();
+    let mut decoder = LogDecoder::with_layouts(layouts);
     let mut buffer = Vec::new();
     let mut before = 0_u64;
     while !keeper.is_done(before) {

@@ -4,6 +4,7 @@ use super::cited::Cited;
 use super::frame::{FlowId, Frame, Numbering, connection_filter};
 use super::reference::{Place, resolve};
 use super::{Opened, open, text_of};
+use crate::decode::log::Layouts;
 use crate::decode::packet::PacketBlock;
 use crate::input::{BlockReader, Source, lines_of};
 use crate::pipeline::capture_reader::CaptureReader;
@@ -146,7 +147,7 @@ impl Shown {
                 Place::Frame(frame) => frames.insert(frame, says),
             };
         }
-        let missed: Vec<(Place, String)> = match open(source) {
+        let missed: Vec<(Place, String)> = match open(source, &Layouts::default()) {
             Err(error) => lines
                 .keys()
                 .map(|line| Place::Line(*line))

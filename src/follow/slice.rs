@@ -4,7 +4,7 @@
 //! of archives become files, under the names that tell whose they are.
 
 use super::{LOG_BLOCK_BYTES, Opened};
-use crate::decode::log::{AccessRow, Content, LogDecoder};
+use crate::decode::log::{AccessRow, Content, Layouts, LogDecoder};
 use crate::decode::output::{self, TextKind};
 use crate::input::{BlockReader, ByteReader, Source, SourceKind, lines_of};
 use crate::units::Timestamp;
@@ -81,10 +81,10 @@ pub fn path_of(source: &Source) -> PathBuf {
 ///
 /// # Errors
 /// What reading or writing fails with.
-pub fn copy(source: &Source, cut: &Cut, out: &mut dyn Write) -> io::Result<Option<Kept>> {
-    let opened = super::open(source).map_err(|error| io::Error::other(error.to_string()))?;
+pub fn copy(source: &Source, cut: &Cut, layouts: &Layouts, out: &mut dyn Write) -> io::Result<Option<Kept>> {
+    let opened = super::open(source, layouts).map_err(|error| io::Error::other(error.to_string()))?;
     match opened {
-        Opened::Log(reader) => lines(*reader, cut, out).map(Some),
+        Opened::Log(reader) => lines(*reader, cut, layouts, out).map(Some),
         Opened::Capture(_) => {
             let bytes = ByteReader::open(source).map_err(|error| io::Error::other(error.to_string()))?;
             packets(Bytes::of(bytes), cut, out).map(Some)
@@ -95,14 +95,17 @@ pub fn copy(source: &Source, cut: &Cut, out: &mut dyn Write) -> io::Result<Optio
 
 /// True for what is a capture.
 pub fn is_capture(source: &Source) -> bool {
-    BlockReader::open(source, &crate::pipeline::read_options(LOG_BLOCK_BYTES))
-        .is_ok_and(|reader| reader.kind() == SourceKind::Capture)
+    BlockReader::open(
+        source,
+        &crate::pipeline::read_options(LOG_BLOCK_BYTES, &Layouts::default()),
+    )
+    .is_ok_and(|reader| reader.kind() == SourceKind::Capture)
 }
 
-fn lines(mut reader: BlockReader, cut: &Cut, out: &mut dyn Write) -> io::Result<Kept> {
+fn lines(mut reader: BlockReader, cut: &Cut, layouts: &Layouts, out: &mut dyn Write) -> io::Result<Kept> {
     let text = output::recognise(reader.head());
     let mut kept = Kept::default();
-    let (mut decoder, mut buffer) = (LogDecoder::default(), Vec::new());
+    let (mut decoder, mut buffer) = (LogDecoder::with_layouts(layouts), Vec::new());
     // A message of several lines is kept or left out as a whole.
     let mut keeps = true;
     while let Some(block) = reader.next_block(std::mem::take(&mut buffer)) {

@@ -10,6 +10,7 @@ use super::reference::{Place, Reference, resolve};
 use super::rows::{ComponentHit, Leg, LineKeeper, Row, RowKeeper, RowsWanted, pass};
 use super::tuple::FourTuple;
 use super::{Opened, open};
+use crate::decode::log::Layouts;
 use crate::decode::packet::{Address, FlowKey, PacketBlock};
 use crate::input::Source;
 use crate::pipeline::repeats;
@@ -159,7 +160,12 @@ pub enum EventKind {
 ///
 /// # Errors
 /// One line: an input that can be read only once, a place that names no request, or nothing found.
-pub fn trace(sources: &[Source], target: &Target, offsets: &ClockOffsets) -> Result<Trace, String> {
+pub fn trace(
+    sources: &[Source],
+    target: &Target,
+    offsets: &ClockOffsets,
+    layouts: &Layouts,
+) -> Result<Trace, String> {
     if let Some(once) = sources
         .iter()
         .find(|source| source.open_path == Path::new("-") || source.size_bytes.is_none())
@@ -172,7 +178,7 @@ pub fn trace(sources: &[Source], target: &Target, offsets: &ClockOffsets) -> Res
     let (request, connection) = match target {
         Target::Request(id) => (Some(id.clone()), None),
         Target::Connection(tuple) => (None, Some(*tuple)),
-        Target::Reference(reference) => of_reference(sources, reference)?,
+        Target::Reference(reference) => of_reference(sources, reference, layouts)?,
     };
     let wanted = match (&request, connection) {
         (Some(id), _) if id.is_empty() => return Err("an empty request id names no request".to_owned()),
@@ -182,7 +188,7 @@ pub fn trace(sources: &[Source], target: &Target, offsets: &ClockOffsets) -> Res
     };
     let mut keeper = RowKeeper::new(&wanted).ok_or("the request id is too long")?;
     // What stands in two logs happened once.
-    let repeats = repeats::find(sources);
+    let repeats = repeats::find(sources, layouts);
     let logs = || {
         let repeated = repeats
             .iter()
@@ -190,7 +196,7 @@ pub fn trace(sources: &[Source], target: &Target, offsets: &ClockOffsets) -> Res
         sources.iter().zip(repeated)
     };
     for (source, repeated_bytes) in logs() {
-        pass(source, repeated_bytes, &mut keeper);
+        pass(source, repeated_bytes, layouts, &mut keeper);
     }
     let mut rows = std::mem::take(&mut keeper.rows);
     let rows_left_out = keeper.left_out;
@@ -225,7 +231,7 @@ pub fn trace(sources: &[Source], target: &Target, offsets: &ClockOffsets) -> Res
     )
     .ok_or("the request id is too long")?;
     for (source, repeated_bytes) in logs() {
-        pass(source, repeated_bytes, &mut lines);
+        pass(source, repeated_bytes, layouts, &mut lines);
     }
     let seen = packets.legs.iter().any(|leg| !leg.found.is_empty());
     if rows.is_empty() && !seen && lines.lines.is_empty() {
@@ -282,14 +288,15 @@ fn nothing(wanted: &RowsWanted, inputs: usize, captures: usize) -> String {
 fn of_reference(
     sources: &[Source],
     reference: &Reference,
+    layouts: &Layouts,
 ) -> Result<(Option<String>, Option<FourTuple>), String> {
     let source = resolve(&reference.input, sources)?;
     match reference.place {
         Place::Line(line) => {
             let wanted = RowsWanted::Line(line);
             let mut keeper = RowKeeper::new(&wanted).ok_or("internal: no needles")?;
-            let lines =
-                pass(source, 0, &mut keeper).ok_or_else(|| format!("{reference}: is no line of a log"))?;
+            let lines = pass(source, 0, layouts, &mut keeper)
+                .ok_or_else(|| format!("{reference}: is no line of a log"))?;
             let Some(row) = keeper.rows.pop() else {
                 return Err(match keeper.component {
                     Some(_) => format!(
@@ -311,7 +318,7 @@ fn of_reference(
             Ok((None, Some(FourTuple { one, other })))
         }
         Place::Frame(number) => {
-            let Ok(Opened::Capture(mut reader)) = open(source) else {
+            let Ok(Opened::Capture(mut reader)) = open(source, layouts) else {
                 return Err(format!("{reference}: is no frame of a capture"));
             };
             let mut block = PacketBlock::default();
@@ -861,7 +868,7 @@ mod tests {
         std::fs::write(folder.path().join("b.log"), format!("{CALLED}{line}")).unwrap();
         let sources = crate::input::discover(&[folder.path().to_owned()]).sources;
         let target = Target::Request("id-1".to_owned());
-        let as_is = trace(&sources, &target, &ClockOffsets::new()).unwrap();
+        let as_is = trace(&sources, &target, &ClockOffsets::new(), &Layouts::default()).unwrap();
         assert_eq!(
             order(&as_is),
             [
@@ -873,7 +880,7 @@ mod tests {
             ]
         );
         let offsets = ClockOffsets::from([(InputId(1), 10_000_000_000)]);
-        let moved = trace(&sources, &target, &offsets).unwrap();
+        let moved = trace(&sources, &target, &offsets, &Layouts::default()).unwrap();
         assert_eq!(
             order(&moved),
             [

@@ -29,7 +29,7 @@ pub(super) fn find_long_line(data: &[u8], from: usize, max_line_bytes: usize) ->
 ///
 /// `data` must begin at the start of a line. A line of which only the beginning is there is never shown to
 /// `boundary`: what it says must not depend on where a buffer happens to end.
-pub(super) fn last_allowed_cut(data: &[u8], refused: usize, boundary: RecordBoundary) -> Option<usize> {
+pub(super) fn last_allowed_cut(data: &[u8], refused: usize, boundary: &RecordBoundary) -> Option<usize> {
     let mut next_end = memrchr(b'\n', data)?;
     loop {
         let cut = memrchr(b'\n', &data[..next_end])? + 1;
@@ -38,7 +38,7 @@ pub(super) fn last_allowed_cut(data: &[u8], refused: usize, boundary: RecordBoun
         }
         let previous = &data[line_start(&data[..cut - 1])..cut - 1];
         let next = &data[cut..next_end];
-        if boundary(without_return(previous), without_return(next)) {
+        if boundary.allows(without_return(previous), without_return(next)) {
             return Some(cut);
         }
         next_end = cut - 1;
@@ -106,7 +106,7 @@ mod tests {
             (b"\n\n\n", 0, Some(2)),
         ];
         for (data, refused, expected) in cases {
-            let found = last_allowed_cut(data, refused, unless_indented);
+            let found = last_allowed_cut(data, refused, &RecordBoundary::new(unless_indented));
             assert_eq!(found, expected, "{:?}", data.escape_ascii().to_string());
         }
     }
@@ -116,9 +116,10 @@ mod tests {
         fn exact(previous: &[u8], next: &[u8]) -> bool {
             previous == b"one" && next == b"two"
         }
-        assert_eq!(last_allowed_cut(b"one\r\ntwo\r\nthree", 0, exact), Some(5));
+        let exact = RecordBoundary::new(exact);
+        assert_eq!(last_allowed_cut(b"one\r\ntwo\r\nthree", 0, &exact), Some(5));
         assert_eq!(
-            last_allowed_cut(b"zero\none\ntwo\nthree\nfour", 0, exact),
+            last_allowed_cut(b"zero\none\ntwo\nthree\nfour", 0, &exact),
             Some(9)
         );
     }
@@ -129,7 +130,7 @@ mod tests {
             false
         }
         let data = b"a\nb\nc\nd";
-        assert_eq!(last_allowed_cut(data, 0, never), None);
+        assert_eq!(last_allowed_cut(data, 0, &RecordBoundary::new(never)), None);
         assert_eq!(
             last_known_cut(data),
             4,

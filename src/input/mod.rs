@@ -28,6 +28,7 @@ pub use sniff::{ArchiveKind, SourceKind};
 
 use crate::units::InputId;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// How an input is compressed, told by its first bytes and never by its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -93,7 +94,7 @@ pub struct Source {
     /// Where it lies, if in an archive.
     pub member: Option<Member>,
     /// For an archive whose members are sources of their own: what is damaged or left out of it, by offset.
-    pub listing: Option<std::sync::Arc<Vec<(u64, String)>>>,
+    pub listing: Option<Arc<Vec<(u64, String)>>>,
 }
 
 /// A run of whole lines of one input, in a buffer that is recycled.
@@ -118,6 +119,27 @@ pub fn lines_of(block: &[u8]) -> u64 {
         .saturating_add(u64::from(open))
 }
 
-/// Tells whether a block may be cut between `previous` and `next` (both without line ends): not inside a
-/// partial container-runtime line, and not before the continuation of a message of several lines.
-pub type RecordBoundary = fn(previous: &[u8], next: &[u8]) -> bool;
+/// Tells whether a block may be cut between two lines (both without line ends): not inside a partial container-runtime line, and
+/// not before the continuation of a message of several lines.
+#[derive(Clone)]
+pub struct RecordBoundary(Arc<BoundaryTest>);
+
+type BoundaryTest = dyn Fn(&[u8], &[u8]) -> bool + Send + Sync;
+
+impl RecordBoundary {
+    /// Where `test` is true of the line before and the line after.
+    pub fn new(test: impl Fn(&[u8], &[u8]) -> bool + Send + Sync + 'static) -> Self {
+        Self(Arc::new(test))
+    }
+
+    /// True if a block may be cut between these lines.
+    pub fn allows(&self, previous: &[u8], next: &[u8]) -> bool {
+        (self.0)(previous, next)
+    }
+}
+
+impl std::fmt::Debug for RecordBoundary {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RecordBoundary").finish_non_exhaustive()
+    }
+}

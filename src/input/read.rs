@@ -5,7 +5,7 @@ use crate::error::Problem;
 use std::io;
 
 /// How inputs are read. The same for all inputs of a run.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct ReadOptions {
     /// Bytes of a block, at least 1. Blocks are smaller by what follows their last cut, and larger where
     /// [`Self::boundary`] allows no cut: up to 8 times this and [`Self::max_line_bytes`]; then they are cut at
@@ -39,7 +39,7 @@ impl Default for ReadOptions {
         Self {
             block_bytes: Self::BLOCK_BYTES,
             max_line_bytes: Self::MAX_LINE_BYTES,
-            boundary: |_, _| true,
+            boundary: RecordBoundary::new(|_, _| true),
         }
     }
 }

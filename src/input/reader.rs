@@ -87,7 +87,7 @@ impl BlockReader {
             options: ReadOptions {
                 block_bytes: options.block_bytes.max(1),
                 max_line_bytes: options.max_line_bytes.max(1),
-                boundary: options.boundary,
+                boundary: options.boundary.clone(),
             },
             kind: SourceKind::Empty,
             stream: Decompressor::new(stream)?,
@@ -169,7 +169,7 @@ impl BlockReader {
             if filled < target || filled == room {
                 return (filled > 0).then(|| self.end_at(buffer, filled, filled));
             }
-            if let Some(cut) = last_allowed_cut(&buffer[..filled], refused, self.options.boundary) {
+            if let Some(cut) = last_allowed_cut(&buffer[..filled], refused, &self.options.boundary) {
                 return Some(self.end_at(buffer, filled, cut));
             }
             refused = last_known_cut(&buffer[..filled]);

@@ -10,7 +10,7 @@
 //! Not found: what stands in compressed tar archives (they are read in order), in pipes, or in another wrapping.
 
 use super::{HEAD_BYTES, read_options};
-use crate::decode::log::{Content, LogDecoder};
+use crate::decode::log::{Content, Layouts, LogDecoder};
 use crate::decode::output;
 use crate::input::{BlockReader, ByteReader, Compression, Identity, Source, SourceKind};
 use crate::units::Timestamp;
@@ -39,8 +39,8 @@ const NEIGHBOURS: usize = 4;
 /// Read at once.
 const STEP_BYTES: usize = 512 << 10;
 
-/// Of each source how far it repeats another, if it does.
-pub(crate) fn find(sources: &[Source]) -> Vec<Option<Repeat>> {
+/// Of each source how far it repeats another, if it does; rows may be of these layouts.
+pub(crate) fn find(sources: &[Source], layouts: &Layouts) -> Vec<Option<Repeat>> {
     let mut repeats = vec![None; sources.len()];
     let mut groups: BTreeMap<[Option<&str>; 3], Vec<usize>> = BTreeMap::new();
     for (index, source) in sources
@@ -64,7 +64,7 @@ pub(crate) fn find(sources: &[Source]) -> Vec<Option<Repeat>> {
     for group in groups.into_values().filter(|group| group.len() > 1) {
         let logs = group
             .into_iter()
-            .filter_map(|index| Log::of(sources.get(index)?, index));
+            .filter_map(|index| Log::of(sources.get(index)?, index, layouts));
         let mut logs: Vec<Log<'_>> = logs.collect();
         logs.sort_by_key(|log| (log.first, log.index));
         for (place, later) in logs.iter().enumerate() {
@@ -157,6 +157,7 @@ fn note(repeats: &mut [Option<Repeat>], earlier: &Log<'_>, later: &Log<'_>) {
 /// What is known of a log without reading it.
 struct Log<'s> {
     source: &'s Source,
+    layouts: &'s Layouts,
     index: usize,
     first_line: Vec<u8>,
     /// When its first record was written: rows are written when they end, so these times rise from line to line.
@@ -166,8 +167,8 @@ struct Log<'s> {
 }
 
 impl<'s> Log<'s> {
-    fn of(source: &'s Source, index: usize) -> Option<Self> {
-        let mut reader = BlockReader::open(source, &read_options(HEAD_BYTES)).ok()?;
+    fn of(source: &'s Source, index: usize, layouts: &'s Layouts) -> Option<Self> {
+        let mut reader = BlockReader::open(source, &read_options(HEAD_BYTES, layouts)).ok()?;
         if reader.kind() != SourceKind::Text {
             return None;
         }
@@ -181,13 +182,18 @@ impl<'s> Log<'s> {
         if first_line.len() < LINE_BYTES_MIN || !first_line.ends_with(b"\n") {
             return None;
         }
-        let first = times(&block.data).next();
+        let first = times(&block.data, layouts).next();
         Some(Self {
             source,
+            layouts,
             index,
             first_line: first_line.to_vec(),
             first,
-            last: Cell::new(if is_plain { last_time(source) } else { None }),
+            last: Cell::new(if is_plain {
+                last_time(source, layouts)
+            } else {
+                None
+            }),
         })
     }
 
@@ -209,9 +215,12 @@ impl<'s> Log<'s> {
     fn repeated_in(&self, other: &Self) -> Option<u64> {
         let mut theirs = Bytes::open(other.source)?;
         if theirs.seek_line(&self.first_line).is_none() {
-            other
-                .last
-                .set(other.last.get().or_else(|| times(theirs.tail()).max()));
+            other.last.set(
+                other
+                    .last
+                    .get()
+                    .or_else(|| times(theirs.tail(), other.layouts).max()),
+            );
             return None;
         }
         let mut mine = Bytes::open(self.source)?;
@@ -310,9 +319,9 @@ impl Bytes {
 }
 
 /// When the records of a block were written.
-fn times(data: &[u8]) -> impl Iterator<Item = Timestamp> {
+fn times(data: &[u8], layouts: &Layouts) -> impl Iterator<Item = Timestamp> {
     let mut times = Vec::new();
-    LogDecoder::default().decode_block(data, &mut |_, line| {
+    LogDecoder::with_layouts(layouts).decode_block(data, &mut |_, line| {
         times.extend(match &line.content {
             Content::Access(row) => row
                 .start
@@ -325,14 +334,14 @@ fn times(data: &[u8]) -> impl Iterator<Item = Timestamp> {
 }
 
 /// When the last records of a file that is not compressed were written.
-fn last_time(source: &Source) -> Option<Timestamp> {
+fn last_time(source: &Source, layouts: &Layouts) -> Option<Timestamp> {
     let mut file = File::open(&source.open_path).ok()?;
     let size = file.metadata().ok()?.len();
     let from = size.saturating_sub(HEAD_BYTES as u64);
     file.seek(SeekFrom::Start(from)).ok()?;
     let mut tail = Vec::new();
     file.take(HEAD_BYTES as u64).read_to_end(&mut tail).ok()?;
-    times(&tail).max()
+    times(&tail, layouts).max()
 }
 
 /// True for a file that a container runtime rotated (`0.log.20261122-170331`, Kubernetes "Logging Architecture"): it lets no line stand
@@ -376,7 +385,7 @@ mod tests {
         std::fs::write(folder.path().join("web-0.istio-proxy.log"), second).unwrap();
         std::fs::write(folder.path().join("web-0.istio-proxy.log.1"), first).unwrap();
         let sources = discover(&[folder.path().to_owned()]).sources;
-        find(&sources).try_into().unwrap()
+        find(&sources, &Layouts::default()).try_into().unwrap()
     }
 
     fn shortened(log: &str) -> &[u8] {

@@ -11,6 +11,7 @@
 use super::access_exact::{cluster_name, header_number, unset};
 use super::component::json_scope;
 use super::json::{Malformed, Members, Value, unescape, value};
+use super::layout::Layouts;
 use super::number::{json_number, leading_digits, short_decimal};
 use super::scan::{Marks, Scanner};
 use super::start::level;
@@ -51,6 +52,8 @@ pub(super) enum Key {
     Time,
     Scope,
     Message,
+    /// A text of several operators, of a layout of the user's own.
+    Template,
     /// Any other.
     Unused,
 }
@@ -99,15 +102,15 @@ impl Key {
 
 /// The values of one object by their meaning. Of a key that is there twice the last value counts.
 #[derive(Clone, Copy, Debug)]
-struct Fields<'block>([Value<'block>; PLACES]);
+pub(super) struct Fields<'block>([Value<'block>; PLACES]);
 
 impl<'block> Fields<'block> {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self([Value::Null; PLACES])
     }
 
     #[inline]
-    fn set(&mut self, key: Key, value: Value<'block>) {
+    pub(super) fn set(&mut self, key: Key, value: Value<'block>) {
         if let Some(place) = self.0.get_mut(key as usize % PLACES) {
             *place = value;
         }
@@ -125,6 +128,8 @@ pub(super) struct KeyOrder {
     leads: Vec<u8>,
     members: Vec<(Key, Lead)>,
     marks: Marks,
+    /// Some of the keys are of a layout of the user's own.
+    custom: bool,
 }
 
 /// What stands before a value: the end of the value before it, and the key.
@@ -197,6 +202,7 @@ impl KeyOrder {
     fn clear(&mut self) {
         self.leads.clear();
         self.members.clear();
+        self.custom = false;
     }
 
     fn learn(&mut self, key: Key, lead: &[u8]) {
@@ -305,20 +311,33 @@ pub(super) fn decode_in_order<'block>(
     let len = order.read(text, scanner, &mut fields)?;
     // Strings with escapes find no room and leave the line to `decode`.
     read_row(&fields, minutes, &mut Room { bytes: &mut [] }, row).ok()?;
+    if order.custom {
+        row.format = AccessFormat::Custom;
+    }
     Some(len)
+}
+
+/// Puts the row that texts make into `row`.
+pub(super) fn read_text_row<'block>(
+    fields: &Fields<'block>,
+    minutes: &mut MinuteCache,
+    row: &mut AccessRow<'block>,
+) -> Result<(), Reject> {
+    read_row(fields, minutes, &mut Room { bytes: &mut [] }, row)
 }
 
 /// What one JSON line holds. `unescaped` is for strings with escapes.
 pub(super) fn decode<'block>(
     line: &'block [u8],
     minutes: &mut MinuteCache,
+    layouts: &Layouts,
     order: &mut KeyOrder,
     unescaped: &'block mut Vec<u8>,
 ) -> Content<'block> {
     let mut fields = Fields::new();
-    let mut seen = 0_u32;
+    let mut seen = Seen::default();
     order.clear();
-    if read_members(line, &mut fields, &mut seen, order).is_err() {
+    if read_members(line, &mut fields, &mut seen, minutes, layouts, order).is_err() {
         order.clear();
         return Content::Unknown(Reject::Json);
     }
@@ -327,11 +346,21 @@ pub(super) fn decode<'block>(
         unescaped.resize(len, 0);
     }
     let mut room = Room { bytes: unescaped };
-    let has = |key: Key| seen & 1 << key as u32 != 0;
+    let has = |key: Key| seen.keys & 1 << key as u32 != 0;
     let content = if has(Key::Code) || has(Key::Flags) || has(Key::StartTime) && has(Key::UpstreamHost) {
         order.settle();
+        if has(Key::Template) {
+            // Such a text is read by its own rule.
+            order.clear();
+        }
         let mut row = AccessRow::empty(AccessFormat::IstioJson);
-        read_row(&fields, minutes, &mut room, &mut row).map(|()| Content::Access(row))
+        read_row(&fields, minutes, &mut room, &mut row).map(|()| {
+            if seen.custom {
+                row.format = AccessFormat::Custom;
+            }
+            row.start = seen.start.or(row.start);
+            Content::Access(row)
+        })
     } else {
         order.clear();
         if has(Key::Level) && has(Key::Message) {
@@ -343,17 +372,41 @@ pub(super) fn decode<'block>(
     content.unwrap_or_else(Content::Unknown)
 }
 
+/// What is known of the members of an object beside their values.
+#[derive(Clone, Copy, Debug, Default)]
+struct Seen {
+    /// One bit for each [`Key`].
+    keys: u32,
+    /// Some are of a layout of the user's own.
+    custom: bool,
+    /// A time in a form of the user's own.
+    start: Option<Timestamp>,
+}
+
 fn read_members<'block>(
     line: &'block [u8],
     fields: &mut Fields<'block>,
-    seen: &mut u32,
+    seen: &mut Seen,
+    minutes: &mut MinuteCache,
+    layouts: &Layouts,
     order: &mut KeyOrder,
 ) -> Result<(), Malformed> {
     let mut members = Members::new(line);
     while let Some(member) = members.next()? {
-        let key = Key::of(member.key);
-        *seen |= 1_u32.wrapping_shl(key as u32);
-        fields.set(key, member.value);
+        let custom = layouts.key(member.key);
+        let key = custom.unwrap_or_else(|| Key::of(member.key));
+        seen.custom |= custom.is_some();
+        order.custom |= custom.is_some();
+        seen.keys |= 1_u32.wrapping_shl(key as u32);
+        if key == Key::Template {
+            if let Value::Text(text) = member.value {
+                let (start, keys) = layouts.part(member.key, text, minutes, fields);
+                seen.start = start.or(seen.start);
+                seen.keys |= keys;
+            }
+        } else {
+            fields.set(key, member.value);
+        }
         if order.members.len() <= KeyOrder::MAX_MEMBERS {
             order.learn(key, member.lead);
         }
@@ -508,7 +561,8 @@ fn component<'block>(
     let message = room.text(fields.get(Key::Message))?.unwrap_or_default();
     Ok(ComponentLine {
         component,
-        time: time(fields.get(Key::Time), minutes)?,
+        // A layout of the user's own may call a row's time so.
+        time: time(fields.get(Key::Time), minutes)?.or(time(fields.get(Key::StartTime), minutes)?),
         level,
         scope,
         message,
@@ -527,6 +581,7 @@ mod tests {
         match decode(
             line.as_bytes(),
             &mut MinuteCache::default(),
+            &Layouts::default(),
             &mut KeyOrder::default(),
             &mut Vec::new(),
         ) {
@@ -616,7 +671,13 @@ mod tests {
         let mut order = KeyOrder::default();
         let (first, _) = JSON_ROWS[0];
         let mut minutes = MinuteCache::default();
-        decode(first.as_bytes(), &mut minutes, &mut order, &mut Vec::new());
+        decode(
+            first.as_bytes(),
+            &mut minutes,
+            &Layouts::default(),
+            &mut order,
+            &mut Vec::new(),
+        );
         let mut row = AccessRow::empty(AccessFormat::IstioText);
         let next = first
             .replace("\"GET\"", "null")

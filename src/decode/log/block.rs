@@ -2,6 +2,7 @@
 
 use super::access_json::KeyOrder;
 use super::access_text::PlainRow;
+use super::layout::Layouts;
 use super::scan::{Blanks, Scanner};
 use super::start::{Start, piece_starts, start_of};
 use super::time::MinuteCache;
@@ -66,6 +67,9 @@ struct Tools {
     scanner: Scanner,
     blanks: Blanks,
     order: KeyOrder,
+    layouts: Layouts,
+    /// Some of them are no JSON, and any line may be such a row.
+    any_line: bool,
 }
 
 /// The beginning of a line that is a record as it was written, or wrapped by a container runtime alone.
@@ -117,6 +121,14 @@ impl LogDecoder {
         decoder
     }
 
+    /// A decoder that takes rows of these layouts as well.
+    pub fn with_layouts(layouts: &Layouts) -> Self {
+        let mut decoder = Self::default();
+        decoder.tools.any_line = layouts.has_texts();
+        decoder.tools.layouts = layouts.clone();
+        decoder
+    }
+
     /// Calls `sink` once for each line of `data`, in order.
     ///
     /// A line that a container runtime cut in pieces is given at its last piece, with the place of its first
@@ -143,7 +155,8 @@ impl LogDecoder {
         };
         self.joined.clear();
         loop {
-            let head = if before.first_piece.is_none() {
+            let is_plain = before.first_piece.is_none() && !self.tools.any_line;
+            let head = if is_plain {
                 self.tools.plain_head(lines.rest())
             } else {
                 None
@@ -160,9 +173,7 @@ impl LogDecoder {
             {
                 before.message = None;
                 sink.line(&at, &json);
-            } else if before.first_piece.is_none()
-                && let Some((at, component)) = self.tools.plain_component(&mut lines)
-            {
+            } else if is_plain && let Some((at, component)) = self.tools.plain_component(&mut lines) {
                 before.message = Some(WrapperSet::default());
                 sink.line(
                     &at,
@@ -295,6 +306,11 @@ impl Tools {
         unescaped: &'block mut Vec<u8>,
     ) -> Content<'block> {
         let text = peeled.text;
+        if self.any_line
+            && let Some(row) = self.layouts.text_row(text, &mut self.minutes)
+        {
+            return row.map_or_else(Content::Unknown, Content::Access);
+        }
         let read = match start_of(text) {
             Some(Start::Access) => self.access_text(text).map(Content::Access),
             Some(Start::CroppedAccess) => Err(Reject::AccessShape),
@@ -318,7 +334,7 @@ impl Tools {
         let mut row = AccessRow::empty(AccessFormat::IstioJson);
         match access_json::decode_in_order(text, &mut self.minutes, self.scanner, &mut self.order, &mut row) {
             Some(len) if len == text.len() => Content::Access(row),
-            _ => access_json::decode(text, &mut self.minutes, &mut self.order, unescaped),
+            _ => access_json::decode(text, &mut self.minutes, &self.layouts, &mut self.order, unescaped),
         }
     }
 }
@@ -413,13 +429,18 @@ fn is_binary(text: &[u8]) -> bool {
 /// Whether a block may be cut between two lines (without their line ends): `next` begins a record, and
 /// `previous` is not a piece of a partial line.
 pub fn may_cut(previous: &[u8], next: &[u8]) -> bool {
+    may_cut_with(&Layouts::default(), previous, next)
+}
+
+/// The same where rows of these layouts are records too.
+pub fn may_cut_with(layouts: &Layouts, previous: &[u8], next: &[u8]) -> bool {
     let mut minutes = MinuteCache::default();
     let mut unwrapped = Unwrapped::default();
     let next = peel(next, &mut unwrapped, &mut minutes);
     let begins = if next.partial {
         piece_starts(next.text)
     } else {
-        start_of(next.text).is_some()
+        start_of(next.text).is_some() || layouts.begins(next.text)
     };
     begins && !peel(previous, &mut unwrapped, &mut minutes).partial
 }

@@ -9,6 +9,7 @@ mod application;
 mod block;
 mod component;
 mod json;
+mod layout;
 mod number;
 mod row;
 #[cfg(test)]
@@ -20,7 +21,8 @@ mod wrapper;
 
 pub use access_text::PlainRow;
 pub use application::{ApplicationLine, application_line};
-pub use block::{LineAt, LineSink, LogDecoder, may_cut};
+pub use block::{LineAt, LineSink, LogDecoder, may_cut, may_cut_with};
+pub use layout::{Layout, LayoutError, Layouts};
 pub use row::{ClassBytes, Row};
 pub(crate) use scan::{AesHash, short_words};
 pub(crate) use wrapper::without_wrappers;
@@ -122,11 +124,13 @@ pub enum AccessFormat {
     EnvoyText,
     /// A ztunnel's line for a connection, as text or JSON.
     Ztunnel,
+    /// A layout of the user's own, by its format string.
+    Custom,
 }
 
 impl AccessFormat {
     /// Every layout, in the order of [`Self::index`].
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::IstioText,
         Self::IstioText18,
         Self::IstioTextMixer,
@@ -134,6 +138,7 @@ impl AccessFormat {
         Self::IstioJson,
         Self::EnvoyText,
         Self::Ztunnel,
+        Self::Custom,
     ];
 
     /// The name in reports.
@@ -146,6 +151,7 @@ impl AccessFormat {
             Self::IstioJson => "istio-json",
             Self::EnvoyText => "envoy-text",
             Self::Ztunnel => "ztunnel",
+            Self::Custom => "custom",
         }
     }
 

@@ -14,11 +14,11 @@ fn unless_indented(_: &[u8], next: &[u8]) -> bool {
     !next.starts_with(b" ")
 }
 
-fn options(block_bytes: usize, max_line_bytes: usize, boundary: RecordBoundary) -> ReadOptions {
+fn options(block_bytes: usize, max_line_bytes: usize, boundary: fn(&[u8], &[u8]) -> bool) -> ReadOptions {
     ReadOptions {
         block_bytes,
         max_line_bytes,
-        boundary,
+        boundary: RecordBoundary::new(boundary),
     }
 }
 
@@ -119,7 +119,7 @@ fn check_cuts(text: &[u8], blocks: &[Block], summary: &ReadSummary, options: &Re
         let start = usize::try_from(pair[1].offset_bytes).unwrap();
         let stored_before = text[..start - 1].rsplit(|&byte| byte == b'\n').next().unwrap();
         let next = pair[1].data.split(|&byte| byte == b'\n').next().unwrap();
-        if !(options.boundary)(stored_before, next) && stored_before.len() <= options.max_line_bytes {
+        if !options.boundary.allows(stored_before, next) && stored_before.len() <= options.max_line_bytes {
             forced += 1;
             assert!(pair[0].data.len() + options.max_line_bytes + 1 >= 8 * options.block_bytes);
         }
