@@ -42,6 +42,7 @@ done
 save config/analyze.txt istioctl analyze -n "$namespace"
 save config/istio-objects.yaml kubectl get virtualservices,destinationrules,gateways,serviceentries,sidecars,peerauthentications,authorizationpolicies,requestauthentications,envoyfilters,telemetries -n "$namespace" -o yaml
 save config/istio-objects-of-the-mesh.yaml kubectl get peerauthentications,authorizationpolicies,destinationrules,envoyfilters,sidecars,telemetries -n "$istio_namespace" -o yaml
+save config/mesh.yaml kubectl get configmap istio -n "$istio_namespace" -o yaml
 
 # 3. Traffic path
 save cluster/services.txt kubectl get services -n "$namespace" -o wide

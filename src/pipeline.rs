@@ -79,6 +79,15 @@ pub fn analyze_with(options: &Options, progress: &dyn Progress) -> Result<Report
         return Err(error);
     }
     let (mut totals, mut reads) = ran?;
+    if !progress.is_stopped()
+        && let Some(layouts) = layouts_of_mesh(options, &totals, &discovery.sources)
+    {
+        let again = Options {
+            layouts,
+            ..options.clone()
+        };
+        return analyze_with(&again, progress);
+    }
     reading.tell_repeats(&totals, &mut reads);
     let captures = without_copies(&discovery.sources, reading.take_captures(), &mut reads);
     let captures = capture_points(&discovery.sources, captures);
@@ -604,6 +613,18 @@ impl Worker<'_, '_> {
             None => true,
         }
     }
+}
+
+/// The layouts of access logs that a mesh configuration among the inputs gives, where they are none that are known and the inputs can be
+/// read again: rows may stand before it, so that all is read once more.
+fn layouts_of_mesh(options: &Options, totals: &Totals, sources: &[Source]) -> Option<Layouts> {
+    let formats = &totals.configuration.access_log_formats;
+    if !options.layouts.is_empty() || formats.len() == 0 || !sources.iter().all(repeats::can_be_opened_again)
+    {
+        return None;
+    }
+    let found = Layouts::beyond_known(formats.iter().map(|(format, _)| format.as_str()));
+    (!found.is_empty()).then_some(found)
 }
 
 /// How logs are read: everybody who reads them so counts the same lines.

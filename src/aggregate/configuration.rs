@@ -23,6 +23,9 @@ pub const MAX_OBJECTS: usize = 4096;
 /// Proxies of which something else is kept.
 pub const MAX_PROXIES: usize = 1024;
 
+/// Format strings of access logs kept: a mesh has one, and one more for each provider of logs.
+pub const MAX_FORMATS: usize = 16;
+
 /// Places kept of one thing.
 const PLACES: usize = 2;
 
@@ -126,6 +129,8 @@ pub struct Configuration {
     pub objects: Bounded<ObjectKey, Kept<Object>>,
     /// Proxies whose whole configuration was saved: what is not in it was not there.
     pub whole: Bounded<ProxyKey, u64>,
+    /// Format strings of access logs, with where they stand.
+    pub access_log_formats: Bounded<String, Kept<()>>,
 }
 
 impl Default for Configuration {
@@ -137,6 +142,7 @@ impl Default for Configuration {
             rejected: Bounded::new(MAX_PROXIES),
             objects: Bounded::new(MAX_OBJECTS),
             whole: Bounded::new(MAX_PROXIES),
+            access_log_formats: Bounded::new(MAX_FORMATS),
         }
     }
 }
@@ -150,6 +156,7 @@ impl Configuration {
         self.rejected.absorb(other.rejected);
         self.objects.absorb(other.objects);
         self.whole.absorb(other.whole);
+        self.access_log_formats.absorb(other.access_log_formats);
     }
 
     /// True if nothing was kept.
@@ -182,6 +189,7 @@ impl Configuration {
         };
         match said.statement {
             Statement::Proxy(_) => {}
+            Statement::AccessLogFormat(format) => self.access_log_formats.add(format, Kept::one(place, ())),
             Statement::Cluster(cluster) => {
                 let key = key(cluster.name.clone());
                 self.clusters.add(key, Kept::one(place, cluster));

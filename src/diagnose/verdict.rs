@@ -5,6 +5,7 @@ use super::measure::Facts;
 use super::named;
 use super::resets::ratio;
 use super::suspects::Suspects;
+use crate::aggregate::inputs::InputStats;
 use crate::catalog::fill_command;
 use crate::correlate::Call;
 use crate::diagnose::answer::{Missing, Role, Severity, State};
@@ -189,6 +190,16 @@ fn headline(state: State, findings: &[Finding], unexplained: u64, facts: &Facts<
     }
 }
 
+/// Lines of a log that may be rows of a layout of the user's own: after a message they are taken for more of it.
+fn unread_lines(stats: &InputStats) -> u64 {
+    let after_messages = if stats.envoy + stats.agent > 0 {
+        stats.skipped.saturating_sub(stats.deselected + stats.repeated)
+    } else {
+        0
+    };
+    stats.rejected() + after_messages
+}
+
 /// Pods that were called but whose log was not read.
 fn missing(facts: &Facts<'_>) -> Vec<Missing> {
     let mut list = Vec::new();
@@ -235,6 +246,16 @@ fn missing(facts: &Facts<'_>) -> Vec<Missing> {
             .to_owned(),
             command: "kubectl logs -n <namespace> <pod> -c istio-proxy".to_owned(),
         });
+        let lines: u64 = facts.incident.totals.inputs.values().map(unread_lines).sum();
+        if lines > 0 {
+            list.push(Missing {
+                what: "the format of the access logs".to_owned(),
+                why_it_matters: format!(
+                    "{lines} lines are no records of a known format: rows of an accessLogFormat of the mesh's own are read by it, which the configuration tells, or --access-log-format"
+                ),
+                command: "kubectl get configmap istio -n istio-system -o yaml > mesh.yaml".to_owned(),
+            });
+        }
     }
     list
 }

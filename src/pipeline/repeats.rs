@@ -129,9 +129,14 @@ fn is_same_file(sources: &[Source], one: usize, other: usize) -> bool {
     }
 }
 
+/// False for pipes and standard input.
+pub(super) fn can_be_opened_again(source: &Source) -> bool {
+    source.size_bytes.is_some() && source.open_path != Path::new("-")
+}
+
 fn can_be_read_twice(source: &Source) -> bool {
     source.size_bytes.is_some_and(|size| size > 0)
-        && source.open_path != Path::new("-")
+        && can_be_opened_again(source)
         && source.listing.is_none()
         && source.member.as_ref().is_none_or(|member| !member.is_in_order())
 }

@@ -409,6 +409,8 @@ pub enum Statement {
     Message(Fact, String),
     /// An object.
     Object(Object),
+    /// A format string of access logs, of the mesh configuration.
+    AccessLogFormat(String),
 }
 
 /// A statement with its line.

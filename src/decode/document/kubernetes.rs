@@ -38,6 +38,20 @@ pub(super) fn read(node: &Node, out: &mut Vec<Said>) {
         "Gateway" | "EnvoyFilter" | "WorkloadEntry" | "RequestAuthentication" => Some(Spec::Other),
         "ConfigMap" | "Secret" => {
             held_certificates(kind, node, named, out);
+            if kind == "ConfigMap"
+                && let Some(mesh) = node.at(&["data", "mesh"])
+                && let Some(read) = mesh.text().and_then(super::inner)
+            {
+                out.extend(access_log_formats(&read, mesh.line));
+            }
+            None
+        }
+        "IstioOperator" => {
+            let mesh = spec.and_then(|spec| spec.get("meshConfig"));
+            out.extend(
+                mesh.into_iter()
+                    .flat_map(|mesh| access_log_formats(mesh, mesh.line)),
+            );
             None
         }
         _ => None,
@@ -605,6 +619,31 @@ fn held_certificates(kind: &str, node: &Node, named: &Node, out: &mut Vec<Said>)
             statement: Statement::Fact(fact),
         }));
     }
+}
+
+/// Format strings of a mesh configuration (istio/api `mesh/v1alpha1/config.proto`): that of all proxies, and those of providers that a
+/// `Telemetry` may name.
+fn access_log_formats(mesh: &Node, line: Spot) -> Vec<Said> {
+    let providers = mesh.items_of("extensionProviders").iter().take(LIST_MAX);
+    let formats = providers.filter_map(|provider| provider.at(&["envoyFileAccessLog", "logFormat"]));
+    let of_provider = formats.filter_map(|format| {
+        let labels = || {
+            let members = format.get("labels")?.members().iter();
+            let texts = members.filter_map(|(key, value)| Some((key.clone(), value.text()?.into())));
+            Some(serde_json::Value::Object(texts.collect()).to_string())
+        };
+        format.text_of("text").map(str::to_owned).or_else(labels)
+    });
+    let of_all = mesh.text_of("accessLogFormat").map(str::to_owned);
+    of_all
+        .into_iter()
+        .chain(of_provider)
+        .filter(|format| !format.trim().is_empty())
+        .map(|format| Said {
+            line,
+            statement: Statement::AccessLogFormat(format),
+        })
+        .collect()
 }
 
 fn is_certificate(entry: &str) -> bool {

@@ -23,7 +23,7 @@ pub(crate) use probe::is_probe;
 pub(crate) use sockets::is_sockets;
 
 use super::output::Fact;
-use tree::{Builder, Node, Starts};
+use tree::{Builder, Node, Starts, Value};
 
 /// Bytes of a document that are read. The configuration of a proxy that knows 3,000 services takes some 40 MiB.
 pub const DOCUMENT_BYTES_MAX: usize = 64 << 20;
@@ -69,6 +69,28 @@ pub struct Read {
     pub said: Vec<Said>,
     /// What is wrong with it.
     pub damage: Vec<Damage>,
+}
+
+/// A YAML map that is the value of a string.
+fn inner(text: &str) -> Option<Node> {
+    // As the member of a document it is not an envelope, of which few members are kept.
+    let mut document = "spec:\n".to_owned();
+    for line in text.lines() {
+        document.push(' ');
+        document.push_str(line);
+        document.push('\n');
+    }
+    let starts = Starts::of(document.as_bytes(), 0);
+    let mut found = None;
+    let mut keep = |_: &str, node: Node| found = found.take().or(Some(node));
+    let mut builder = Builder::new(&mut keep, &starts);
+    // What stands before the first damage counts.
+    let _ = parse::parse(document.as_bytes(), Form::Yaml, &mut builder);
+    let Value::Map(members) = found?.value else {
+        return None;
+    };
+    let spec = members.into_iter().find(|(name, _)| name == "spec");
+    spec.map(|(_, node)| node)
 }
 
 /// Reads a document; what stands before its first damage counts.

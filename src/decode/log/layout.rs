@@ -6,7 +6,7 @@
 use super::access_json::{Fields, Key, read_text_row};
 use super::json::{Members, Value, unescape};
 use super::time::MinuteCache;
-use super::{AccessFormat, AccessRow, Reject};
+use super::{AccessFormat, AccessRow, Content, LogDecoder, Reject};
 use crate::units::Timestamp;
 use memchr::memmem::Finder;
 use std::sync::Arc;
@@ -131,7 +131,93 @@ impl Layout {
     }
 }
 
+impl Layout {
+    /// True if rows of this layout are read without it: it is one of those that are known.
+    pub fn is_known(&self) -> bool {
+        let Some(line) = self.sample() else { return false };
+        let mut own = LogDecoder::with_layouts(&Layouts::new([self.clone()]));
+        let mut known = LogDecoder::default();
+        let mut is_same = false;
+        own.decode_block(&line, &mut |_, own| {
+            known.decode_block(&line, &mut |_, known| {
+                is_same = matches!((&own.content, &known.content), (Content::Access(own), Content::Access(known))
+                    if AccessRow { format: known.format, class_spans: known.class_spans, ..*own } == *known);
+            });
+        });
+        is_same
+    }
+
+    /// A row as Envoy would print it; `None` where it has a part that no known layout has.
+    fn sample(&self) -> Option<Vec<u8>> {
+        let mut line = Vec::new();
+        match &self.0 {
+            Form::Text(template) => {
+                for piece in &template.pieces {
+                    match piece {
+                        Piece::Literal(literal) => line.extend_from_slice(literal.needle()),
+                        Piece::Value(Operator {
+                            shape: Shape::TimeOf(_),
+                            ..
+                        }) => return None,
+                        Piece::Value(operator) => line.extend_from_slice(sample_of(operator.key).as_bytes()),
+                    }
+                }
+            }
+            Form::Json(members) => {
+                let mut lead = b'{';
+                for (key, member) in members {
+                    let Member::Key(member) = member else { return None };
+                    line.push(lead);
+                    line.push(b'"');
+                    line.extend_from_slice(key);
+                    line.extend_from_slice(b"\":\"");
+                    line.extend_from_slice(sample_of(*member).as_bytes());
+                    line.push(b'"');
+                    lead = b',';
+                }
+                line.push(b'}');
+            }
+        }
+        Some(line)
+    }
+}
+
+/// What an operator may print.
+fn sample_of(key: Key) -> &'static str {
+    match key {
+        Key::StartTime => "2026-01-02T03:04:05.678Z",
+        Key::Method => "GET",
+        Key::Path => "/path",
+        Key::Protocol => "HTTP/1.1",
+        Key::Code => "200",
+        Key::Details => "via_upstream",
+        Key::BytesReceived => "1",
+        Key::BytesSent => "2",
+        Key::Duration => "5",
+        Key::UpstreamTime => "4",
+        Key::RequestId => "3fc5c0f1-7c0e-4a0a-9b61-6b1a4c4f9f27",
+        Key::Authority => "ratings:9080",
+        Key::UserAgent => "curl/8.5.0",
+        Key::UpstreamHost => "10.0.0.1:9080",
+        Key::Cluster => "outbound|9080||ratings.default.svc.cluster.local",
+        Key::UpstreamLocal => "10.0.0.2:40000",
+        Key::DownstreamLocal => "10.0.0.3:9080",
+        Key::DownstreamRemote => "10.0.0.4:50000",
+        Key::Sni => "ratings.example.com",
+        Key::Route => "default",
+        _ => "-",
+    }
+}
+
 impl Layouts {
+    /// Those of these format strings that are no known layout.
+    pub fn beyond_known<'a>(formats: impl IntoIterator<Item = &'a str>) -> Self {
+        let compiled = formats
+            .into_iter()
+            .filter_map(|format| Layout::compile(format).ok());
+        Self::new(compiled.filter(|layout| !layout.is_known()))
+    }
+
     /// These, in order.
     pub fn new(layouts: impl IntoIterator<Item = Layout>) -> Self {
         let mut compiled = Compiled::default();
@@ -695,7 +781,6 @@ fn strptime(form: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::super::samples::{describe_block, summary};
-    use super::super::{Content, LogDecoder};
     use super::*;
     use proptest::prelude::*;
 
@@ -747,6 +832,28 @@ mod tests {
             }
         }
         assert!(count >= 7, "{count}");
+    }
+
+    #[test]
+    fn known_layouts_are_known() {
+        let is_known = |format: &str| Layout::compile(format).unwrap().is_known();
+        assert!(is_known(ISTIO));
+        assert!(is_known(
+            "[%START_TIME%] \"%REQ(:METHOD)% %REQ(X-ENVOY-ORIGINAL-PATH?:PATH)% %PROTOCOL%\" %RESPONSE_CODE% %RESPONSE_FLAGS% \
+             %BYTES_RECEIVED% %BYTES_SENT% %DURATION% %RESP(X-ENVOY-UPSTREAM-SERVICE-TIME)% \"%REQ(X-FORWARDED-FOR)%\" \
+             \"%REQ(USER-AGENT)%\" \"%REQ(X-REQUEST-ID)%\" \"%REQ(:AUTHORITY)%\" \"%UPSTREAM_HOST%\"\n"
+        ));
+        assert!(is_known(
+            r#"{"start_time":"%START_TIME%","response_code":"%RESPONSE_CODE%","upstream_cluster":"%UPSTREAM_CLUSTER_RAW%","x":"y"}"#
+        ));
+        for other in [
+            "%START_TIME% %RESPONSE_CODE%",
+            &ISTIO.replace("%RESPONSE_FLAGS%", "%RESPONSE_FLAGS% %HOSTNAME%"),
+            r#"{"start_time":"%START_TIME%","status":"%RESPONSE_CODE%"}"#,
+            r#"{"response_code":"%RESPONSE_CODE%","request":"%REQ(:METHOD)% %REQ(:PATH)%"}"#,
+        ] {
+            assert!(!is_known(other), "{other}");
+        }
     }
 
     #[test]
