@@ -9,7 +9,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-fn add(tar: &mut Vec<u8>, name: &str, body: &[u8]) {
+pub(crate) fn add(tar: &mut Vec<u8>, name: &str, body: &[u8]) {
     let mut header = vec![0; 512];
     header[..name.len()].copy_from_slice(name.as_bytes());
     header[124..135].copy_from_slice(format!("{:011o}", body.len()).as_bytes());
@@ -23,7 +23,7 @@ fn add(tar: &mut Vec<u8>, name: &str, body: &[u8]) {
     tar.resize(tar.len().next_multiple_of(512), 0);
 }
 
-fn gzip(bytes: &[u8]) -> Vec<u8> {
+pub(crate) fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
     encoder.write_all(bytes).unwrap();
     encoder.finish().unwrap()

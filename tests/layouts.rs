@@ -32,7 +32,7 @@ fn older_log(log: &str) -> String {
         .collect()
 }
 
-fn read(path: &std::path::Path) -> String {
+pub(crate) fn read(path: &std::path::Path) -> String {
     let raw = std::fs::read(path).unwrap();
     let mut plain = Vec::new();
     if raw.starts_with(&[0x1f, 0x8b]) {
@@ -237,7 +237,7 @@ const KEYS: [&str; 24] = [
 ];
 
 /// The fields of a row in Istio's text layout, in the order of [`KEYS`]; none if the line is no such row.
-fn fields(line: &str) -> Option<Vec<String>> {
+pub(crate) fn fields(line: &str) -> Option<Vec<String>> {
     let (start, mut rest) = line.trim_end().strip_prefix('[')?.split_once("] ")?;
     let mut fields = vec![start.to_owned()];
     while !rest.is_empty() {

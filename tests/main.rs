@@ -42,6 +42,7 @@ mod hostile;
 mod join;
 /// Layouts without response code details.
 mod layouts;
+mod layouts_of_users;
 /// Pseudonyms, redacted copies, and each form of a secret in each command.
 mod names;
 /// Parts of incidents.

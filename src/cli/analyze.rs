@@ -32,7 +32,7 @@ pub(super) fn run(args: &AnalyzeArgs, session: &mut Session<'_>) -> Result<Statu
         report.privacy.secrets_masked = report.privacy.secrets_masked.saturating_add(masked);
     }
     if drawing(args) {
-        report.ladders = ladders::of(&report, &options.paths, &options.layouts);
+        report.ladders = ladders::of(&report, &options.paths, &args.tune.layouts);
         for ladder in &mut report.ladders {
             // Those of the lines that it shows are counted where they are cited.
             hide(&mut ladder.trace, &args.privacy)?;

@@ -3,6 +3,7 @@
 use super::output::OutputFile;
 use super::time::{TypedSpan, TypedTime, parse_span, parse_time};
 use crate::decode::log::{Layout, Layouts};
+use crate::input::Source;
 use crate::query::Field;
 use clap::builder::{PathBufValueParser, TypedValueParser};
 use clap::{Parser, Subcommand, ValueEnum};
@@ -659,6 +660,15 @@ impl LayoutArgs {
     /// What reads such rows.
     pub(super) fn compiled(&self) -> Layouts {
         Layouts::new(self.access_log_formats.iter().cloned())
+    }
+
+    /// The same, or what reads rows of the formats that a mesh configuration among the inputs gives.
+    pub(super) fn or_of_mesh(&self, sources: &[Source]) -> Layouts {
+        if self.access_log_formats.is_empty() {
+            crate::follow::layouts::of(sources)
+        } else {
+            self.compiled()
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Single requests and connections behind what was found, followed through the inputs for renderers that draw them.
 
+use super::args::LayoutArgs;
 use crate::Report;
-use crate::decode::log::Layouts;
 use crate::follow::clocks;
 use crate::follow::reference::{Place, Reference};
 use crate::follow::trace::{Target, Trace, trace};
@@ -21,7 +21,7 @@ const BYTES_MAX: u64 = 512 << 20;
 
 /// Requests of the first findings, and the slowest one. None where inputs cannot be read again, or are so large that this would take
 /// longer than the report itself.
-pub(super) fn of(report: &Report, paths: &[PathBuf], layouts: &Layouts) -> Vec<Ladder> {
+pub(super) fn of(report: &Report, paths: &[PathBuf], typed: &LayoutArgs) -> Vec<Ladder> {
     let is_kept = |path: &PathBuf| std::fs::metadata(path).is_ok_and(|data| data.is_file() || data.is_dir());
     let bytes: u64 = report.inputs.iter().map(|input| input.bytes).sum();
     let mut affordable = BYTES_MAX
@@ -32,6 +32,7 @@ pub(super) fn of(report: &Report, paths: &[PathBuf], layouts: &Layouts) -> Vec<L
         return Vec::new();
     }
     let sources = input::discover(paths).sources;
+    let layouts = &typed.or_of_mesh(&sources);
     let mut saved = Vec::new();
     let offsets = json::render(report, &mut saved)
         .ok()

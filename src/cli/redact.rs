@@ -27,8 +27,9 @@ pub(super) fn run(args: &RedactArgs, session: &mut Session<'_>) -> Result<Status
     }
     // Found before the folder is made, which may be beside them.
     let sources = sources(&args.input.paths)?;
+    let layouts = args.layouts.or_of_mesh(&sources);
     make(&args.output, &args.input.paths)?;
-    let redacted = redact(&sources, &args.layouts.compiled(), &mut names, &args.output)?;
+    let redacted = redact(&sources, &layouts, &mut names, &args.output)?;
     if let Some(map) = &args.pseudonym_map {
         write_map(map, &names)?;
     }

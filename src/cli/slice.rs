@@ -59,9 +59,10 @@ pub(super) fn run(args: &SliceArgs, session: &mut Session<'_>) -> Result<Status,
         });
     };
     let sources = sources(&options.paths)?;
+    let layouts = args.tune.layouts.or_of_mesh(&sources);
     for step in [Step::Service, Step::Span, Step::All] {
         let Some(cut) = cut(finding, step) else { continue };
-        let kept = write(&sources, &cut, &options.layouts, &args.output)?;
+        let kept = write(&sources, &cut, &layouts, &args.output)?;
         if step == Step::All || gives_the_same(&report, finding, &options, args, session) {
             tell(args, finding, step, kept, session)?;
             return Ok(Status::Clean);

@@ -36,7 +36,8 @@ pub(super) fn run(args: &TraceArgs, session: &mut Session<'_>) -> Result<Status,
         Some(report) => clocks_of(report, &sources)?,
         None => ClockOffsets::new(),
     };
-    let trace = trace(&sources, &target, &offsets, &args.layouts.compiled());
+    let layouts = args.layouts.or_of_mesh(&sources);
+    let trace = trace(&sources, &target, &offsets, &layouts);
     let mut trace = trace.map_err(|message| Error::Option { option, message })?;
     hide(&mut trace, &args.privacy)?;
     names.document(&mut trace);

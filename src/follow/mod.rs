@@ -8,6 +8,7 @@
 pub mod cited;
 pub mod clocks;
 pub mod frame;
+pub mod layouts;
 mod packets;
 pub mod reference;
 pub mod rows;
