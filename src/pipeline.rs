@@ -619,7 +619,7 @@ impl Worker<'_, '_> {
 /// read again: rows may stand before it, so that all is read once more.
 fn layouts_of_mesh(options: &Options, totals: &Totals, sources: &[Source]) -> Option<Layouts> {
     let formats = &totals.configuration.access_log_formats;
-    if !options.layouts.is_empty() || formats.len() == 0 || !sources.iter().all(repeats::can_be_opened_again)
+    if !options.layouts.is_empty() || formats.is_empty() || !sources.iter().all(repeats::can_be_opened_again)
     {
         return None;
     }

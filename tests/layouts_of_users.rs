@@ -150,9 +150,10 @@ fn recorded() -> Value {
 
 /// A mesh configuration as `kubectl get configmap istio -o yaml` prints it.
 fn mesh(format: &str) -> String {
-    let indented: String = format.lines().map(|line| format!("      {line}\n")).collect();
+    let lines: Vec<String> = format.lines().map(|line| format!("      {line}")).collect();
+    let indented = lines.join("\n");
     format!(
-        "apiVersion: v1\ndata:\n  mesh: |-\n    accessLogFile: /dev/stdout\n    accessLogFormat: |\n{indented}    rootNamespace: istio-system\n\
+        "apiVersion: v1\ndata:\n  mesh: |-\n    accessLogFile: /dev/stdout\n    accessLogFormat: |\n{indented}\n    rootNamespace: istio-system\n\
          \x20 meshNetworks: 'networks: {{}}'\nkind: ConfigMap\nmetadata:\n  name: istio\n  namespace: istio-system\n"
     )
 }

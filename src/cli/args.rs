@@ -649,9 +649,9 @@ pub(super) struct InputArgs {
 pub(super) struct LayoutArgs {
     /// Read access-log rows of this format string too (repeatable)
     ///
-    /// What accessLogFormat says in the mesh configuration, or an access log of Envoy's in text_format_source or json_format: a text with
-    /// operators such as %RESPONSE_CODE%, or a JSON object of them. @FILE takes it from a file. Formats that are Istio's or Envoy's own
-    /// are known.
+    /// What `accessLogFormat` says in the mesh configuration, or `text_format_source` or `json_format` of an access log of Envoy's: a text with
+    /// operators such as `%RESPONSE_CODE%`, or a JSON object of them. @FILE takes it from a file. Istio's and Envoy's own formats are known,
+    /// and those of a mesh configuration among the inputs are found there.
     #[arg(long = "access-log-format", value_name = "STRING|@FILE", value_parser = layout)]
     pub(super) access_log_formats: Vec<Layout>,
 }

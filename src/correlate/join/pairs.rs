@@ -115,7 +115,8 @@ fn fit(caller: &JoinedRow, called: &JoinedRow, guessable: bool) -> Option<Fit> {
     }
     let unnamed = |(one, other): &(u64, u64)| *one == 0 || *other == 0;
     let agrees = ends.iter().all(|end| unnamed(end) || end.0 == end.1);
-    (guessable && agrees && ends.iter().any(unnamed)).then(|| Fit::Guess(std::cmp::Reverse(called.start_ns)))
+    (guessable && agrees && ends.iter().any(unnamed))
+        .then_some(Fit::Guess(std::cmp::Reverse(called.start_ns)))
 }
 
 /// From the first to the last row of each proxy.

@@ -37,8 +37,11 @@ pub struct Layout(Form);
 #[derive(Clone, Debug)]
 enum Form {
     Text(Template),
-    Json(Vec<(Vec<u8>, Member)>),
+    Json(Keys),
 }
+
+/// Keys of a JSON row, with what their values are.
+type Keys = Vec<(Vec<u8>, Member)>;
 
 /// The value of a key.
 #[derive(Clone, Debug)]
@@ -57,7 +60,7 @@ struct Template {
 
 #[derive(Clone, Debug)]
 enum Piece {
-    Literal(Finder<'static>),
+    Literal(Box<Finder<'static>>),
     Value(Operator),
 }
 
@@ -92,7 +95,7 @@ pub struct Layouts(Option<Arc<Compiled>>);
 #[derive(Debug, Default)]
 struct Compiled {
     texts: Vec<Template>,
-    keys: Vec<(Vec<u8>, Member)>,
+    keys: Keys,
 }
 
 impl Layout {
@@ -256,8 +259,10 @@ impl Layouts {
         let compiled = self.0.as_ref()?;
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         compiled.texts.iter().find_map(|template| {
-            let mut fields = Fields::new();
-            let start = template.read(line, minutes, &mut fields)?;
+            let (mut fields, mut start) = (Fields::new(), None);
+            if !template.read(line, minutes, &mut fields, &mut start) {
+                return None;
+            }
             let mut row = AccessRow::empty(AccessFormat::Custom);
             Some(read_text_row(&fields, minutes, &mut row).map(|()| {
                 row.format = AccessFormat::Custom;
@@ -286,7 +291,12 @@ impl Layouts {
         let Some(Member::Template(template)) = self.member(key) else {
             return (None, 0);
         };
-        let start = template.read(text, minutes, fields).flatten();
+        // What is not of this form says nothing.
+        let (mut own, mut start) = (*fields, None);
+        if !template.read(text, minutes, &mut own, &mut start) {
+            return (None, 0);
+        }
+        *fields = own;
         let keys = template.pieces.iter().fold(0_u32, |keys, piece| match piece {
             Piece::Value(operator) => keys | 1_u32.wrapping_shl(operator.key as u32),
             Piece::Literal(_) => keys,
@@ -302,11 +312,11 @@ impl Layouts {
 }
 
 /// The members of a format string that is a JSON object; `None` if it is none, as where a number stands without quotes.
-fn json_members(format: &str) -> Result<Option<Vec<(Vec<u8>, Member)>>, LayoutError> {
+fn json_members(format: &str) -> Result<Option<Keys>, LayoutError> {
     if !format.trim_start().starts_with('{') {
         return Ok(None);
     }
-    let mut members: Vec<(Vec<u8>, Member)> = Vec::new();
+    let mut members = Keys::new();
     let mut ranks: Vec<(usize, Operator)> = Vec::new();
     let mut read = Members::new(format.trim_start().as_bytes());
     loop {
@@ -436,32 +446,33 @@ impl Template {
             .any(|piece| matches!(piece, Piece::Value(operator) if operator.key != Key::Unused))
     }
 
-    /// Puts the values of `text` into `fields` if it is of this form; gives a time of the user's own form.
+    /// Puts the values of `text` into `fields`, and a time of the user's own form into `start`, if it is of this form.
     fn read<'block>(
         &self,
         text: &'block [u8],
         minutes: &mut MinuteCache,
         fields: &mut Fields<'block>,
-    ) -> Option<Option<Timestamp>> {
+        start: &mut Option<Timestamp>,
+    ) -> bool {
         let mut reader = Reader {
             minutes,
             guesses: MAX_GUESSES,
-            start: None,
+            start,
         };
-        reader.read(&self.pieces, text, fields).then_some(reader.start)
+        reader.read(&self.pieces, text, fields)
     }
 }
 
 impl Piece {
     fn literal(text: &[u8]) -> Self {
-        Self::Literal(Finder::new(text).into_owned())
+        Self::Literal(Box::new(Finder::new(text).into_owned()))
     }
 }
 
 struct Reader<'m> {
     minutes: &'m mut MinuteCache,
     guesses: u32,
-    start: Option<Timestamp>,
+    start: &'m mut Option<Timestamp>,
 }
 
 impl Reader<'_> {
@@ -517,7 +528,7 @@ impl Reader<'_> {
             }
             Shape::TimeOf(form) => match time_of(form, value) {
                 Some(time) if operator.key == Key::StartTime => {
-                    self.start = Some(time);
+                    *self.start = Some(time);
                     return true;
                 }
                 Some(_) => return true,
@@ -738,44 +749,43 @@ fn start_time(arguments: Option<&str>) -> Operator {
 fn strptime(form: &str) -> String {
     let mut own = String::with_capacity(form.len());
     let mut rest = form;
-    while let Some(at) = rest.find('%') {
-        let (before, after) = rest.split_at_checked(at).unwrap_or((rest, ""));
+    while let Some((before, after)) = rest.split_once('%') {
         own.push_str(before);
-        let after = after.get(1..).unwrap_or_default();
-        let digits = after.len() - after.trim_start_matches(|c: char| c.is_ascii_digit()).len();
-        let (conversion, len) = if after
-            .get(digits..)
-            .is_some_and(|rest| digits > 0 && rest.starts_with('f'))
-        {
-            ("%f", digits + 1)
-        } else if let Some(precise) = after.strip_prefix('E') {
-            let width = precise.len()
-                - precise
-                    .trim_start_matches(|c: char| c.is_ascii_digit() || c == '*')
-                    .len();
-            match precise.get(width..).and_then(|rest| rest.chars().next()) {
-                Some('S') => ("%S%.f", width + 2),
-                Some('f') => ("%f", width + 2),
-                Some('Y') => ("%Y", width + 2),
-                Some('z') => ("%:z", width + 2),
-                Some('T') => ("T", width + 2),
-                _ => ("%E", 1),
-            }
+        let precise = after.trim_start_matches(|c: char| c.is_ascii_digit());
+        let extended = after
+            .strip_prefix('E')
+            .map(|after| after.trim_start_matches(|c: char| c.is_ascii_digit() || c == '*'));
+        let known = precise
+            .strip_prefix('f')
+            .map(|rest| ("%f", rest))
+            .or_else(|| extension(extended?));
+        if let Some((conversion, after)) = known {
+            own.push_str(conversion);
+            rest = after;
         } else {
-            ("%", 0)
-        };
-        own.push_str(conversion);
-        rest = after.get(len..).unwrap_or_default();
-        if conversion == "%"
-            && let Some(of) = rest.chars().next()
-        {
-            // `%%` is one.
-            own.push(of);
-            rest = rest.get(of.len_utf8()..).unwrap_or_default();
+            // `%%` is one, whose second half begins no other.
+            own.push('%');
+            let mut letters = after.chars();
+            own.extend(letters.next());
+            rest = letters.as_str();
         }
     }
     own.push_str(rest);
     own
+}
+
+/// What follows `%E`, its width taken away, and what follows that (Abseil, `FormatTime`).
+fn extension(text: &str) -> Option<(&'static str, &str)> {
+    let mut letters = text.chars();
+    let conversion = match letters.next()? {
+        'S' => "%S%.f",
+        'f' => "%f",
+        'Y' => "%Y",
+        'z' => "%:z",
+        'T' => "T",
+        _ => return None,
+    };
+    Some((conversion, letters.as_str()))
 }
 
 #[cfg(test)]
