@@ -217,6 +217,31 @@ fn a_format_of_a_provider_of_logs_in_a_list_of_objects() {
 }
 
 #[test]
+fn a_format_in_the_configuration_of_a_proxy() {
+    for (format, member, row) in [
+        (
+            Value::from(TEXT),
+            "text_format_source",
+            as_text as fn(&str) -> Option<String>,
+        ),
+        (serde_json::from_str(JSON).unwrap(), "json_format", as_json),
+    ] {
+        let (scratch, _) = written(row);
+        let format = match member {
+            "json_format" => format,
+            _ => serde_json::json!({"inline_string": format}),
+        };
+        let listener = serde_json::json!({"name": "virtualOutbound", "access_log": [
+            {"name": "envoy.access_loggers.file", "typed_config": {"path": "/dev/stdout", "log_format": {member: format}}}]});
+        let dump = serde_json::json!({"configs": [
+            {"@type": "type.googleapis.com/envoy.admin.v3.ListenersConfigDump", "dynamic_listeners": [
+                {"name": "virtualOutbound", "active_state": {"listener": listener}}]}]});
+        scratch.write("config_dump.json", serde_json::to_string_pretty(&dump).unwrap());
+        assert_eq!(told(&scratch.report()), told(&recorded()), "{member}");
+    }
+}
+
+#[test]
 fn the_format_is_found_in_an_archive_that_is_read_in_order() {
     let (scratch, _) = written(as_text);
     scratch.write("mesh.yaml", mesh(TEXT));

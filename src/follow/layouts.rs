@@ -1,4 +1,4 @@
-//! The layouts of access logs that a mesh configuration among the inputs gives.
+//! The layouts of access logs that a configuration among the inputs gives.
 
 use super::{Opened, open};
 use crate::decode::document::{self, DOCUMENT_BYTES_MAX, Statement};
@@ -8,8 +8,13 @@ use crate::input::Source;
 use memchr::memmem;
 use std::collections::BTreeSet;
 
-/// What stands in every mesh configuration that gives one.
-const MARKS: [&[u8]; 2] = [b"accessLogFormat", b"envoyFileAccessLog"];
+/// What stands in every configuration that gives one.
+const MARKS: [&[u8]; 4] = [
+    b"accessLogFormat",
+    b"envoyFileAccessLog",
+    b"log_format",
+    b"logFormat",
+];
 
 /// Those of all documents among `sources` that are no known layouts.
 pub fn of(sources: &[Source]) -> Layouts {

@@ -8,6 +8,7 @@ mod describe;
 mod envoy;
 pub mod facts;
 mod kubernetes;
+mod log_format;
 mod parse;
 mod probe;
 mod series;
@@ -157,6 +158,9 @@ pub fn read(data: &[u8], form: Form, base_bytes: u64) -> Read {
         what: format!("the document says more than {STATEMENTS_MAX} things: the rest is left out from here"),
     }));
     damage.sort();
+    if form == Form::Json {
+        log_format::read(data, &starts, &mut said);
+    }
     said.truncate(STATEMENTS_MAX);
     Read { said, damage }
 }

@@ -1066,3 +1066,47 @@ fn descriptions_by_istioctl_tell_what_a_pod_takes() {
         )]
     );
 }
+
+#[test]
+fn formats_of_access_logs() {
+    let formats = |text: &str, form: Form| -> Vec<(u32, String)> {
+        let formats = said(text, form)
+            .into_iter()
+            .filter_map(|said| match said.statement {
+                Statement::AccessLogFormat(format) => Some((said.line.line, format)),
+                _ => None,
+            });
+        formats.collect()
+    };
+    let mesh = "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: istio\ndata:\n  mesh: |-\n    accessLogFormat: |\n      a %RESPONSE_CODE%\n    \
+                extensionProviders:\n    - name: one\n      envoyFileAccessLog:\n        logFormat:\n          labels:\n            rc: '%RESPONSE_CODE%'\n    \
+                - name: two\n      envoyFileAccessLog:\n        logFormat:\n          text: b %DURATION%\n";
+    assert_eq!(
+        formats(mesh, Form::Yaml),
+        [
+            (5, "a %RESPONSE_CODE%\n".to_owned()),
+            (5, r#"{"rc":"%RESPONSE_CODE%"}"#.to_owned()),
+            (5, "b %DURATION%".to_owned()),
+        ]
+    );
+    let dump = r#"{"configs":[{"@type":"x","dynamic_listeners":[{"name":"a","active_state":{"listener":{"access_log":[
+        {"typed_config":{"log_format":{"text_format_source":{"inline_string":"say \"%REQ(:PATH)%\" %DURATION%\n"}}}},
+        {"typed_config":{"log_format":{"text_format_source":{"inline_string":"say \"%REQ(:PATH)%\" %DURATION%\n"}}}},
+        {"typed_config":{"log_format":{"json_format":{"rc":"%RESPONSE_CODE%"}}}},
+        {"typed_config":{"log_format":"no object"}},
+        {"typed_config":{"logFormat": {"textFormatSource":{"inlineString":"c %DURATION%"}}}}]}}}]}]}"#;
+    assert_eq!(
+        formats(dump, Form::Json),
+        [
+            (1, "say \"%REQ(:PATH)%\" %DURATION%\n".to_owned()),
+            (3, r#"{"rc":"%RESPONSE_CODE%"}"#.to_owned()),
+            (5, "c %DURATION%".to_owned()),
+        ]
+    );
+    let cut = read(
+        b"{\"kind\":\"x\",\"log_format\": {\"text_format\":\"%DURA",
+        Form::Json,
+        0,
+    );
+    assert!(cut.said.is_empty(), "{:?}", cut.said);
+}

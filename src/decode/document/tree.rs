@@ -195,6 +195,13 @@ impl Starts {
         }
     }
 
+    /// The line of a byte of the document.
+    pub(super) fn at(&self, offset: usize) -> Spot {
+        let before = |start: &u32| usize::try_from(*start).is_ok_and(|start| start <= offset);
+        let line = self.within.partition_point(before);
+        self.spot(u32::try_from(line).unwrap_or(u32::MAX))
+    }
+
     /// A line by its number, from 0.
     pub(super) fn spot(&self, line: u32) -> Spot {
         let before = usize::try_from(line).ok().and_then(|line| line.checked_sub(1));

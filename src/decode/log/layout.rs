@@ -8,7 +8,7 @@ use super::json::{Members, Value, unescape};
 use super::time::MinuteCache;
 use super::{AccessFormat, AccessRow, Content, LogDecoder, Reject};
 use crate::units::Timestamp;
-use memchr::memmem::Finder;
+use memchr::memchr_iter;
 use std::sync::Arc;
 
 /// Longest format string, in bytes.
@@ -19,6 +19,9 @@ const MAX_PIECES: usize = 256;
 
 /// How often the ends of a row's texts are guessed before it is taken for no row of this layout: texts may hold what ends them.
 const MAX_GUESSES: u32 = 256;
+
+/// Longest text that is tried: headers of a request have 60 KiB at most (Envoy, `max_request_headers_kb`).
+const MAX_ROW_BYTES: usize = 256 << 10;
 
 /// What is wrong with a format string.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -60,7 +63,7 @@ struct Template {
 
 #[derive(Clone, Debug)]
 enum Piece {
-    Literal(Box<Finder<'static>>),
+    Literal(Vec<u8>),
     Value(Operator),
 }
 
@@ -157,7 +160,7 @@ impl Layout {
             Form::Text(template) => {
                 for piece in &template.pieces {
                     match piece {
-                        Piece::Literal(literal) => line.extend_from_slice(literal.needle()),
+                        Piece::Literal(literal) => line.extend_from_slice(literal),
                         Piece::Value(Operator {
                             shape: Shape::TimeOf(_),
                             ..
@@ -388,7 +391,7 @@ impl Template {
             }
             let (operator, len) = operator(format.get(at..).unwrap_or_default(), at)?;
             if !literal.is_empty() {
-                pieces.push(Piece::literal(&std::mem::take(&mut literal)));
+                pieces.push(Piece::Literal(std::mem::take(&mut literal)));
             }
             pieces.push(Piece::Value(operator));
             at = at.saturating_add(len);
@@ -398,7 +401,7 @@ impl Template {
             }
         }
         if !literal.is_empty() {
-            pieces.push(Piece::literal(&literal));
+            pieces.push(Piece::Literal(literal));
         }
         let mut template = Self { pieces };
         template.keep_best();
@@ -454,18 +457,15 @@ impl Template {
         fields: &mut Fields<'block>,
         start: &mut Option<Timestamp>,
     ) -> bool {
+        if text.len() > MAX_ROW_BYTES {
+            return false;
+        }
         let mut reader = Reader {
             minutes,
             guesses: MAX_GUESSES,
             start,
         };
         reader.read(&self.pieces, text, fields)
-    }
-}
-
-impl Piece {
-    fn literal(text: &[u8]) -> Self {
-        Self::Literal(Box::new(Finder::new(text).into_owned()))
     }
 }
 
@@ -483,7 +483,7 @@ impl Reader<'_> {
         };
         let operator = match piece {
             Piece::Literal(literal) => {
-                let after = text.strip_prefix(literal.needle());
+                let after = text.strip_prefix(literal.as_slice());
                 return after.is_some_and(|rest| self.read(pieces, rest, fields));
             }
             Piece::Value(operator) => operator,
@@ -491,9 +491,14 @@ impl Reader<'_> {
         let Some((Piece::Literal(literal), pieces)) = pieces.split_first() else {
             return self.take(operator, text, fields);
         };
-        for end in literal.find_iter(text) {
+        // Values are short: a search that is set up for each would take longer than it saves.
+        let first = literal.first().copied().unwrap_or_default();
+        for end in memchr_iter(first, text) {
             let Some((value, rest)) = text.split_at_checked(end) else {
                 return false;
+            };
+            let Some(rest) = rest.strip_prefix(literal.as_slice()) else {
+                continue;
             };
             if !operator.shape.may_go_on(value) {
                 return false;
@@ -502,7 +507,6 @@ impl Reader<'_> {
                 return false;
             };
             self.guesses = left;
-            let rest = rest.get(literal.needle().len()..).unwrap_or_default();
             if self.take(operator, value, fields) && self.read(pieces, rest, fields) {
                 return true;
             }
