@@ -2,7 +2,7 @@
 //! same; three in a hundred are failures. What was read is counted and checked before any time is taken.
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use postmesh::decode::log::{Content, LogDecoder};
+use postmesh::decode::log::{Content, Layout, Layouts, LogDecoder};
 use std::hint::black_box;
 
 /// Bytes of a block: fits the second-level cache, as the blocks of a run do.
@@ -224,6 +224,18 @@ fn measure(criterion: &mut Criterion, name: &str, line: WriteLine, make: fn() ->
     group.finish();
 }
 
+/// Istio's text layout as if it were the user's own.
+fn by_format() -> LogDecoder {
+    const FORMAT: &str = "[%START_TIME%] \"%REQ(:METHOD)% %REQ(X-ENVOY-ORIGINAL-PATH?:PATH)% %PROTOCOL%\" %RESPONSE_CODE% %RESPONSE_FLAGS% \
+        %RESPONSE_CODE_DETAILS% %CONNECTION_TERMINATION_DETAILS% \"%UPSTREAM_TRANSPORT_FAILURE_REASON%\" %BYTES_RECEIVED% %BYTES_SENT% \
+        %DURATION% %RESP(X-ENVOY-UPSTREAM-SERVICE-TIME)% \"%REQ(X-FORWARDED-FOR)%\" \"%REQ(USER-AGENT)%\" \"%REQ(X-REQUEST-ID)%\" \
+        \"%REQ(:AUTHORITY)%\" \"%UPSTREAM_HOST%\" %UPSTREAM_CLUSTER_RAW% %UPSTREAM_LOCAL_ADDRESS% %DOWNSTREAM_LOCAL_ADDRESS% \
+        %DOWNSTREAM_REMOTE_ADDRESS% %REQUESTED_SERVER_NAME% %ROUTE_NAME%";
+    let layout = Layout::compile(FORMAT);
+    assert!(layout.is_ok(), "{layout:?}");
+    LogDecoder::with_layouts(&Layouts::new(layout.ok()))
+}
+
 fn decode(criterion: &mut Criterion) {
     let forms: [(&str, WriteLine); 6] = [
         ("text", text),
@@ -236,6 +248,7 @@ fn decode(criterion: &mut Criterion) {
     for (name, line) in forms {
         measure(criterion, name, line, LogDecoder::default);
     }
+    measure(criterion, "text-by-format", text, by_format);
     measure(criterion, "text-portable", text, LogDecoder::portable);
     measure(criterion, "json-portable", json, LogDecoder::portable);
 }

@@ -8,7 +8,7 @@ use super::json::{Members, Value, unescape};
 use super::time::MinuteCache;
 use super::{AccessFormat, AccessRow, Content, LogDecoder, Reject};
 use crate::units::Timestamp;
-use memchr::memchr_iter;
+use memchr::{memchr_iter, memchr2};
 use std::sync::Arc;
 
 /// Longest format string, in bytes.
@@ -491,8 +491,18 @@ impl Reader<'_> {
         let Some((Piece::Literal(literal), pieces)) = pieces.split_first() else {
             return self.take(operator, text, fields);
         };
-        // Values are short: a search that is set up for each would take longer than it saves.
         let first = literal.first().copied().unwrap_or_default();
+        if operator.shape == Shape::Word && matches!(first, b' ' | b'"') {
+            // It ends at the first of these, or not at all.
+            let Some((value, rest)) = memchr2(b' ', b'"', text).and_then(|end| text.split_at_checked(end))
+            else {
+                return false;
+            };
+            fields.set(operator.key, Value::Text(value));
+            let after = rest.strip_prefix(literal.as_slice());
+            return after.is_some_and(|rest| self.read(pieces, rest, fields));
+        }
+        // Values are short: a search that is set up for each would take longer than it saves.
         for end in memchr_iter(first, text) {
             let Some((value, rest)) = text.split_at_checked(end) else {
                 return false;
@@ -540,9 +550,8 @@ impl Reader<'_> {
             },
             _ => {}
         }
-        if operator.key != Key::Unused {
-            fields.set(operator.key, Value::Text(value));
-        }
+        // What nobody asks for has a place too.
+        fields.set(operator.key, Value::Text(value));
         true
     }
 }
@@ -563,7 +572,7 @@ impl Shape {
 const MAX_TIME_BYTES: usize = 80;
 
 fn is_word(value: &[u8]) -> bool {
-    memchr::memchr2(b' ', b'"', value).is_none()
+    memchr2(b' ', b'"', value).is_none()
 }
 
 fn is_number(value: &[u8]) -> bool {
