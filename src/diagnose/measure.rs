@@ -659,7 +659,8 @@ impl<'i> Facts<'i> {
     /// Rows that do not name their connections, and hardly a request of these callers went well between the first and the last of
     /// them: the same as if every reset were of a new connection.
     fn nothing_got_through(&self, destination: &str, calls: &[usize]) -> Option<Measured> {
-        if self.reset_stats(calls).resets() > 0 {
+        // Beyond the limit of rows whose connections are followed, those of a few resets may be left out.
+        if self.reset_stats(calls).resets() > 0 || self.incident.totals.connections.is_truncated() {
             return None;
         }
         let first = self.first(calls)?;
