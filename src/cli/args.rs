@@ -645,14 +645,14 @@ pub(super) struct InputArgs {
 
 /// How rows are laid out.
 #[derive(Debug, Default, clap::Args)]
-#[command(next_help_heading = "Formats")]
+#[command(next_help_heading = "Tune")]
 pub(super) struct LayoutArgs {
-    /// Read access-log rows of this format string too (repeatable)
+    /// Also read access logs of this format string, or that of @FILE
     ///
     /// What `accessLogFormat` says in the mesh configuration, or `text_format_source` or `json_format` of an access log of Envoy's: a text with
-    /// operators such as `%RESPONSE_CODE%`, or a JSON object of them. @FILE takes it from a file. Istio's and Envoy's own formats are known,
+    /// operators such as `%RESPONSE_CODE%`, or a JSON object of them. Istio's and Envoy's own formats are known,
     /// and those of a mesh configuration among the inputs are found there.
-    #[arg(long = "access-log-format", value_name = "STRING|@FILE", value_parser = layout)]
+    #[arg(long = "access-log-format", value_name = "FORMAT", value_parser = layout)]
     pub(super) access_log_formats: Vec<Layout>,
 }
 
@@ -746,14 +746,14 @@ pub(super) struct PseudonymArgs {
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Tune")]
 pub(super) struct TuneArgs {
-    #[command(flatten)]
-    pub(super) layouts: LayoutArgs,
     /// Worker threads [default: one for each core]
     #[arg(short = 'j', long, value_name = "N", value_parser = count(1, 1024))]
     pub(super) threads: Option<u64>,
     /// Bytes of a block
     #[arg(long, value_name = "BYTES", hide = true, value_parser = count(1, 1 << 30))]
     pub(super) block_size: Option<u64>,
+    #[command(flatten)]
+    pub(super) layouts: LayoutArgs,
 }
 
 /// How to show.

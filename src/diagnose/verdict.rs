@@ -247,7 +247,7 @@ fn missing(facts: &Facts<'_>) -> Vec<Missing> {
             command: "kubectl logs -n <namespace> <pod> -c istio-proxy".to_owned(),
         });
         let lines: u64 = facts.incident.totals.inputs.values().map(unread_lines).sum();
-        if lines > 0 {
+        if lines >= facts.thresholds().enough_rows {
             list.push(Missing {
                 what: "the format of the access logs".to_owned(),
                 why_it_matters: format!(
