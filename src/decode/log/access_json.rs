@@ -341,13 +341,18 @@ pub(super) fn decode<'block>(
         order.clear();
         return Content::Unknown(Reject::Json);
     }
+    let has = |key: Key| seen.keys & 1 << key as u32 != 0;
+    let is_row = has(Key::Code) || has(Key::Flags) || has(Key::StartTime) && has(Key::UpstreamHost);
+    if seen.custom && !is_row {
+        // A component line may have keys of the same names.
+        return decode(line, minutes, &Layouts::default(), order, unescaped);
+    }
     let len = line.len().min(MAX_RECORD_BYTES);
     if unescaped.len() < len {
         unescaped.resize(len, 0);
     }
     let mut room = Room { bytes: unescaped };
-    let has = |key: Key| seen.keys & 1 << key as u32 != 0;
-    let content = if has(Key::Code) || has(Key::Flags) || has(Key::StartTime) && has(Key::UpstreamHost) {
+    let content = if is_row {
         order.settle();
         if has(Key::Template) {
             // Such a text is read by its own rule.
@@ -561,8 +566,7 @@ fn component<'block>(
     let message = room.text(fields.get(Key::Message))?.unwrap_or_default();
     Ok(ComponentLine {
         component,
-        // A layout of the user's own may call a row's time so.
-        time: time(fields.get(Key::Time), minutes)?.or(time(fields.get(Key::StartTime), minutes)?),
+        time: time(fields.get(Key::Time), minutes)?,
         level,
         scope,
         message,

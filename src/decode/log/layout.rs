@@ -895,7 +895,7 @@ mod tests {
     #[test]
     fn json_of_the_users_own_keys() {
         let format = r#"{"ts":"%START_TIME%","st":"%RESPONSE_CODE%","fl":"%RESPONSE_FLAGS%","req":"%REQ(:METHOD)% %REQ(:PATH)% %PROTOCOL%",
-            "ms":"%DURATION%","to":"%UPSTREAM_CLUSTER%","host":"%UPSTREAM_HOST%","env":"prod","time":"%REQ(X-TIME)%"}"#;
+            "ms":"%DURATION%","to":"%UPSTREAM_CLUSTER%","host":"%UPSTREAM_HOST%","env":"prod","time":"%REQ(X-TIME)%","msg":"%REQ(:AUTHORITY)%"}"#;
         let row = r#"{"ts":"2026-11-22T16:50:43.147Z","st":503,"fl":"UF","req":"GET /a/b HTTP/1.1","ms":7,"to":"outbound|80||a.b.svc.cluster.local","host":"10.0.0.1:80","env":"prod","time":null}"#;
         let component =
             r#"{"level":"warning","time":"2026-11-22T16:50:43.147000Z","scope":"envoy config","msg":"gone"}"#;
@@ -917,6 +917,7 @@ mod tests {
             assert!(told[0].contains(part), "{part}: {}", told[0]);
         }
         assert!(told[2].starts_with("Component"), "{}", told[2]);
+        assert!(told[2].contains("time: Some"), "{}", told[2]);
     }
 
     #[test]
