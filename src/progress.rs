@@ -5,7 +5,7 @@
 /// Receives what a run has done so far. Called from any worker, so it must be cheap and must not block.
 pub trait Progress: Sync {
     /// All inputs are known. `bytes` is the sum of their stored sizes, `None` where a size is unknown
-    /// (standard input, named pipes); `inputs` is how many there are.
+    /// (standard input, named pipes); `inputs` is how many there are. Told again where all is read a second time.
     fn planned(&self, bytes: Option<u64>, inputs: usize);
 
     /// `stored_bytes` more were read, counted as they lie on disk (before decompression).

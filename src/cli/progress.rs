@@ -45,6 +45,9 @@ impl Bar {
 impl Progress for Bar {
     fn planned(&self, bytes: Option<u64>, inputs: usize) {
         self.inputs.store(inputs, Ordering::Relaxed);
+        // Where all is read a second time, it begins again.
+        self.finished.store(0, Ordering::Relaxed);
+        self.line.reset();
         let template = if bytes.is_some() { KNOWN } else { UNKNOWN };
         if let Ok(style) = ProgressStyle::with_template(template) {
             self.line.set_style(style);
@@ -132,6 +135,19 @@ mod tests {
         bar.clear();
         assert_eq!(paper.0.lock().unwrap().trim(), "", "gone when finished");
         shown
+    }
+
+    #[test]
+    fn what_is_read_again_begins_again() {
+        let shown = drawn(|bar| {
+            for _ in 0..2 {
+                bar.planned(Some(4 << 20), 1);
+                bar.read(3 << 20);
+                bar.finished_input("a.log");
+            }
+        });
+        assert!(shown.contains("3.00 MiB/4.00 MiB"), "{shown}");
+        assert!(shown.contains("1/1"), "{shown}");
     }
 
     #[test]
