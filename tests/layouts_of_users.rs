@@ -319,3 +319,20 @@ fn what_is_no_format_is_said_with_its_place() {
         assert!(run.stderr.contains(what), "{format}: {}", run.stderr);
     }
 }
+
+#[test]
+fn a_format_that_cannot_be_used_is_told_with_its_place() {
+    let (scratch, _) = written(as_text);
+    scratch.write("mesh.yaml", mesh("%START_TIME%%RESPONSE_CODE%"));
+    let report = scratch.report();
+    let inputs = list(&report, "/inputs").iter();
+    let problems: Vec<&Value> = inputs.flat_map(|input| list(input, "/problems")).collect();
+    let [problem] = problems.as_slice() else {
+        panic!("{problems:?}")
+    };
+    assert_eq!(problem["line"], 3, "{problem}");
+    assert!(
+        text(problem, "/what").contains("nothing between them"),
+        "{problem}"
+    );
+}

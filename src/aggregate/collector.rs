@@ -22,8 +22,8 @@ use super::{Merge, stable_hash_with, text};
 use crate::catalog::{Catalog, SignatureSource};
 use crate::decode::document::{self, Form, Statement};
 use crate::decode::log::{
-    AccessFormat, AccessRow, ComponentLine, Content, Level, Line, LineAt, LineSink, PlainRow, Reject, Row,
-    Wrapping, application_line,
+    AccessFormat, AccessRow, ComponentLine, Content, Layout, Level, Line, LineAt, LineSink, PlainRow, Reject,
+    Row, Wrapping, application_line,
 };
 use crate::decode::output::{self, Text, TextKind};
 use crate::input::lines_of;
@@ -634,8 +634,15 @@ impl<'run> Collector<'run> {
             let line = line
                 .and_then(|rest| rest.split(|byte| *byte == b'\n').next())
                 .unwrap_or_default();
-            if let Statement::Message(_, message) = &said.statement {
-                self.message(place, message.as_bytes());
+            match &said.statement {
+                Statement::Message(_, message) => self.message(place, message.as_bytes()),
+                Statement::AccessLogFormat(format) => {
+                    if let Err(error) = Layout::compile(format) {
+                        let what = format!("rows cannot be read by this format of access logs: {error}");
+                        self.stats.damage(place, what);
+                    }
+                }
+                _ => {}
             }
             let fact = self
                 .partial

@@ -14,11 +14,15 @@ use super::time::MinuteCache;
 use super::{AccessFormat, AccessRow, Content, LogDecoder, Reject};
 use crate::units::Timestamp;
 use operator::{Operator, Shape};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use template::{Piece, Template};
 
 /// Longest format string, in bytes.
 const MAX_FORMAT_BYTES: usize = 64 << 10;
+
+/// Keys of one format string.
+const MAX_KEYS: usize = 256;
 
 /// What is wrong with a format string.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -59,7 +63,7 @@ pub struct Layouts(Option<Arc<Compiled>>);
 #[derive(Debug, Default)]
 struct Compiled {
     texts: Vec<Template>,
-    keys: Keys,
+    keys: BTreeMap<Vec<u8>, Member>,
 }
 
 impl Layout {
@@ -189,7 +193,11 @@ impl Layouts {
         for layout in layouts {
             match layout.0 {
                 Form::Text(template) => compiled.texts.push(template),
-                Form::Json(members) => compiled.keys.extend(members),
+                Form::Json(members) => {
+                    for (key, member) in members {
+                        compiled.keys.entry(key).or_insert(member);
+                    }
+                }
             }
         }
         let is_empty = compiled.texts.is_empty() && compiled.keys.is_empty();
@@ -267,9 +275,7 @@ impl Layouts {
     }
 
     fn member(&self, key: &[u8]) -> Option<&Member> {
-        let keys = &self.0.as_ref()?.keys;
-        let (_, member) = keys.iter().find(|(known, _)| known == key)?;
-        Some(member)
+        self.0.as_ref()?.keys.get(key)
     }
 }
 
@@ -287,6 +293,10 @@ fn json_members(format: &str) -> Result<Option<Keys>, LayoutError> {
             Ok(None) => break,
             Err(_) => return Ok(None),
         };
+        if members.len() >= MAX_KEYS {
+            let what = "more than 256 keys";
+            return Err(LayoutError { at: 0, what });
+        }
         let text = match member.value {
             Value::Text(text) => text.to_vec(),
             Value::Escaped(text) => {

@@ -14,6 +14,9 @@ const MAX_PIECES: usize = 256;
 /// How often the ends of a row's texts are guessed before it is taken for no row of this layout: texts may hold what ends them.
 const MAX_GUESSES: u32 = 256;
 
+/// How many places at which a text may end are looked at for a row, all guesses together.
+const MAX_LOOKS: u32 = 1 << 14;
+
 /// Longest text that is tried: headers of a request have 60 KiB at most (Envoy, `max_request_headers_kb`).
 const MAX_ROW_BYTES: usize = 256 << 10;
 
@@ -131,6 +134,7 @@ impl Template {
         let mut reader = Reader {
             minutes,
             guesses: MAX_GUESSES,
+            looks: MAX_LOOKS,
             start,
         };
         reader.read(&self.pieces, text, fields)
@@ -140,6 +144,7 @@ impl Template {
 struct Reader<'m> {
     minutes: &'m mut MinuteCache,
     guesses: u32,
+    looks: u32,
     start: &'m mut Option<Timestamp>,
 }
 
@@ -172,6 +177,10 @@ impl Reader<'_> {
         }
         // Values are short: a search that is set up for each would take longer than it saves.
         for end in memchr_iter(first, text) {
+            let Some(looks) = self.looks.checked_sub(1) else {
+                return false;
+            };
+            self.looks = looks;
             let Some((value, rest)) = text.split_at_checked(end) else {
                 return false;
             };

@@ -194,6 +194,12 @@ fn what_is_no_format() {
     assert!(refused("%HOSTNAME% 100%%").what.contains("no operator"));
     assert!(refused(r#"{"a":"b"}"#).what.contains("no operator"));
     assert!(refused(&"%DURATION% ".repeat(200)).what.contains("256"));
+    let keys: Vec<String> = (0..300).map(|key| format!(r#""{key}":"%DURATION%""#)).collect();
+    assert!(
+        refused(&format!("{{{}}}", keys.join(",")))
+            .what
+            .contains("256 keys")
+    );
 }
 
 #[test]
@@ -201,6 +207,11 @@ fn guesses_are_limited() {
     let format = "%REQ(A)% %REQ(B)% %REQ(C)% %REQ(D)% %RESPONSE_CODE%";
     let line = "a ".repeat(100_000);
     assert!(read(&[format], &line)[0].starts_with("Unknown"));
+    let separated = "%REQ(A)% | %REQ(B)% | %REQ(C)% | %RESPONSE_CODE%";
+    let line = "a ".repeat(60_000) + "| b | c | 200";
+    assert!(read(&[separated], &line)[0].starts_with("Unknown"));
+    let line = "a ".repeat(1000) + "| b | c | 200";
+    assert!(read(&[separated], &line)[0].starts_with("custom"));
 }
 
 proptest! {
