@@ -893,30 +893,28 @@ fn shape_key(row: &impl Row, hasher: Hasher) -> Fingerprint {
 /// The same of a row whose fields do not lie side by side.
 #[inline]
 fn field_key(row: &AccessRow<'_>, inbound: bool, seed: u64, hasher: Hasher) -> Fingerprint {
-    let remote_ip = row
-        .downstream_remote
-        .and_then(super::address::ip)
-        .filter(|_| inbound);
+    let remote_ip = row.downstream_remote.filter(|_| inbound);
+    let remote_ip = remote_ip.and_then(super::address::ip);
     // An empty field is another than none; no UTF-8 text is this byte alone.
     let or_none = |field: Option<_>| field.unwrap_or(&b"\xff"[..]);
     // What a ztunnel says is read in another way.
     let ztunnel = u64::from(row.format == AccessFormat::Ztunnel);
     let code = ztunnel << 17 | u64::from(row.code) << 1 | u64::from(row.method.is_some());
     let parts = [
-        row.upstream_host,
-        row.flags,
-        row.authority,
-        row.cluster,
-        row.details,
-        remote_ip,
-        row.downstream_local,
-        row.route,
-        row.sni,
-        row.termination,
-        row.protocol,
-        row.failure_reason,
+        or_none(row.upstream_host),
+        or_none(row.flags),
+        or_none(row.authority),
+        or_none(row.cluster),
+        or_none(row.details),
+        or_none(remote_ip),
+        or_none(row.downstream_local),
+        or_none(row.route),
+        or_none(row.sni),
+        or_none(row.termination),
+        or_none(row.protocol),
+        or_none(row.failure_reason),
     ];
-    hasher.of_twelve(mixed(seed, code), &parts.map(or_none))
+    hasher.of_twelve(mixed(seed, code), &parts)
 }
 
 /// What is kept of a row of a request beyond the sums of its class.
