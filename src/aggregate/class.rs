@@ -259,7 +259,7 @@ impl RowShape {
         let cluster = row.cluster.map(text).unwrap_or_default();
         let details = row.details.map(text).unwrap_or_default();
         let termination = row.termination.map(text).unwrap_or_default();
-        let flags = flags::tokens(row.flags);
+        let flags = flags::tokens(row.flags, table);
         let tcp = row.protocol.is_none() && row.method.is_none();
         let without_chain = details == "filter_chain_not_found"
             || (tcp && details.is_empty() && flags.iter().any(|flag| flag == "NR"));

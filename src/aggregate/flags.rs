@@ -2,15 +2,18 @@
 
 use crate::catalog::{FlagClass, FlagTable};
 
-/// The tokens of a `RESPONSE_FLAGS` value, sorted, each once (Envoy's order changed between releases).
-/// Unknown tokens are kept: extensions may register their own.
-pub fn tokens(flags: Option<&[u8]>) -> Vec<String> {
+/// The tokens of a `RESPONSE_FLAGS` value, sorted, each once (Envoy's order changed between releases), long names
+/// (`RESPONSE_FLAGS_LONG`) as short ones. Unknown tokens are kept: extensions may register their own.
+pub fn tokens(flags: Option<&[u8]>, table: &FlagTable) -> Vec<String> {
     let mut tokens: Vec<String> = flags
         .unwrap_or_default()
         .split(|&b| b == b',')
         .map(<[u8]>::trim_ascii)
         .filter(|token| !token.is_empty() && *token != b"-")
-        .map(super::text)
+        .map(|token| match table.get(token) {
+            Some(flag) => flag.name.clone(),
+            None => super::text(token),
+        })
         .collect();
     tokens.sort_unstable();
     tokens.dedup();
@@ -141,7 +144,7 @@ mod tests {
     fn outcomes() {
         let catalog = Catalog::built_in().unwrap();
         let of = |code, flags: &str, details, tcp| {
-            let flags = tokens(Some(flags.as_bytes()));
+            let flags = tokens(Some(flags.as_bytes()), &catalog.flags);
             let facts = OutcomeFacts {
                 code,
                 flags: &flags,
@@ -191,8 +194,15 @@ mod tests {
     }
 
     #[test]
-    fn order_and_repeats_do_not_matter() {
-        assert_eq!(tokens(Some(b"URX,UF")), tokens(Some(b"UF,URX,UF")));
-        assert!(tokens(Some(b"-")).is_empty());
+    fn order_repeats_and_length_of_names_do_not_matter() {
+        let catalog = Catalog::built_in().unwrap();
+        let of = |flags: &[u8]| tokens(Some(flags), &catalog.flags);
+        assert_eq!(of(b"URX,UF"), of(b"UF,URX,UF"));
+        assert_eq!(
+            of(b"UpstreamRetryLimitExceeded,UpstreamConnectionFailure"),
+            of(b"UF,URX")
+        );
+        assert_eq!(of(b"OfAnExtension"), ["OfAnExtension"]);
+        assert!(of(b"-").is_empty());
     }
 }

@@ -109,7 +109,7 @@ impl Record for RowRecord<'_> {
                 0 => named("none"),
                 class => owned(&format!("{class}xx")),
             },
-            Field::Flags => match flags::tokens(row.flags) {
+            Field::Flags => match flags::tokens(row.flags, self.table) {
                 tokens if tokens.is_empty() => Value::Missing,
                 tokens => Value::Set(Cow::Owned(tokens.join(",").into_bytes())),
             },

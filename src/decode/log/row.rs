@@ -15,7 +15,7 @@ pub(super) fn is_from_upstream<'row>(
 ) -> bool {
     match details {
         Some(details) => details == FROM_UPSTREAM,
-        None => matches!(flags(), None | Some(b"URX")),
+        None => matches!(flags(), None | Some(b"URX" | b"UpstreamRetryLimitExceeded")),
     }
 }
 

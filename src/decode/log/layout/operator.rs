@@ -146,7 +146,9 @@ fn of_name(name: &str, arguments: Option<&str>) -> Operator {
         "PATH" => (K::Path, 1, Shape::Text),
         "PROTOCOL" => (K::Protocol, 1, Shape::Word),
         "RESPONSE_CODE" => (K::Code, 2, Shape::Number),
-        "RESPONSE_FLAGS" => (K::Flags, 1, Shape::Word),
+        "RESPONSE_FLAGS" => (K::Flags, 2, Shape::Word),
+        // The catalogue of flags knows these names too.
+        "RESPONSE_FLAGS_LONG" => (K::Flags, 1, Shape::Word),
         "RESPONSE_CODE_DETAILS" => (K::Details, 1, Shape::Word),
         "CONNECTION_TERMINATION_DETAILS" => (K::Termination, 1, Shape::Text),
         "UPSTREAM_TRANSPORT_FAILURE_REASON" => (K::FailureReason, 1, Shape::Text),
