@@ -627,11 +627,7 @@ fn access_log_formats(mesh: &Node, line: Spot) -> Vec<Said> {
     let providers = mesh.items_of("extensionProviders").iter().take(LIST_MAX);
     let formats = providers.filter_map(|provider| provider.at(&["envoyFileAccessLog", "logFormat"]));
     let of_provider = formats.filter_map(|format| {
-        let labels = || {
-            let members = format.get("labels")?.members().iter();
-            let texts = members.filter_map(|(key, value)| Some((key.clone(), value.text()?.into())));
-            Some(serde_json::Value::Object(texts.collect()).to_string())
-        };
+        let labels = || Some(log_labels(format.get("labels")?).to_string());
         format.text_of("text").map(str::to_owned).or_else(labels)
     });
     let of_all = mesh.text_of("accessLogFormat").map(str::to_owned);
@@ -644,6 +640,19 @@ fn access_log_formats(mesh: &Node, line: Spot) -> Vec<Said> {
             statement: Statement::AccessLogFormat(format),
         })
         .collect()
+}
+
+/// Labels as the format string of JSON that they are: texts, and objects of such. It goes as deep as trees are held.
+fn log_labels(node: &Node) -> serde_json::Value {
+    if let Some(text) = node.text() {
+        return text.into();
+    }
+    let members = node.members().iter();
+    serde_json::Value::Object(
+        members
+            .map(|(key, value)| (key.clone(), log_labels(value)))
+            .collect(),
+    )
 }
 
 fn is_certificate(entry: &str) -> bool {

@@ -11,7 +11,7 @@
 use super::access_exact::{cluster_name, header_number, unset};
 use super::component::json_scope;
 use super::json::{Malformed, Members, Value, unescape, value};
-use super::layout::Layouts;
+use super::layout::{Layouts, Member, Members as LayoutMembers};
 use super::number::{json_number, leading_digits, short_decimal};
 use super::scan::{Marks, Scanner};
 use super::start::level;
@@ -52,7 +52,7 @@ pub(super) enum Key {
     Time,
     Scope,
     Message,
-    /// A text of several operators, of a layout of the user's own.
+    /// A text of several operators or an object, of a layout of the user's own.
     Template,
     /// Any other.
     Unused,
@@ -337,7 +337,8 @@ pub(super) fn decode<'block>(
     let mut fields = Fields::new();
     let mut seen = Seen::default();
     order.clear();
-    if read_members(line, &mut fields, &mut seen, minutes, layouts, order).is_err() {
+    let members = layouts.members();
+    if read_members(line, &mut fields, &mut seen, minutes, members, order).is_err() {
         order.clear();
         return Content::Unknown(Reject::Json);
     }
@@ -355,7 +356,7 @@ pub(super) fn decode<'block>(
     let content = if is_row {
         order.settle();
         if has(Key::Template) {
-            // Such a text is read by its own rule.
+            // Such a value is read by its own rule.
             order.clear();
         }
         let mut row = AccessRow::empty(AccessFormat::IstioJson);
@@ -393,30 +394,58 @@ fn read_members<'block>(
     fields: &mut Fields<'block>,
     seen: &mut Seen,
     minutes: &mut MinuteCache,
-    layouts: &Layouts,
+    own: Option<&LayoutMembers>,
     order: &mut KeyOrder,
 ) -> Result<(), Malformed> {
     let mut members = Members::new(line);
     while let Some(member) = members.next()? {
-        let custom = layouts.key(member.key);
-        let key = custom.unwrap_or_else(|| Key::of(member.key));
-        seen.custom |= custom.is_some();
-        order.custom |= custom.is_some();
-        seen.keys |= 1_u32.wrapping_shl(key as u32);
-        if key == Key::Template {
-            if let Value::Text(text) = member.value {
-                let (start, keys) = layouts.part(member.key, text, minutes, fields);
-                seen.start = start.or(seen.start);
-                seen.keys |= keys;
-            }
+        let key = if let Some(own) = own.and_then(|own| own.get(member.key)) {
+            order.custom = true;
+            read_own(own, member.value, fields, seen, minutes)?
         } else {
+            let key = Key::of(member.key);
             fields.set(key, member.value);
-        }
+            key
+        };
+        seen.keys |= 1_u32.wrapping_shl(key as u32);
         if order.members.len() <= KeyOrder::MAX_MEMBERS {
             order.learn(key, member.lead);
         }
     }
     Ok(())
+}
+
+/// Puts what a member of a layout of the user's own says into `fields`. Goes as deep as the layout does.
+fn read_own<'block>(
+    own: &Member,
+    value: Value<'block>,
+    fields: &mut Fields<'block>,
+    seen: &mut Seen,
+    minutes: &mut MinuteCache,
+) -> Result<Key, Malformed> {
+    seen.custom = true;
+    match (own, value) {
+        (Member::Key(key), value) => {
+            fields.set(*key, value);
+            return Ok(*key);
+        }
+        (Member::Template(template), Value::Text(text)) => {
+            let (start, keys) = template.part(text, minutes, fields);
+            seen.start = start.or(seen.start);
+            seen.keys |= keys;
+        }
+        (Member::Object(own), Value::Object(text)) => {
+            let mut members = Members::new(text);
+            while let Some(member) = members.next()? {
+                if let Some(own) = own.get(member.key) {
+                    let key = read_own(own, member.value, fields, seen, minutes)?;
+                    seen.keys |= 1_u32.wrapping_shl(key as u32);
+                }
+            }
+        }
+        _ => {}
+    }
+    Ok(Key::Template)
 }
 
 /// What is left of the buffer for unescaped strings.
@@ -440,7 +469,7 @@ impl<'block> Room<'block> {
     fn text(&mut self, value: Value<'block>) -> Result<Option<&'block [u8]>, Reject> {
         match value {
             Value::Text(text) => Ok(unset(text)),
-            Value::Null | Value::Other => Ok(None),
+            Value::Null | Value::Object(_) | Value::Other => Ok(None),
             Value::Number(text) | Value::Digits(text, _) => Ok(Some(text)),
             Value::Escaped(text) => self.unescape(text).map(unset),
         }

@@ -1,6 +1,7 @@
 //! The members of one JSON object on one line (RFC 8259), without recursion and without building a tree.
 //!
-//! Nested values are stepped over: nothing that a proxy logs by default is nested.
+//! Nested values are stepped over: nothing that a proxy logs by default is nested, and of what a user's own layout nests the
+//! objects are given as they stand.
 
 /// Nesting past this is taken for damage.
 const MAX_DEPTH: u32 = 64;
@@ -22,7 +23,9 @@ pub(super) enum Value<'block> {
     Number(&'block [u8]),
     /// At most eight digits, as written, and the number that they make.
     Digits(&'block [u8], u32),
-    /// `true`, `false`, an object or an array.
+    /// An object, as written.
+    Object(&'block [u8]),
+    /// `true`, `false` or an array.
     Other,
 }
 
@@ -173,7 +176,11 @@ pub(super) fn value(text: &[u8]) -> Result<(Value<'_>, &[u8]), Malformed> {
         [b't', b'r', b'u', b'e', rest @ ..] | [b'f', b'a', b'l', b's', b'e', rest @ ..] => {
             Ok((Value::Other, rest))
         }
-        [b'{' | b'[', ..] => Ok((Value::Other, skip_nested(text)?)),
+        [b'{', ..] => {
+            let rest = skip_nested(text)?;
+            Ok((Value::Object(before(text, rest)), rest))
+        }
+        [b'[', ..] => Ok((Value::Other, skip_nested(text)?)),
         [b'-' | b'0'..=b'9', ..] => Ok(number(text)),
         _ => Err(Malformed),
     }
@@ -322,7 +329,8 @@ mod tests {
         let keys: Vec<_> = found.iter().map(|(key, _)| key[0] as char).collect();
         assert_eq!(keys, ['a', 'b', 'c', 'd', 'e', 'h', 'i']);
         assert!(found[0].1.starts_with("Text") && found[1].1.starts_with("Escaped"));
-        assert!(found[2].1.starts_with("Number") && found[3].1 == "Null" && found[4].1 == "Other");
+        assert!(found[2].1.starts_with("Number") && found[3].1 == "Null");
+        assert!(found[4].1.starts_with("Object") && found[5].1 == "Other" && found[6].1 == "Other");
         assert_eq!(members(b"{}"), Ok(vec![]));
     }
 

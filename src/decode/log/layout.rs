@@ -9,10 +9,9 @@ mod template;
 mod tests;
 
 use super::access_json::{Fields, Key, read_text_row};
-use super::json::{Members, Value, unescape};
+use super::json::{self, Value, unescape};
 use super::time::MinuteCache;
 use super::{AccessFormat, AccessRow, Content, LogDecoder, Reject};
-use crate::units::Timestamp;
 use operator::{Operator, Shape};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -36,24 +35,33 @@ pub struct LayoutError {
 
 /// One format string, compiled.
 #[derive(Clone, Debug)]
-pub struct Layout(Form);
+pub struct Layout {
+    form: Form,
+    format: Arc<str>,
+}
 
 #[derive(Clone, Debug)]
 enum Form {
     Text(Template),
-    Json(Keys),
+    Json(Members),
 }
 
-/// Keys of a JSON row, with what their values are.
-type Keys = Vec<(Vec<u8>, Member)>;
+/// Objects in each other of one format string.
+const MAX_DEPTH: usize = 8;
 
-/// The value of a key.
+/// The members of a JSON row or of an object in it, by their keys as they stand between their quotes.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Members(BTreeMap<Vec<u8>, Member>);
+
+/// The value of a member.
 #[derive(Clone, Debug)]
-enum Member {
+pub(super) enum Member {
     /// One operator alone, or nothing that is used.
     Key(Key),
     /// Several operators, or a time of the user's own form.
     Template(Template),
+    /// An object.
+    Object(Members),
 }
 
 /// The layouts of a run, first come first tried.
@@ -62,8 +70,9 @@ pub struct Layouts(Option<Arc<Compiled>>);
 
 #[derive(Debug, Default)]
 struct Compiled {
+    formats: Vec<Arc<str>>,
     texts: Vec<Template>,
-    keys: BTreeMap<Vec<u8>, Member>,
+    members: Members,
 }
 
 impl Layout {
@@ -81,20 +90,19 @@ impl Layout {
             });
         }
         let trimmed = format.trim_end_matches(['\n', '\r']);
-        let form = match json_members(trimmed)? {
+        let form = match JsonFormat::compile(trimmed)? {
             Some(members) => Form::Json(members),
             None => Form::Text(Template::compile(trimmed)?),
         };
-        let used = |member: &Member| match member {
-            Member::Key(key) => *key != Key::Unused,
-            Member::Template(template) => template.is_used(),
-        };
         let is_used = match &form {
             Form::Text(template) => template.is_used(),
-            Form::Json(members) => members.iter().any(|(_, member)| used(member)),
+            Form::Json(members) => members.are_used(),
         };
         if is_used {
-            Ok(Self(form))
+            Ok(Self {
+                form,
+                format: trimmed.into(),
+            })
         } else {
             let what = "no operator that says anything of a request, such as %RESPONSE_CODE%";
             Err(LayoutError { at: 0, what })
@@ -119,7 +127,7 @@ impl Layout {
     /// A row as Envoy would print it; `None` where it has a part that no known layout has.
     fn sample(&self) -> Option<Vec<u8>> {
         let mut line = Vec::new();
-        match &self.0 {
+        match &self.form {
             Form::Text(template) => {
                 for piece in &template.pieces {
                     match piece {
@@ -134,7 +142,7 @@ impl Layout {
             }
             Form::Json(members) => {
                 let mut lead = b'{';
-                for (key, member) in members {
+                for (key, member) in &members.0 {
                     let Member::Key(member) = member else { return None };
                     line.push(lead);
                     line.push(b'"');
@@ -191,17 +199,20 @@ impl Layouts {
     pub fn new(layouts: impl IntoIterator<Item = Layout>) -> Self {
         let mut compiled = Compiled::default();
         for layout in layouts {
-            match layout.0 {
+            compiled.formats.push(layout.format);
+            match layout.form {
                 Form::Text(template) => compiled.texts.push(template),
-                Form::Json(members) => {
-                    for (key, member) in members {
-                        compiled.keys.entry(key).or_insert(member);
-                    }
-                }
+                Form::Json(members) => compiled.members.add(members),
             }
         }
-        let is_empty = compiled.texts.is_empty() && compiled.keys.is_empty();
+        let is_empty = compiled.texts.is_empty() && compiled.members.0.is_empty();
         Self((!is_empty).then(|| Arc::new(compiled)))
+    }
+
+    /// The format strings.
+    pub fn formats(&self) -> impl Iterator<Item = &str> {
+        let compiled = self.0.iter();
+        compiled.flat_map(|compiled| compiled.formats.iter().map(AsRef::as_ref))
     }
 
     /// True if there are none.
@@ -242,93 +253,132 @@ impl Layouts {
         })
     }
 
-    /// What a key of a JSON row means, if it is one of these layouts'.
-    pub(super) fn key(&self, key: &[u8]) -> Option<Key> {
-        Some(match self.member(key)? {
-            Member::Key(key) => *key,
-            Member::Template(_) => Key::Template,
-        })
-    }
-
-    /// Puts what a text of several operators holds into `fields`; gives a time of the user's own form, and one bit for each key.
-    pub(super) fn part<'block>(
-        &self,
-        key: &[u8],
-        text: &'block [u8],
-        minutes: &mut MinuteCache,
-        fields: &mut Fields<'block>,
-    ) -> (Option<Timestamp>, u32) {
-        let Some(Member::Template(template)) = self.member(key) else {
-            return (None, 0);
-        };
-        // What is not of this form says nothing.
-        let (mut own, mut start) = (*fields, None);
-        if !template.read(text, minutes, &mut own, &mut start) {
-            return (None, 0);
-        }
-        *fields = own;
-        let keys = template.pieces.iter().fold(0_u32, |keys, piece| match piece {
-            Piece::Value(operator) => keys | 1_u32.wrapping_shl(operator.key as u32),
-            Piece::Literal(_) => keys,
-        });
-        (start, keys)
-    }
-
-    fn member(&self, key: &[u8]) -> Option<&Member> {
-        self.0.as_ref()?.keys.get(key)
+    /// The members of JSON rows.
+    pub(super) fn members(&self) -> Option<&Members> {
+        self.0.as_ref().map(|compiled| &compiled.members)
     }
 }
 
-/// The members of a format string that is a JSON object; `None` if it is none, as where a number stands without quotes.
-fn json_members(format: &str) -> Result<Option<Keys>, LayoutError> {
-    if !format.trim_start().starts_with('{') {
-        return Ok(None);
+impl Members {
+    /// The member of a key, as it stands between its quotes.
+    pub(super) fn get(&self, key: &[u8]) -> Option<&Member> {
+        self.0.get(key)
     }
-    let mut members = Keys::new();
-    let mut ranks: Vec<(usize, Operator)> = Vec::new();
-    let mut read = Members::new(format.trim_start().as_bytes());
-    loop {
-        let member = match read.next() {
-            Ok(Some(member)) => member,
-            Ok(None) => break,
-            Err(_) => return Ok(None),
-        };
-        if members.len() >= MAX_KEYS {
-            let what = "more than 256 keys";
-            return Err(LayoutError { at: 0, what });
-        }
-        let text = match member.value {
-            Value::Text(text) => text.to_vec(),
-            Value::Escaped(text) => {
-                let mut into = vec![0; text.len()];
-                let what = "an escape that JSON does not have";
-                let len = unescape(text, &mut into).ok_or(LayoutError { at: 0, what })?;
-                into.truncate(len);
-                into
+
+    fn are_used(&self) -> bool {
+        self.0.values().any(|member| match member {
+            Member::Key(key) => *key != Key::Unused,
+            Member::Template(template) => template.is_used(),
+            Member::Object(members) => members.are_used(),
+        })
+    }
+
+    /// Adds those of another layout that are new.
+    fn add(&mut self, more: Self) {
+        for (key, member) in more.0 {
+            match (self.0.get_mut(&key), member) {
+                (None, member) => drop(self.0.insert(key, member)),
+                (Some(Member::Object(held)), Member::Object(members)) => held.add(members),
+                (Some(_), _) => {}
             }
-            _ => Vec::new(),
+        }
+    }
+
+    /// The member to which these keys lead, each in the object of the one before.
+    fn at(&mut self, path: &[Vec<u8>]) -> Option<&mut Member> {
+        let (key, rest) = path.split_first()?;
+        let member = self.0.get_mut(key)?;
+        match member {
+            _ if rest.is_empty() => Some(member),
+            Member::Object(members) => members.at(rest),
+            _ => None,
+        }
+    }
+}
+
+/// A format string that is a JSON object, as it is compiled.
+#[derive(Debug, Default)]
+struct JsonFormat {
+    keys: usize,
+    /// Operators that stand alone, with the keys that lead to them.
+    alone: Vec<(Vec<Vec<u8>>, Operator)>,
+}
+
+impl JsonFormat {
+    /// The members of a format string that is a JSON object; `None` if it is none, as where a number stands without quotes.
+    fn compile(format: &str) -> Result<Option<Members>, LayoutError> {
+        let format = format.trim_start();
+        if !format.starts_with('{') {
+            return Ok(None);
+        }
+        let mut all = Self::default();
+        let Some(mut members) = all.object(format.as_bytes(), &[])? else {
+            return Ok(None);
         };
-        let template = Template::parse(&String::from_utf8_lossy(&text))?;
-        let value = match template.pieces.as_slice() {
+        // Of two operators of one meaning the better one counts, of equal ones the first.
+        for (place, (path, operator)) in all.alone.iter().enumerate() {
+            let better = |(other, (_, of)): (usize, &(Vec<Vec<u8>>, Operator))| {
+                of.key == operator.key
+                    && (of.rank > operator.rank || of.rank == operator.rank && other < place)
+            };
+            if all.alone.iter().enumerate().any(better)
+                && let Some(member) = members.at(path)
+            {
+                *member = Member::Key(Key::Unused);
+            }
+        }
+        Ok(Some(members))
+    }
+
+    /// The members of one object, to which `path` leads.
+    fn object(&mut self, text: &[u8], path: &[Vec<u8>]) -> Result<Option<Members>, LayoutError> {
+        let error = |what| LayoutError { at: 0, what };
+        if path.len() > MAX_DEPTH {
+            return Err(error("more than 8 objects in each other"));
+        }
+        let mut members = Members::default();
+        let mut read = json::Members::new(text);
+        loop {
+            let member = match read.next() {
+                Ok(Some(member)) => member,
+                Ok(None) => return Ok(Some(members)),
+                Err(_) => return Ok(None),
+            };
+            self.keys = self.keys.saturating_add(1);
+            if self.keys > MAX_KEYS {
+                return Err(error("more than 256 keys"));
+            }
+            let path: Vec<Vec<u8>> = path.iter().cloned().chain([member.key.to_vec()]).collect();
+            let value = match member.value {
+                Value::Object(text) => match self.object(text, &path)? {
+                    Some(members) => Member::Object(members),
+                    None => return Ok(None),
+                },
+                Value::Text(text) => self.text(text, &path)?,
+                Value::Escaped(text) => {
+                    let mut into = vec![0; text.len()];
+                    let len = unescape(text, &mut into).ok_or(error("an escape that JSON does not have"))?;
+                    self.text(into.get(..len).unwrap_or_default(), &path)?
+                }
+                _ => Member::Key(Key::Unused),
+            };
+            members.0.entry(member.key.to_vec()).or_insert(value);
+        }
+    }
+
+    /// The value that is a text with operators.
+    fn text(&mut self, text: &[u8], path: &[Vec<u8>]) -> Result<Member, LayoutError> {
+        let template = Template::parse(&String::from_utf8_lossy(text))?;
+        Ok(match template.pieces.as_slice() {
             [] | [Piece::Literal(_)] => Member::Key(Key::Unused),
             [Piece::Value(operator)] if !matches!(operator.shape, Shape::TimeOf(_)) => {
-                ranks.push((members.len(), operator.clone()));
+                self.alone.push((path.to_vec(), operator.clone()));
                 Member::Key(operator.key)
             }
-            _ => Member::Template(template.checked()?),
-        };
-        members.push((member.key.to_vec(), value));
+            // Where the parts of a value cannot be told from each other the others still can be read.
+            _ => template
+                .checked()
+                .map_or(Member::Key(Key::Unused), Member::Template),
+        })
     }
-    // Of two keys of one meaning the better one counts.
-    for (place, operator) in &ranks {
-        let better = |(other, of): &(usize, Operator)| {
-            of.key == operator.key && (of.rank, *place) > (operator.rank, *other)
-        };
-        if ranks.iter().any(better)
-            && let Some((_, member)) = members.get_mut(*place)
-        {
-            *member = Member::Key(Key::Unused);
-        }
-    }
-    Ok(Some(members))
 }

@@ -22,7 +22,7 @@ const MAX_ROW_BYTES: usize = 256 << 10;
 
 /// A text with operators in it.
 #[derive(Clone, Debug)]
-pub(super) struct Template {
+pub(in super::super) struct Template {
     pub(super) pieces: Vec<Piece>,
 }
 
@@ -138,6 +138,26 @@ impl Template {
             start,
         };
         reader.read(&self.pieces, text, fields)
+    }
+
+    /// Puts what a text that is a part of a row holds into `fields`; gives a time of the user's own form, and one bit for each
+    /// key. What is not of this form says nothing.
+    pub(in super::super) fn part<'block>(
+        &self,
+        text: &'block [u8],
+        minutes: &mut MinuteCache,
+        fields: &mut Fields<'block>,
+    ) -> (Option<Timestamp>, u32) {
+        let (mut own, mut start) = (*fields, None);
+        if !self.read(text, minutes, &mut own, &mut start) {
+            return (None, 0);
+        }
+        *fields = own;
+        let keys = self.pieces.iter().fold(0_u32, |keys, piece| match piece {
+            Piece::Value(operator) => keys | 1_u32.wrapping_shl(operator.key as u32),
+            Piece::Literal(_) => keys,
+        });
+        (start, keys)
     }
 }
 

@@ -117,6 +117,57 @@ fn json_of_the_users_own_keys() {
 }
 
 #[test]
+fn json_with_objects_in_it() {
+    let format = r#"{"time":"%START_TIME%","httpRequest":{"requestMethod":"%REQ(:METHOD)%","status":"%RESPONSE_CODE%","latency":"%DURATION%ms",
+        "remote":{"up":"%UPSTREAM_HOST%","upstream":"%UPSTREAM_REMOTE_ADDRESS%"}},"labels":{"cluster":"%UPSTREAM_CLUSTER%"},"flags":"%RESPONSE_FLAGS%"}"#;
+    let row = r#"{"flags":"UF","labels":{"cluster":"outbound|80||a.b.svc.cluster.local","path":"/no"},"httpRequest":{"status":503,"latency":"7ms","remote":{"upstream":"10.0.0.2:80","up":"10.0.0.1:80"},"requestMethod":"GET"},"time":"2026-11-22T16:50:43.147Z"}"#;
+    let told = read(&[format], &format!("{row}\n{row}\n"));
+    assert_eq!(told[0], told[1]);
+    for part in [
+        "custom",
+        "503",
+        "UF",
+        "GET",
+        "outbound|80||a.b.svc.cluster.local",
+        "10.0.0.1:80",
+        "2026-11-22T16:50:43.147",
+        " 7 ",
+    ] {
+        assert!(told[0].contains(part), "{part}: {}", told[0]);
+    }
+    assert!(
+        !told[0].contains("10.0.0.2"),
+        "the better operator counts: {}",
+        told[0]
+    );
+    assert!(
+        !told[0].contains("/no"),
+        "a key of no layout inside of one: {}",
+        told[0]
+    );
+    let other =
+        r#"{"flags":"UF","labels":"none","httpRequest":[{"status":503}],"time":"2026-11-22T16:50:43.147Z"}"#;
+    let told = read(&[format], other);
+    assert!(told[0].starts_with("custom"), "{told:?}");
+    assert!(!told[0].contains("503"), "{told:?}");
+}
+
+#[test]
+fn objects_of_two_layouts_are_one() {
+    let formats = [
+        r#"{"a":{"b":"%RESPONSE_CODE%","same":"%UPSTREAM_HOST%"},"f":"%RESPONSE_FLAGS%"}"#,
+        r#"{"a":{"c":"%DURATION%","same":"%ROUTE_NAME%"},"f":"%RESPONSE_FLAGS%"}"#,
+    ];
+    let told = read(
+        &formats,
+        r#"{"f":"UF","a":{"b":503,"c":77,"same":"10.0.0.1:80"}}"#,
+    );
+    for part in ["503", "77", "10.0.0.1:80"] {
+        assert!(told[0].contains(part), "{part}: {told:?}");
+    }
+}
+
+#[test]
 fn json_like_text_whose_numbers_have_no_quotes() {
     let format = r#"{"time":"%START_TIME%","status":%RESPONSE_CODE%,"path":"%REQ(:PATH)%"}"#;
     let told = read(
@@ -200,6 +251,16 @@ fn what_is_no_format() {
             .what
             .contains("256 keys")
     );
+    let deep = |depth: usize| {
+        format!(
+            "{}{}{}",
+            r#"{"a":"#.repeat(depth),
+            r#""%DURATION%""#,
+            "}".repeat(depth)
+        )
+    };
+    assert!(refused(&deep(10)).what.contains("8 objects"));
+    assert!(Layout::compile(&deep(9)).is_ok());
 }
 
 #[test]
@@ -219,7 +280,7 @@ proptest! {
     #[test]
     fn any_line(lines in proptest::collection::vec("[\\[\\]{}\" a-z0-9:.%-]{0,80}", 0..5)) {
         let data = lines.join("\n");
-        let mut decoder = decoder(&[ISTIO, "%REQ(A)% %REQ(B)%:%DURATION%", r#"{"a":"%DURATION% %REQ(B)%"}"#]);
+        let mut decoder = decoder(&[ISTIO, "%REQ(A)% %REQ(B)%:%DURATION%", r#"{"a":"%DURATION% %REQ(B)%","b":{"a":"%DURATION%"}}"#]);
         let mut count = 0_usize;
         decoder.decode_block(data.as_bytes(), &mut |_, _| count += 1);
         let expected = if data.is_empty() { 0 } else { data.split_inclusive('\n').count() };
