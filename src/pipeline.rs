@@ -132,6 +132,7 @@ pub fn analyze_with(options: &Options, progress: &dyn Progress) -> Result<Report
         diagnosis,
         condition: options.condition.as_ref(),
         top: &options.top,
+        layouts: &options.layouts,
         over_time: options.over_time,
         interrupted: progress.is_stopped(),
     };

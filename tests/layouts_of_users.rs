@@ -95,6 +95,32 @@ fn as_json(line: &str) -> Option<String> {
     Some(Value::Object(row).to_string())
 }
 
+/// Objects in objects, as collectors of logs want them; flags by their long names.
+const NESTED: &str = r#"{"time":"%START_TIME%","httpRequest":{"requestMethod":"%REQ(:METHOD)%","requestUrl":"%REQ(:AUTHORITY)%%REQ(:PATH)%",
+    "path":"%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%","host":"%REQ(:AUTHORITY)%","protocol":"%PROTOCOL%","status":"%RESPONSE_CODE%",
+    "size":{"in":"%BYTES_RECEIVED%","out":"%BYTES_SENT%"},"latency":"%DURATION%ms","upstream":"%RESP(X-ENVOY-UPSTREAM-SERVICE-TIME)%"},
+    "envoy":{"flags":"%RESPONSE_FLAGS_LONG%","details":"%RESPONSE_CODE_DETAILS%","failure":"%UPSTREAM_TRANSPORT_FAILURE_REASON%",
+    "cluster":"%UPSTREAM_CLUSTER%","route":"%ROUTE_NAME%","sni":"%REQUESTED_SERVER_NAME%","addresses":{"host":"%UPSTREAM_HOST%",
+    "from":"%UPSTREAM_LOCAL_ADDRESS%","local":"%DOWNSTREAM_LOCAL_ADDRESS%","remote":"%DOWNSTREAM_REMOTE_ADDRESS%"}},
+    "trace":"%REQ(X-REQUEST-ID)%"}"#;
+
+/// A row as [`NESTED`] prints it.
+fn as_nested(line: &str) -> Option<String> {
+    let fields = fields(line)?;
+    let of = |place: usize| fields.get(place).cloned().unwrap_or_default();
+    let flags = match of(5).as_str() {
+        "UF" => "UpstreamConnectionFailure".to_owned(),
+        "URX" => "UpstreamRetryLimitExceeded".to_owned(),
+        other => other.to_owned(),
+    };
+    let row = serde_json::json!({"time": of(0), "trace": of(15),
+        "httpRequest": {"requestMethod": of(1), "requestUrl": of(16) + &of(2), "path": of(2), "host": of(16), "protocol": of(3), "status": of(4),
+            "size": {"in": of(9), "out": of(10)}, "latency": of(11) + "ms", "upstream": of(12)},
+        "envoy": {"flags": flags, "details": of(6), "failure": of(8), "cluster": of(18), "route": of(23), "sni": of(22),
+            "addresses": {"host": of(17), "from": of(19), "local": of(20), "remote": of(21)}}});
+    Some(row.to_string())
+}
+
 /// The logs of the incident with each row written otherwise, and how many rows these are.
 fn written(row: impl Fn(&str) -> Option<String>) -> (Scratch, usize) {
     let scratch = Scratch::new();
@@ -164,10 +190,15 @@ fn a_format_that_is_typed() {
     for (format, row) in [
         (TEXT, as_text as fn(&str) -> Option<String>),
         (JSON, as_json as fn(&str) -> Option<String>),
+        (NESTED, as_nested as fn(&str) -> Option<String>),
     ] {
         let (scratch, rows) = written(row);
         let report = analyze(&scratch, &["--access-log-format", format]);
         assert_eq!(told(&report), told(&recorded), "{format}");
+        assert_eq!(
+            list(&report, "/access_log_formats")[0]["refs"],
+            serde_json::json!([])
+        );
         let custom = list(&report, "/inputs").iter().map(|input| {
             assert_eq!(text(input, "/format"), "custom");
             input["records"].as_u64().unwrap_or_default()
@@ -189,6 +220,7 @@ fn a_format_that_the_mesh_configuration_among_the_inputs_gives() {
     for (format, row) in [
         (TEXT, as_text as fn(&str) -> Option<String>),
         (JSON, as_json as fn(&str) -> Option<String>),
+        (NESTED, as_nested as fn(&str) -> Option<String>),
     ] {
         let (scratch, _) = written(row);
         let before = scratch.report();
@@ -198,22 +230,39 @@ fn a_format_that_the_mesh_configuration_among_the_inputs_gives() {
             .any(|missing| text(missing, "/why_it_matters").contains("--access-log-format"));
         assert!(hint, "{:#}", before["missing"]);
         scratch.write("mesh.yaml", mesh(format));
-        assert_eq!(told(&scratch.report()), told(&recorded), "{format}");
+        let report = scratch.report();
+        assert_eq!(told(&report), told(&recorded), "{format}");
+        let [said] = list(&report, "/access_log_formats") else {
+            panic!("{format}")
+        };
+        let spaces = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert_eq!(spaces(text(said, "/format")), spaces(format));
+        let input = usize::try_from(said["refs"][0]["input"].as_u64().unwrap()).unwrap();
+        assert!(text(&list(&report, "/inputs")[input], "/path").ends_with("mesh.yaml"));
+        let page = postmesh(&["analyze", "--width", "100", "--exit-zero"], &[scratch.path()]);
+        let page = String::from_utf8(page.stdout).unwrap();
+        assert!(page.contains("custom   as mesh.yaml:"), "{page}");
     }
 }
 
 #[test]
 fn a_format_of_a_provider_of_logs_in_a_list_of_objects() {
-    let (scratch, _) = written(as_json);
-    let mut labels: serde_json::Map<String, Value> = serde_json::from_str(JSON).unwrap();
-    labels.retain(|_, value| value.as_str().is_some_and(|text| text.contains('%')));
-    let mesh = serde_json::json!({"extensionProviders": [{"name": "ours", "envoyFileAccessLog": {"logFormat": {"labels": labels}}}]});
-    let list = serde_json::json!({"apiVersion": "v1", "kind": "List", "items": [
-        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "other", "namespace": "shop"}, "data": {"mesh": "none: ["}},
-        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "istio", "namespace": "istio-system"}, "data": {"mesh": mesh.to_string()}},
-    ]});
-    scratch.write("configmaps.json", serde_json::to_string_pretty(&list).unwrap());
-    assert_eq!(told(&scratch.report()), told(&recorded()));
+    let mut plain: serde_json::Map<String, Value> = serde_json::from_str(JSON).unwrap();
+    plain.retain(|_, value| value.as_str().is_some_and(|text| text.contains('%')));
+    let nested: serde_json::Map<String, Value> = serde_json::from_str(NESTED).unwrap();
+    for (labels, row) in [
+        (plain, as_json as fn(&str) -> Option<String>),
+        (nested, as_nested),
+    ] {
+        let (scratch, _) = written(row);
+        let mesh = serde_json::json!({"extensionProviders": [{"name": "ours", "envoyFileAccessLog": {"logFormat": {"labels": labels}}}]});
+        let list = serde_json::json!({"apiVersion": "v1", "kind": "List", "items": [
+            {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "other", "namespace": "shop"}, "data": {"mesh": "none: ["}},
+            {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "istio", "namespace": "istio-system"}, "data": {"mesh": mesh.to_string()}},
+        ]});
+        scratch.write("configmaps.json", serde_json::to_string_pretty(&list).unwrap());
+        assert_eq!(told(&scratch.report()), told(&recorded()));
+    }
 }
 
 #[test]
@@ -225,6 +274,7 @@ fn a_format_in_the_configuration_of_a_proxy() {
             as_text as fn(&str) -> Option<String>,
         ),
         (serde_json::from_str(JSON).unwrap(), "json_format", as_json),
+        (serde_json::from_str(NESTED).unwrap(), "json_format", as_nested),
     ] {
         let (scratch, _) = written(row);
         let format = match member {

@@ -61,6 +61,7 @@ pub(crate) fn empty() -> Report {
         run: None,
         window: Window::default(),
         inputs: vec![],
+        access_log_formats: vec![],
         missing: vec![],
         verdict: Verdict {
             state: State::NotEnough,
@@ -606,6 +607,7 @@ pub(crate) fn refused() -> Report {
                 p99_ms: Some(11.0),
             }],
         },
+        access_log_formats: vec![],
         missing: vec![missing(
             "istiod's log",
             "would show whether endpoints or configuration changed",

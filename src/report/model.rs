@@ -32,6 +32,8 @@ pub struct Report {
     pub window: Window,
     /// What was read.
     pub inputs: Vec<Input>,
+    /// Formats of the mesh's own by which access rows were read, beside those that are known.
+    pub access_log_formats: Vec<AccessLogFormat>,
     /// What would have settled more.
     pub missing: Vec<Missing>,
     /// The answer.
@@ -505,6 +507,15 @@ pub struct Ref {
     pub frame: Option<u64>,
     /// Bytes from the start of the decompressed input.
     pub offset_bytes: Option<u64>,
+}
+
+/// A format string by which access rows were read, those of the format `custom`.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct AccessLogFormat {
+    /// As it was typed or configured.
+    pub format: String,
+    /// Where a configuration among the inputs gives it; empty if only who ran postmesh did.
+    pub refs: Vec<Ref>,
 }
 
 /// Something that changed shortly before a finding began.

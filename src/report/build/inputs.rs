@@ -1,16 +1,34 @@
 //! What was read, input by input.
 
+use super::requests::reference;
 use super::{InputRead, captures, not_read};
 use crate::aggregate::inputs::InputStats;
 use crate::correlate::Incident;
-use crate::decode::log::{AccessFormat, Reject};
+use crate::decode::log::{AccessFormat, Layouts, Reject};
 use crate::decode::output::TextKind;
 use crate::decode::packet::CaptureSummary;
 use crate::input::{Compression, Source, SourceKind, Unreadable};
 use crate::report::model::{
-    Application, Counts, Example, Input, InputProblem, Missing, RejectedSample, TimeQuality,
+    AccessLogFormat, Application, Counts, Example, Input, InputProblem, Missing, RejectedSample, TimeQuality,
 };
 use crate::units::InputId;
+
+/// The layouts of the mesh's own, with where its configuration among the inputs gives them.
+pub(super) fn formats(incident: &Incident<'_>, layouts: &Layouts) -> Vec<AccessLogFormat> {
+    let given = &incident.totals.configuration.access_log_formats;
+    let refs = |format: &str| {
+        let same = given
+            .iter()
+            .filter(|(given, _)| given.trim_end() == format.trim_end());
+        let places = same.flat_map(|(_, kept)| kept.0.keys());
+        places.map(|place| reference(incident, *place)).collect()
+    };
+    let formats = layouts.formats().map(|format| AccessLogFormat {
+        format: format.to_owned(),
+        refs: refs(format),
+    });
+    formats.collect()
+}
 
 /// All inputs in their order, then the paths that could not be read at all.
 pub(super) fn inputs(

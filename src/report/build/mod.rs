@@ -20,6 +20,7 @@ use crate::aggregate::sampled::Sampled;
 use crate::aggregate::totals::Figures;
 use crate::catalog::Catalog;
 use crate::correlate::Incident;
+use crate::decode::log::Layouts;
 use crate::decode::packet::CaptureSummary;
 use crate::diagnose::Diagnosis;
 use crate::error::Problem;
@@ -125,6 +126,8 @@ pub struct Assembly<'a> {
     pub condition: Option<&'a Condition>,
     /// Fields of the table that was asked for.
     pub top: &'a [Field],
+    /// Layouts of the user's own.
+    pub layouts: &'a Layouts,
     /// Fill what renderers need in which a window is chosen.
     pub over_time: bool,
     /// True if reading was stopped before the end.
@@ -142,6 +145,7 @@ pub fn assemble(assembly: Assembly<'_>) -> Report {
         diagnosis,
         condition,
         top,
+        layouts,
         over_time,
         interrupted,
     } = assembly;
@@ -175,6 +179,7 @@ pub fn assemble(assembly: Assembly<'_>) -> Report {
         },
         run: None,
         window,
+        access_log_formats: inputs::formats(incident, layouts),
         inputs,
         missing,
         verdict: Verdict {

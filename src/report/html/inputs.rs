@@ -5,7 +5,7 @@ use super::element::{Element, el};
 use super::table::{Set, Table, closed};
 use super::{Context, rest};
 use crate::report::model::{Input, Missing, Report};
-use crate::report::text::inputs::{PSEUDONYMS_TEXT, masked_text};
+use crate::report::text::inputs::{FORMATS, PSEUDONYMS_TEXT, format_text, masked_text};
 use crate::report::text::number::{bytes, counted, group, per_cent, short, span};
 use crate::report::text::place::name_of;
 
@@ -63,6 +63,10 @@ pub(super) fn inputs(context: &Context<'_>) -> Element {
     let mut inside = el("")
         .child(table.finish())
         .child(rest(shown, report.inputs.len()))
+        .children(report.access_log_formats.iter().take(FORMATS).map(|format| {
+            let text = format_text(&report.inputs, format);
+            el("p").class("note").text(format!("custom, {text}"))
+        }))
         .child(rejected(context));
     if !report.missing.is_empty() {
         inside = inside

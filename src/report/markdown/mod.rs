@@ -10,7 +10,7 @@ mod tests;
 use super::html::words::{kind, releases, severity, side, size};
 use super::model::{Evidence, Finding, Input, Missing, Ref, Report, State};
 use super::text::clock::Clock;
-use super::text::inputs::{PSEUDONYMS_TEXT, masked_text};
+use super::text::inputs::{FORMATS, PSEUDONYMS_TEXT, format_text, masked_text};
 use super::text::number::{decimal, group, share, short};
 use super::text::place;
 use super::text::verdict::{impact, only, totals, when, whom};
@@ -382,6 +382,9 @@ impl Page<'_> {
             ));
         }
         self.more(inputs.len(), ROWS, "inputs");
+        for format in self.report.access_log_formats.iter().take(FORMATS) {
+            self.line(prose(&format!("custom, {}", format_text(inputs, format))));
+        }
         let masked = self.report.privacy.secrets_masked;
         if masked > 0 {
             self.line(prose(&masked_text(masked)));

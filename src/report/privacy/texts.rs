@@ -10,12 +10,12 @@ use crate::follow::show::{Excerpt, Shown, ShownFrame, ShownLine, Unresolved};
 use crate::follow::trace::{self, Connection, Participant, Trace};
 use crate::report::compare::model as diff;
 use crate::report::model::{
-    Application, Breakdown, CaptureCertificate, CaptureClient, CaptureDns, CaptureFailedName, CaptureHttp,
-    CaptureServer, CaptureTls, CaptureTrouble, Captures, CatalogInfo, Change, ChangePoint, Correlation,
-    Counts, DestinationSpent, Event, Evidence, Example, Filters, Finding, Fix, Input, InputProblem,
-    JoinExample, Latency, LatencyScope, Limit, LookedAt, Missing, Next, Quote, RejectedSample, Report,
-    Requests, RuledOut, Scope, Selection, SignatureHits, SlowRequest, Step, Stream, StreamHttp, StreamRef,
-    StreamTls, Timeline, Top, TopGroup, Topology, TopologyEdge, TopologyNode, Verdict,
+    AccessLogFormat, Application, Breakdown, CaptureCertificate, CaptureClient, CaptureDns,
+    CaptureFailedName, CaptureHttp, CaptureServer, CaptureTls, CaptureTrouble, Captures, CatalogInfo, Change,
+    ChangePoint, Correlation, Counts, DestinationSpent, Event, Evidence, Example, Filters, Finding, Fix,
+    Input, InputProblem, JoinExample, Latency, LatencyScope, Limit, LookedAt, Missing, Next, Quote,
+    RejectedSample, Report, Requests, RuledOut, Scope, Selection, SignatureHits, SlowRequest, Step, Stream,
+    StreamHttp, StreamRef, StreamTls, Timeline, Top, TopGroup, Topology, TopologyEdge, TopologyNode, Verdict,
 };
 use std::collections::BTreeMap;
 
@@ -160,7 +160,7 @@ macro_rules! texts {
 texts! {
     Report {
         parts: [
-            catalog, inputs, missing, verdict, steps, findings, requests, latency, slowest, signatures,
+            catalog, inputs, access_log_formats, missing, verdict, steps, findings, requests, latency, slowest, signatures,
             timeline, captures, streams, correlation, topology, limits, quotes, selection, top
         ],
         words: [schema, tool, run, window, privacy],
@@ -168,6 +168,10 @@ texts! {
     CatalogInfo {
         Path: [user_files],
         words: [version],
+    }
+    AccessLogFormat {
+        Said: [format],
+        words: [refs],
     }
     Quote {
         Line: [text],

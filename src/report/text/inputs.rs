@@ -6,11 +6,11 @@ use super::next::list_missing;
 use super::number::{bytes, counted, group, per_cent, share, span};
 use super::packets;
 use super::page::{Page, Role};
-use super::place::name_of;
+use super::place::{name_of, place};
 use super::table::{Cell, Column, Set, Table};
 use super::verdict::read;
 use super::wrap::cut_end;
-use crate::report::model::{Counts, Input, InputProblem, Limit, Report, Run};
+use crate::report::model::{AccessLogFormat, Counts, Input, InputProblem, Limit, Report, Run};
 
 /// Inputs with something to say that are listed; the rest is counted.
 const LISTED: usize = 20;
@@ -23,6 +23,10 @@ const COLUMN: usize = 4;
 pub(super) fn inputs(report: &Report, page: &mut Page) {
     page.heading("INPUTS", &summary(&report.inputs));
     formats(&report.inputs, page);
+    for format in report.access_log_formats.iter().take(FORMATS) {
+        let text = format_text(&report.inputs, format);
+        page.labelled((Role::Plain, "custom"), 11, Role::Plain, &text);
+    }
     listed(&report.inputs, page);
     limits(&report.limits, page);
     if report.privacy.secrets_masked > 0 {
@@ -37,6 +41,21 @@ pub(super) fn inputs(report: &Report, page: &mut Page) {
         page.blank();
         page.wrapped(0, Role::Faint, &run_text(run));
     }
+}
+
+/// Formats of the mesh's own that are shown.
+pub(in crate::report) const FORMATS: usize = 4;
+/// Columns of each.
+const FORMAT_COLUMNS: usize = 240;
+
+/// What format the mesh's own is, and who says so.
+pub(in crate::report) fn format_text(inputs: &[Input], format: &AccessLogFormat) -> String {
+    let words: Vec<&str> = format.format.split_whitespace().collect();
+    let said_by = match format.refs.first() {
+        Some(first) => format!("as {} says", place(inputs, first)),
+        None => "as typed".to_owned(),
+    };
+    format!("{said_by}: {}", cut_end(&words.join(" "), FORMAT_COLUMNS, "…"))
 }
 
 /// That names are not real ones.
