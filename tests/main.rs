@@ -20,6 +20,8 @@ mod cases;
 mod changes;
 /// `collect`: the script that it prints.
 mod collect;
+/// What collectors and stores of logs put around lines.
+mod collected;
 /// The built program and its streams: what needs no engine.
 mod command_line;
 /// An independent counter agrees with the report's counts.

@@ -26,7 +26,7 @@ use crate::decode::log::{
     Row, Wrapping, application_line,
 };
 use crate::decode::output::{self, Text, TextKind};
-use crate::input::lines_of;
+use crate::input::{is_mesh_container, lines_of};
 use crate::matcher::{Matcher, SignatureIndex};
 use crate::query::{Condition, Field};
 use crate::units::{InputId, Place, Timestamp};
@@ -176,6 +176,8 @@ pub struct Collector<'run> {
     summary: BlockSummary,
     writing: Writing,
     in_deselected: bool,
+    /// Whose log the block is of, and whose the line at hand.
+    block_text: TextKind,
     text: TextKind,
 }
 
@@ -243,6 +245,7 @@ impl<'run> Collector<'run> {
             },
             writing: Writing::default(),
             in_deselected: false,
+            block_text: TextKind::Log,
             text: TextKind::Log,
         }
     }
@@ -269,11 +272,12 @@ impl<'run> Collector<'run> {
             sorted: true,
         };
         self.in_deselected = false;
-        self.text = TextKind::Log;
+        self.set_text(TextKind::Log);
     }
 
     /// Says whose log the block is of, if not a proxy's; after [`Self::begin_block`].
     pub fn set_text(&mut self, kind: TextKind) {
+        self.block_text = kind;
         self.text = kind;
     }
 
@@ -459,6 +463,9 @@ impl<'run> Collector<'run> {
             let proxy = match pod {
                 Some(pod) => {
                     let proxy = Arc::from(pod.as_str());
+                    if let Some(namespace) = wrapping.namespace {
+                        stats.place(pod.clone(), text(namespace));
+                    }
                     *stats.pods.entry(pod).or_default() += 1;
                     proxy
                 }
@@ -533,7 +540,7 @@ impl<'run> Collector<'run> {
             None
         };
         if connection.is_none() {
-            self.count_message(at, message);
+            self.count_message(at, wrapping, message);
             if let Some(time) = message.time {
                 self.note_time(time, time);
             }
@@ -569,13 +576,13 @@ impl<'run> Collector<'run> {
         self.hit_buffer = hits;
     }
 
-    fn count_message(&mut self, at: &LineAt<'_>, message: &ComponentLine<'_>) {
-        if self.is_application() {
-            let (place, pod) = (self.place(at), &self.origin.proxy);
+    fn count_message(&mut self, at: &LineAt<'_>, wrapping: &Wrapping<'_>, message: &ComponentLine<'_>) {
+        if self.is_application(wrapping) {
+            let (place, pod) = (self.place(at), self.pod_of(wrapping));
             let error = message.level >= Level::Error;
             self.stats
-                .application
-                .count(pod, place, at.text, message.time, error);
+                .application_of(&pod)
+                .count(place, at.text, message.time, error);
         } else if self.text == TextKind::Log {
             self.stats.count_component(message.component, message.level);
         } else {
@@ -734,7 +741,7 @@ impl<'run> Collector<'run> {
             return;
         }
         let place = self.place(at);
-        if reject == Reject::Form && self.is_application() {
+        if reject == Reject::Form && self.is_application(wrapping) {
             self.application_line(at, wrapping);
             return;
         }
@@ -746,8 +753,20 @@ impl<'run> Collector<'run> {
         }
     }
 
-    fn is_application(&self) -> bool {
-        self.origin.application && self.text == TextKind::Log
+    /// True for a line of a container that is none of the mesh's, as its wrapper or else its path says.
+    fn is_application(&self, wrapping: &Wrapping<'_>) -> bool {
+        let application = match wrapping.container.map(std::str::from_utf8) {
+            Some(Ok(container)) => !is_mesh_container(container),
+            _ => self.origin.application,
+        };
+        application && self.text == TextKind::Log
+    }
+
+    fn pod_of(&self, wrapping: &Wrapping<'_>) -> Arc<str> {
+        match wrapping.pod {
+            Some(pod) => Arc::from(text(pod)),
+            None => Arc::clone(&self.origin.proxy),
+        }
     }
 
     /// A line of an application, in no form that others share.
@@ -764,11 +783,10 @@ impl<'run> Collector<'run> {
         if let Some(time) = time {
             self.note_time(time, time);
         }
-        let place = self.place(at);
-        let pod = &self.origin.proxy;
+        let (place, pod) = (self.place(at), self.pod_of(wrapping));
         self.stats
-            .application
-            .count(pod, place, at.text, time, line.error);
+            .application_of(&pod)
+            .count(place, at.text, time, line.error);
         self.text_hits(at, wrapping, at.text, time);
     }
 
@@ -817,6 +835,7 @@ impl<'run> Collector<'run> {
 impl LineSink for Collector<'_> {
     fn line(&mut self, at: &LineAt<'_>, line: &Line<'_>) {
         self.note_line(at, &line.wrapping);
+        self.text = line.wrapping.container.map_or(self.block_text, of_container);
         match &line.content {
             Content::Access(row) => self.access(at, &line.wrapping, row),
             Content::Component(message) => self.component(at, &line.wrapping, message),
@@ -848,6 +867,16 @@ fn source_of(kind: TextKind) -> Option<SignatureSource> {
             Some(SignatureSource::ProxyStatus)
         }
         _ => None,
+    }
+}
+
+/// Whose log a line is of that says of which container it is.
+fn of_container(container: &[u8]) -> TextKind {
+    match container {
+        b"discovery" => TextKind::IstiodLog,
+        b"ztunnel" => TextKind::ZtunnelLog,
+        b"install-cni" | b"istio-cni" => TextKind::CniLog,
+        _ => TextKind::Log,
     }
 }
 

@@ -46,8 +46,6 @@ pub struct BlockSummary {
 /// What an application wrote. It says nothing of the mesh by itself.
 #[derive(Clone, Debug, Default)]
 pub struct ApplicationLines {
-    /// Its pod, as its path says it.
-    pub pod: String,
     /// Lines.
     pub lines: u64,
     /// Lines that speak of an error.
@@ -64,10 +62,7 @@ pub struct ApplicationLines {
 
 impl ApplicationLines {
     /// Counts a line.
-    pub fn count(&mut self, pod: &str, place: Place, line: &[u8], time: Option<Timestamp>, error: bool) {
-        if self.pod.is_empty() {
-            pod.clone_into(&mut self.pod);
-        }
+    pub fn count(&mut self, place: Place, line: &[u8], time: Option<Timestamp>, error: bool) {
         self.lines += 1;
         if !error {
             return;
@@ -98,9 +93,6 @@ impl ApplicationLines {
 
 impl Merge for ApplicationLines {
     fn merge(&mut self, other: Self) {
-        if self.pod.is_empty() {
-            self.pod = other.pod;
-        }
         self.lines += other.lines;
         self.errors += other.errors;
         self.first = earliest(self.first, other.first);
@@ -124,8 +116,9 @@ pub struct InputStats {
     pub agent: u64,
     /// Messages of other logs, and lines of saved output that said something, by kind.
     pub others: BTreeMap<TextKind, u64>,
-    /// Lines of an application's own log.
-    pub application: ApplicationLines,
+    /// Lines of applications' own logs by pod, as the path or who collected them says it; under no name those of more pods than are
+    /// kept.
+    pub applications: BTreeMap<String, ApplicationLines>,
     /// Component messages by level.
     pub levels: [u64; Level::ALL.len()],
     /// Lines by wrappers.
@@ -150,6 +143,8 @@ pub struct InputStats {
     pub last: Option<Timestamp>,
     /// Pods named by line prefixes.
     pub pods: BTreeMap<String, u64>,
+    /// Namespaces of these, where who collected their lines named them.
+    pub namespaces: BTreeMap<String, String>,
     /// The proxy that wrote it and its namespace, where its path says both.
     pub placed: Option<(String, String)>,
     /// Access rows without a usable time.
@@ -180,6 +175,44 @@ impl InputStats {
         if let Some(count) = self.levels.get_mut(level as usize) {
             *count += 1;
         }
+    }
+
+    /// Notes the namespace of a pod; of two pods of one name that of the first by name.
+    pub fn place(&mut self, pod: String, namespace: String) {
+        let held = self.namespaces.entry(pod).or_insert_with(|| namespace.clone());
+        if namespace < *held {
+            *held = namespace;
+        }
+    }
+
+    /// The lines of one application.
+    pub fn application_of(&mut self, pod: &str) -> &mut ApplicationLines {
+        if !self.applications.contains_key(pod) {
+            self.applications
+                .insert(pod.to_owned(), ApplicationLines::default());
+            self.trim_applications();
+        }
+        let is_kept = self.applications.contains_key(pod);
+        let pod = if is_kept { pod } else { "" };
+        self.applications.entry(pod.to_owned()).or_default()
+    }
+
+    fn trim_applications(&mut self) {
+        let named = |all: &BTreeMap<String, ApplicationLines>| all.len() - usize::from(all.contains_key(""));
+        while named(&self.applications) > PODS
+            && let Some((_, lines)) = self.applications.pop_last()
+        {
+            self.applications.entry(String::new()).or_default().merge(lines);
+        }
+    }
+
+    /// What all applications in it wrote.
+    pub fn application(&self) -> ApplicationLines {
+        let mut all = ApplicationLines::default();
+        for lines in self.applications.values() {
+            all.merge(lines.clone());
+        }
+        all
     }
 
     /// Counts a line that was not understood.
@@ -249,6 +282,10 @@ impl InputStats {
         while self.pods.len() > PODS {
             self.pods.pop_last();
         }
+        self.trim_applications();
+        while self.namespaces.len() > PODS {
+            self.namespaces.pop_last();
+        }
     }
 }
 
@@ -261,7 +298,9 @@ impl Merge for InputStats {
         for (kind, count) in other.others {
             *self.others.entry(kind).or_default() += count;
         }
-        self.application.merge(other.application);
+        for (pod, lines) in other.applications {
+            self.applications.entry(pod).or_default().merge(lines);
+        }
         add_each(&mut self.levels, &other.levels);
         for (wrapper, count) in other.wrappers {
             *self.wrappers.entry(wrapper).or_default() += count;
@@ -280,6 +319,9 @@ impl Merge for InputStats {
         self.written.merge(other.written);
         for (pod, count) in other.pods {
             *self.pods.entry(pod).or_default() += count;
+        }
+        for (pod, namespace) in other.namespaces {
+            self.place(pod, namespace);
         }
         // One path says it: all parts of an input say the same.
         self.placed = self.placed.take().or(other.placed);

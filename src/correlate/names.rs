@@ -179,6 +179,7 @@ impl Names {
             }
         }
         for stats in totals.inputs.values() {
+            namespaces.extend(stats.namespaces.clone());
             let Some((proxy, namespace)) = &stats.placed else {
                 continue;
             };

@@ -31,16 +31,13 @@ const REFS: usize = 3;
 pub(super) fn add(findings: &mut [Finding], facts: &Facts<'_>) {
     let logs = || {
         let inputs = facts.incident.totals.inputs.values();
-        inputs
-            .map(|stats| &stats.application)
-            .filter(|lines| lines.lines > 0)
+        inputs.flat_map(|stats| &stats.applications)
     };
     for finding in findings
         .iter_mut()
         .filter(|finding| OF_APPLICATIONS.contains(&finding.cause.as_str()))
     {
-        let of_called: Vec<&ApplicationLines> =
-            logs().filter(|lines| is_called(finding, &lines.pod)).collect();
+        let of_called: Vec<_> = logs().filter(|(pod, _)| is_called(finding, pod)).collect();
         finding.evidence.extend(said(finding, &of_called));
     }
 }
@@ -51,22 +48,22 @@ fn is_called(finding: &Finding, pod: &str) -> bool {
         || service.is_some_and(|service| workload(pod) == service)
 }
 
-fn said(finding: &Finding, logs: &[&ApplicationLines]) -> Option<Evidence> {
+fn said(finding: &Finding, logs: &[(&String, &ApplicationLines)]) -> Option<Evidence> {
     let (start, end) = (finding.start?.secs(), finding.end?.secs());
     let within = |lines: &ApplicationLines| -> u64 {
         let places = lines.over_time.places_reaching_into(start, end);
         lines.over_time.held_at(places).sum()
     };
-    let loudest = logs
+    let (pod, loudest) = logs
         .iter()
-        .max_by(|a, b| within(a).cmp(&within(b)).then_with(|| b.pod.cmp(&a.pod)))?;
-    let count: u64 = logs.iter().map(|lines| within(lines)).sum();
+        .max_by(|(a_pod, a), (b_pod, b)| within(a).cmp(&within(b)).then_with(|| b_pod.cmp(a_pod)))?;
+    let count: u64 = logs.iter().map(|(_, lines)| within(lines)).sum();
     let places: Vec<Place> = loudest.samples.keys().copied().take(REFS).collect();
     (count > 0).then(|| Evidence {
         kind: EvidenceKind::Log,
         text: format!(
-            "the application in {} wrote {count} error lines in this time, of {} in all",
-            loudest.pod, loudest.errors
+            "the application in {pod} wrote {count} error lines in this time, of {} in all",
+            loudest.errors
         ),
         count,
         strength: 0.3,

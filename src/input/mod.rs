@@ -69,12 +69,17 @@ const MESH_CONTAINERS: &[&str] = &[
     "ztunnel",
 ];
 
+/// True for the name of a container that Istio puts into pods or runs.
+pub fn is_mesh_container(container: &str) -> bool {
+    MESH_CONTAINERS.contains(&container)
+}
+
 impl Identity {
     /// True for a container that is known, and none of the mesh's.
     pub fn is_application(&self) -> bool {
         self.container
             .as_deref()
-            .is_some_and(|container| !MESH_CONTAINERS.contains(&container))
+            .is_some_and(|container| !is_mesh_container(container))
     }
 }
 

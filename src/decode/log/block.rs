@@ -103,11 +103,30 @@ impl Joined {
     }
 }
 
+/// A component message that further lines may belong to.
+#[derive(Clone, Copy, Debug)]
+struct Message {
+    kinds: WrapperSet,
+    /// See [`whose`].
+    of: u64,
+}
+
+/// What stands for the pod and container that a wrapper names: where the lines of several are mixed, a message goes on in lines of its
+/// own container.
+fn whose(wrapping: &Wrapping<'_>) -> u64 {
+    // FNV-1a; a name ends with a byte that none has.
+    let names = [wrapping.pod, wrapping.container].into_iter().flatten();
+    let bytes = names.flat_map(|name| name.iter().chain(b"/"));
+    bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
+
 /// What a line may depend on: the lines of the block before it.
 #[derive(Clone, Copy, Debug, Default)]
 struct Before<'block> {
-    /// Wrappers of the component message that is going on.
-    message: Option<WrapperSet>,
+    /// The component message that is going on.
+    message: Option<Message>,
     /// Where the first piece of a partial line stands.
     first_piece: Option<LineAt<'block>>,
 }
@@ -174,7 +193,10 @@ impl LogDecoder {
                 before.message = None;
                 sink.line(&at, &json);
             } else if is_plain && let Some((at, component)) = self.tools.plain_component(&mut lines) {
-                before.message = Some(WrapperSet::default());
+                before.message = Some(Message {
+                    kinds: WrapperSet::default(),
+                    of: whose(&Wrapping::default()),
+                });
                 sink.line(
                     &at,
                     &Line {
@@ -219,7 +241,10 @@ impl LogDecoder {
         let content = if self.joined.too_long {
             Content::Unknown(Reject::Form)
         } else {
-            self.tools.content(&peeled, before.message, &mut self.unescaped)
+            let of = whose(&peeled.wrapping);
+            let message = before.message.filter(|message| message.of == of);
+            self.tools
+                .content(&peeled, message.map(|message| message.kinds), &mut self.unescaped)
         };
         let line = Line {
             wrapping: peeled.wrapping,
@@ -406,10 +431,13 @@ fn no_start<'block>(
     }
 }
 
-/// The wrappers of the component message that goes on after `line`.
-fn message_after(line: &Line<'_>, before: Option<WrapperSet>) -> Option<WrapperSet> {
+/// The component message that goes on after `line`.
+fn message_after(line: &Line<'_>, before: Option<Message>) -> Option<Message> {
     match line.content {
-        Content::Component(_) => Some(line.wrapping.kinds),
+        Content::Component(_) => Some(Message {
+            kinds: line.wrapping.kinds,
+            of: whose(&line.wrapping),
+        }),
         Content::Continuation(_) | Content::Blank | Content::Unknown(Reject::Binary) => before,
         Content::Access(_) | Content::Unknown(_) => None,
     }

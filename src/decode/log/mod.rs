@@ -8,6 +8,7 @@ mod access_text;
 mod application;
 mod block;
 mod component;
+mod envelope;
 mod json;
 mod layout;
 mod number;
@@ -39,9 +40,11 @@ pub struct Wrapping<'block> {
     pub kinds: WrapperSet,
     /// Time that the outermost timing wrapper gives (the time of writing, not of the request).
     pub written: Option<Timestamp>,
-    /// Pod named by `kubectl logs --prefix`.
+    /// Pod named by `kubectl logs --prefix`, by `stern`, or by who collected the line.
     pub pod: Option<&'block [u8]>,
-    /// Container named by `kubectl logs --prefix`.
+    /// Namespace named by who collected it.
+    pub namespace: Option<&'block [u8]>,
+    /// Container, as the pod.
     pub container: Option<&'block [u8]>,
 }
 
@@ -61,6 +64,10 @@ pub enum Wrapper {
     KubectlPrefix = 3,
     /// `kubectl logs --timestamps`: `<RFC 3339> <text>`.
     KubectlTimestamps = 4,
+    /// An object of JSON of a collector or store of logs.
+    Json = 5,
+    /// `stern`: `<pod> <container> <text>`.
+    Stern = 6,
 }
 
 impl Wrapper {
@@ -71,6 +78,8 @@ impl Wrapper {
             Self::DockerJson => "docker-json",
             Self::KubectlPrefix => "kubectl-prefix",
             Self::KubectlTimestamps => "kubectl-timestamps",
+            Self::Json => "json",
+            Self::Stern => "stern",
         }
     }
 }
@@ -102,6 +111,8 @@ impl WrapperSet {
             2 => Some(Wrapper::DockerJson),
             3 => Some(Wrapper::KubectlPrefix),
             4 => Some(Wrapper::KubectlTimestamps),
+            5 => Some(Wrapper::Json),
+            6 => Some(Wrapper::Stern),
             _ => None,
         })
     }

@@ -1,16 +1,24 @@
 //! Peels what container runtimes and kubectl put around a line.
 //!
 //! CRI: `<RFC 3339> stdout|stderr P|F[:tags] <text>` (kubernetes `pkg/kubelet/kuberuntime/logs`). docker's json-file:
-//! `{"log":"<text>\n","stream":"..","time":".."}`. kubectl: `[pod/<pod>/<container>] <text>` and `<RFC 3339> <text>`.
+//! `{"log":"<text>\n","stream":"..","time":".."}`. kubectl: `[pod/<pod>/<container>] <text>` and `<RFC 3339> <text>`. stern:
+//! `<pod> <container> <text>`. Objects of JSON: [`super::envelope`].
 
-use super::json::{Members, Value, unescape};
-use super::start::start_of;
+use super::envelope::{self, Envelope};
+use super::json::{Value, unescape};
+use super::start::{Start, start_of};
 use super::time::{MinuteCache, starts_like_time};
 use super::{MAX_RECORD_BYTES, Wrapper, WrapperSet, Wrapping};
+use crate::input::is_mesh_container;
 use crate::units::Timestamp;
+use memchr::memchr;
 
-/// Buffers for unescaped text, one for each docker wrapper that may be peeled.
+/// Buffers for unescaped text, one for each wrapper that may be peeled.
 pub(super) type Unwrapped = [Vec<u8>; WrapperSet::MAX as usize];
+
+/// Names of pods are at most 253 bytes, of containers 63 (RFC 1123 as Kubernetes applies it); what ends them stands behind them.
+const MAX_POD_BYTES: usize = 254;
+const MAX_CONTAINER_BYTES: usize = 64;
 
 /// A stream of a container.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,7 +42,7 @@ impl Peeled<'_> {
     /// Whether `next` may be the rest of this piece: runtimes write the pieces of a line one after another.
     pub(super) fn is_continued_by(&self, next: &Peeled<'_>) -> bool {
         let same = |a: &Wrapping<'_>, b: &Wrapping<'_>| {
-            (a.kinds, a.pod, a.container) == (b.kinds, b.pod, b.container)
+            (a.kinds, a.pod, a.namespace, a.container) == (b.kinds, b.pod, b.namespace, b.container)
         };
         self.partial && self.stream == next.stream && same(&self.wrapping, &next.wrapping)
     }
@@ -78,7 +86,8 @@ pub(super) fn peel<'block>(
         let layer = match peeled.text {
             [b'[', ..] => kubectl_prefix(&mut peeled),
             [b'0'..=b'9', ..] => timed(peeled.text, minutes),
-            [b'{', ..] => docker(peeled.text, buffer, minutes),
+            [b'{', ..] => object(&mut peeled, buffer, minutes),
+            [b'a'..=b'z', ..] => stern(&mut peeled),
             _ => None,
         };
         let Some(layer) = layer else { break };
@@ -107,10 +116,9 @@ pub(crate) fn without_wrappers(head: &[u8], lines: usize) -> Vec<u8> {
 /// `[pod/<pod>/<container>] `; sets both names.
 fn kubectl_prefix<'block>(peeled: &mut Peeled<'block>) -> Option<Layer<'block>> {
     let text = peeled.text.strip_prefix(b"[pod/")?;
-    // Names of pods are at most 253 bytes, of containers 63 (RFC 1123 as Kubernetes applies it).
     let end = text
         .iter()
-        .take(320)
+        .take(MAX_POD_BYTES + MAX_CONTAINER_BYTES)
         .position(|byte| matches!(byte, b']' | b' '))?;
     let (names, rest) = text.split_at_checked(end)?;
     let text = rest.strip_prefix(b"] ")?;
@@ -198,45 +206,85 @@ pub(super) fn after_timestamp<'block>(text: &'block [u8], minutes: &mut MinuteCa
     text.get(time.len..)?.strip_prefix(b" ")
 }
 
+/// Whether an object with these members in this order may be a wrapper, or name the pod of the row that it is.
+pub(super) fn looks_wrapped(leads: &[u8]) -> bool {
+    is_docker(leads) || envelope::may_name(leads)
+}
+
 /// Whether `text` starts as docker's json-file driver writes it.
-pub(super) fn looks_wrapped(text: &[u8]) -> bool {
+fn is_docker(text: &[u8]) -> bool {
     text.starts_with(b"{\"log\":") || text.starts_with(b"{\"stream\":")
 }
 
-fn docker<'block>(
-    text: &'block [u8],
+/// What docker's json-file driver or a collector of logs wrote; sets the names that it gives, also of a row among whose members they
+/// stand.
+fn object<'block>(
+    peeled: &mut Peeled<'block>,
     buffer: &'block mut Vec<u8>,
     minutes: &mut MinuteCache,
 ) -> Option<Layer<'block>> {
-    if !looks_wrapped(text) {
-        return None;
-    }
-    let (mut log, mut stream, mut written) = (Value::Null, None, None);
-    let mut members = Members::new(text);
-    while let Some(member) = members.next().ok()? {
-        match (member.key, member.value) {
-            (b"log", value) => log = value,
-            (b"stream", Value::Text(b"stdout")) => stream = Some(Stream::Stdout),
-            (b"stream", Value::Text(b"stderr")) => stream = Some(Stream::Stderr),
-            (b"time", Value::Text(time)) => written = minutes.prefix(time, b'T').and_then(|time| time.value),
-            _ => {}
-        }
-    }
-    stream?;
-    let text = match log {
-        Value::Text(text) => text,
-        Value::Escaped(text) => unescaped(text, buffer)?,
-        _ => return None,
+    let is_docker = is_docker(peeled.text);
+    let envelope = Envelope::read(peeled.text)?;
+    let stream = match envelope.stream {
+        Some(b"stdout") => Some(Stream::Stdout),
+        Some(b"stderr") => Some(Stream::Stderr),
+        _ => None,
     };
+    let by_docker = is_docker && stream.is_some() && !envelope.is_named();
+    let text = match envelope.line {
+        Value::Text(text) | Value::Object(text) => Some(text),
+        Value::Escaped(text) => Some(unescaped(text, buffer)?),
+        _ => None,
+    };
+    // A row has the parsed line of who collected it in it, and says nothing else of it but the names.
+    let text = text.filter(|text| {
+        by_docker
+            || envelope.is_certain()
+            || matches!(envelope.line, Value::Object(_))
+            || start_of(text).is_some_and(|start| start != Start::CroppedAccess)
+    });
+    if envelope.is_named() {
+        let wrapping = &mut peeled.wrapping;
+        wrapping.pod = wrapping.pod.or(envelope.pod);
+        wrapping.namespace = wrapping.namespace.or(envelope.namespace);
+        wrapping.container = wrapping.container.or(envelope.container);
+    }
+    let text = text?;
     let whole = text.strip_suffix(b"\n");
+    let kind = if by_docker {
+        Wrapper::DockerJson
+    } else {
+        Wrapper::Json
+    };
     let text = whole.unwrap_or(text);
-    let layer = Layer::new(Wrapper::DockerJson, text.strip_suffix(b"\r").unwrap_or(text));
+    let layer = Layer::new(kind, text.strip_suffix(b"\r").unwrap_or(text));
     Some(Layer {
-        written,
+        written: envelope
+            .time
+            .and_then(|time| minutes.prefix(time, b'T'))
+            .and_then(|time| time.value),
         stream,
-        partial: whole.is_none(),
+        partial: envelope.partial || by_docker && whole.is_none(),
         ..layer
     })
+}
+
+/// `<pod> <container> `, where the container is one of the mesh's: two words may begin any text. Sets both names.
+fn stern<'block>(peeled: &mut Peeled<'block>) -> Option<Layer<'block>> {
+    let text = peeled.text;
+    let pod_len = memchr(b' ', text.get(..MAX_POD_BYTES).unwrap_or(text))?;
+    let (pod, rest) = text.split_at_checked(pod_len)?;
+    let rest = rest.get(1..)?;
+    let container_len = memchr(b' ', rest.get(..MAX_CONTAINER_BYTES).unwrap_or(rest))?;
+    let (container, text) = rest.split_at_checked(container_len)?;
+    let is_name = |byte: &u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.');
+    let is_ours = std::str::from_utf8(container).is_ok_and(is_mesh_container);
+    if !is_ours || !pod.iter().all(is_name) {
+        return None;
+    }
+    peeled.wrapping.pod = peeled.wrapping.pod.or(Some(pod));
+    peeled.wrapping.container = peeled.wrapping.container.or(Some(container));
+    Some(Layer::new(Wrapper::Stern, text.get(1..)?))
 }
 
 fn unescaped<'block>(text: &[u8], buffer: &'block mut Vec<u8>) -> Option<&'block [u8]> {
@@ -297,12 +345,14 @@ mod tests {
         let Wrapping {
             written,
             pod,
+            namespace,
             container,
             kinds,
         } = peeled.wrapping;
         let mut said = vec![];
         said.extend(written.map(|time| time.to_string()));
         said.extend(pod.map(text));
+        said.extend(namespace.map(text));
         said.extend(container.map(text));
         said.extend(peeled.stream.map(|stream| format!("{stream:?}")));
         said.extend(peeled.partial.then(|| "partial".to_owned()));
@@ -429,6 +479,69 @@ mod tests {
                 (kinds.to_vec(), (*said).to_owned(), (*text).to_owned()),
                 "{line}"
             );
+        }
+    }
+
+    /// A row, a line that begins no record, and names around them, as collectors and stores of logs write them.
+    #[test]
+    fn objects_of_collectors() {
+        let row = r#"[2026-11-22T16:49:47.147Z] \"GET"#;
+        let k8s =
+            r#""kubernetes":{"pod_name":"web-1","namespace_name":"shop","container_name":"istio-proxy"}"#;
+        let cases: &[(String, &str, &str)] = &[
+            (format!(r#"{{"date":1.5,"stream":"stdout","log":"{row}\n",{k8s}}}"#), "web-1 shop istio-proxy Stdout", row),
+            (format!(r#"{{"time":"2026-11-22T16:49:47.2Z","_p":"P","log":"  at x",{k8s}}}"#), "2026-11-22T16:49:47.200000Z web-1 shop istio-proxy partial", "  at x"),
+            (format!(r#"{{"labels":{{"container":"istio-proxy","namespace":"shop","pod":"web-1"}},"line":"{row}","timestamp":"2026-11-22T16:49:47.2Z"}}"#), "2026-11-22T16:49:47.200000Z web-1 shop istio-proxy", row),
+            (format!(r#"{{"insertId":"i","resource":{{"type":"k8s_container","labels":{{"container_name":"istio-proxy","namespace_name":"shop","pod_name":"web-1"}}}},"severity":"INFO","textPayload":"{row}"}}"#), "web-1 shop istio-proxy", row),
+            (r#"{"insertId":"i","jsonPayload":{"response_code":503},"resource":{"labels":{"namespace_name":"shop","pod_name":"web-1"}}}"#.to_owned(), "web-1 shop", r#"{\"response_code\":503}"#),
+            (format!(r#"{{"_index":"i","_source":{{"message":"{row}","kubernetes":{{"pod":{{"uid":"u","name":"web-1"}},"namespace":"shop","container":{{"name":"istio-proxy"}}}}}}}}"#), "web-1 shop istio-proxy", row),
+            (format!(r#"{{"k8s.pod.name":"web-1","k8s.namespace.name":"shop","body":"{row}"}}"#), "web-1 shop", row),
+            (format!(r#"{{"result":{{"_raw":"{row}"}}}}"#), "", row),
+        ];
+        for (line, said, text) in cases {
+            let found = peeled(line.as_bytes());
+            assert_eq!(
+                found,
+                (vec!["json"], (*said).to_owned(), (*text).to_owned()),
+                "{line}"
+            );
+        }
+        // A component line, one of an application, a row among whose members names were put, and objects that are no lines.
+        let merged = format!(r#"{{"response_flags":"UF",{k8s}}}"#);
+        for (line, said) in [
+            (
+                r#"{"time":"2026-11-22T16:49:47Z","level":"info","scope":"ads","msg":"gone","pod":"a","namespace":"b"}"#,
+                "a b",
+            ),
+            (r#"{"level":"info","msg":"[2026-11-22T16:49:47.147Z] \"GET"}"#, ""),
+            (r#"{"message":"gone","pod":"web-1"}"#, ""),
+            (r#"{"a":{"a":{"a":{"a":{"a":{"log":"x"}}}}}}"#, ""),
+            (merged.as_str(), "web-1 shop istio-proxy"),
+        ] {
+            let (kinds, names, text) = peeled(line.as_bytes());
+            assert_eq!((kinds, names.as_str()), (vec![], said), "{line}");
+            assert_eq!(text, line.as_bytes().escape_ascii().to_string());
+        }
+    }
+
+    #[test]
+    fn lines_of_stern() {
+        let found = peeled(b"web-7d4f istio-proxy any text");
+        assert_eq!(
+            found,
+            (
+                vec!["stern"],
+                "web-7d4f istio-proxy".to_owned(),
+                "any text".to_owned()
+            )
+        );
+        for other in [
+            "web-7d4f app any text",
+            "Web istio-proxy x",
+            "two words",
+            "the istio-proxy",
+        ] {
+            assert_eq!(peeled(other.as_bytes()).0, Vec::<&str>::new(), "{other}");
         }
     }
 

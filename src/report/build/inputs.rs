@@ -155,7 +155,7 @@ fn role(incident: &Incident<'_>, source: &Source, stats: &InputStats) -> Option<
             return Some(role);
         }
     }
-    if stats.application.lines > 0 {
+    if !stats.applications.is_empty() {
         return Some("application");
     }
     if stats.access() + stats.envoy + stats.agent == 0 {
@@ -176,7 +176,7 @@ fn role(incident: &Incident<'_>, source: &Source, stats: &InputStats) -> Option<
 }
 
 fn application(incident: &Incident<'_>, input: InputId, stats: &InputStats) -> Option<Application> {
-    let lines = &stats.application;
+    let lines = stats.application();
     (lines.lines > 0).then(|| Application {
         lines: lines.lines,
         errors: lines.errors,
@@ -200,7 +200,7 @@ fn records_by_kind(stats: &InputStats, capture: Option<&CaptureSummary>) -> Coun
         ("access-log", stats.access()),
         ("envoy-log", stats.envoy),
         ("agent-log", stats.agent),
-        ("app-log", stats.application.lines),
+        ("app-log", stats.application().lines),
     ]
     .into_iter()
     .chain(

@@ -2,6 +2,7 @@
 //! what it shows, and what is missing.
 
 use super::requests::reference;
+use crate::aggregate::inputs::InputStats;
 use crate::aggregate::outputs::{FactKey, FactSum, Topic};
 use crate::aggregate::signatures::{HitKey, Hits};
 use crate::catalog::{Catalog, SignatureSource};
@@ -556,7 +557,7 @@ impl<'a> Looking<'a> {
     fn applications(&self) -> Option<Seen> {
         let inputs = self.incident.totals.inputs.values();
         let logs: Vec<_> = inputs
-            .map(|stats| &stats.application)
+            .map(InputStats::application)
             .filter(|lines| lines.lines > 0)
             .collect();
         (!logs.is_empty()).then(|| {
