@@ -134,8 +134,17 @@ fn learn(source: &Source, layouts: &Layouts, names: &mut Pseudonyms) {
     let columns = columns(reader.head());
     while let Some(block) = reader.next_block(std::mem::take(&mut buffer)) {
         decoder.decode_block(&block.data, &mut |at, line| {
+            let wrapping = &line.wrapping;
+            let named = [wrapping.pod, wrapping.namespace, wrapping.container];
+            for name in named.into_iter().flatten() {
+                names.learn(Content::Name, name);
+            }
             if let LineContent::Access(row) = &line.content {
                 names.learn_row(row);
+                if wrapping.pod.is_some() {
+                    // Nodes and labels stand beside it.
+                    learn_values(at.text, names);
+                }
             } else {
                 names.learn_line(at.text);
                 learn_values(at.text, names);
@@ -166,11 +175,14 @@ const KEYS: &[&[u8]] = &[
     b"hostname",
     b"name",
     b"namespace",
+    b"namespace_name",
     b"node",
     b"node_name",
     b"nodename",
     b"pod",
     b"pod_name",
+    b"pod_namespace",
+    b"pod_node_name",
     b"podname",
     b"service",
     b"serviceaccount",

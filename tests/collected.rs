@@ -1,7 +1,7 @@
 //! Logs as collectors and stores of logs give them: one object of JSON a line, or the names of pod and container before it.
 
 use crate::layouts::{fields, read};
-use crate::running::{Scratch, case_input, list, number, text};
+use crate::running::{Scratch, case_input, list, number, postmesh, text};
 use serde_json::{Value, json};
 
 /// A recorded incident that this repository has, with rows in Istio's text layout.
@@ -166,7 +166,7 @@ fn what_collectors_and_stores_write_says_the_same() {
         for more in [["--block-size", "4096"], ["--threads", "3"]] {
             let words = ["analyze", "--format", "json", "--no-run-info", more[0], more[1]];
             assert_eq!(
-                crate::running::postmesh(&words, &[scratch.path()]).report(),
+                postmesh(&words, &[scratch.path()]).report(),
                 report,
                 "{name} {more:?}"
             );
@@ -210,6 +210,48 @@ fn other_containers_are_what_they_are() {
         text(evidence, "/text").starts_with("the application in ratings-v1 wrote 20 error lines")
     });
     assert!(said, "{:#}", report["findings"][0]["evidence"]);
+}
+
+#[test]
+fn redacted_copies_hold_none_of_the_names() {
+    let scratch = collected(|pod, line| {
+        json!({"log": line, "kubernetes": {"pod_name": pod, "namespace_name": "backoffice", "container_name": "istio-proxy",
+            "labels": {"app": "storefront"}, "host": "worker-eu-7"}})
+        .to_string()
+    });
+    let copies = Scratch::new();
+    let folder = copies.path().join("copies");
+    let key = Scratch::with("key", "a key of more than sixteen bytes\n");
+    let key = key.path().join("key").display().to_string();
+    let words = [
+        "redact",
+        "--pseudonyms",
+        &key,
+        "--output",
+        folder.to_str().unwrap(),
+    ];
+    let run = postmesh(&words, &[scratch.path()]);
+    assert_eq!(run.status, 0, "{}", run.stderr);
+    let file = std::fs::read_dir(&folder)
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap()
+        .path();
+    let copy = std::fs::read_to_string(&file).unwrap();
+    for name in [
+        "ratings",
+        "productpage",
+        "reviews",
+        "details",
+        "backoffice",
+        "storefront",
+        "worker-eu",
+    ] {
+        assert!(!copy.contains(name), "{name}");
+    }
+    let report = crate::running::analyze(&[&folder]).report();
+    assert_eq!(text(&report, "/findings/0/cause"), "upstream-connection-refused");
 }
 
 /// Where who collected the lines knows the namespace, commands have it, also where no name of a service says it.

@@ -732,7 +732,7 @@ mod tests {
             "2026-11-22T16:50:44.1Z x",
         ];
         let text = select(texts.chain(odd).map(str::as_bytes).collect::<Vec<_>>());
-        let wrap = prop_oneof![6 => Just(0_u8), 4 => 1_u8..8];
+        let wrap = prop_oneof![6 => Just(0_u8), 6 => 1_u8..12];
         let edit = proptest::option::weighted(0.3, (any::<Index>(), any::<u8>()));
         (text, wrap, edit, any::<Index>(), 0_u8..10).prop_map(|(text, wrap, edit, cut, cr)| {
             let mut text = text.to_vec();
@@ -746,6 +746,12 @@ mod tests {
                     .to_string()
                     .into_bytes()
             };
+            let collected = |pod: &str, container: &str, text: &[u8]| {
+                serde_json::json!({"log": String::from_utf8_lossy(text), "kubernetes": {"pod_name": pod, "namespace_name": "shop",
+                    "container_name": container}})
+                .to_string()
+                .into_bytes()
+            };
             let cri = |tag: &str, text: &[u8]| {
                 [b"2026-11-22T16:50:44.123456789Z ", tag.as_bytes(), b" ", text].concat()
             };
@@ -757,6 +763,10 @@ mod tests {
                 4 => docker(&text, "\n"),
                 5 => [docker(&text[..cut], ""), docker(&text[cut..], "\n")].join(&b'\n'),
                 6 => [b"[pod/web-1/istio-proxy] ", text.as_slice()].concat(),
+                8 => collected("web-1", "istio-proxy", &text),
+                9 => collected("web-2", "app", &text),
+                10 => [b"web-1 istio-proxy ", text.as_slice()].concat(),
+                11 => [text.strip_suffix(b"}").unwrap_or(&text), b",\"kubernetes\":{\"pod_name\":\"web-1\",\"container_name\":\"app\"}}"].concat(),
                 _ => [b"2026-11-22T16:50:44.1Z ", text.as_slice()].concat(),
             };
             if cr == 0 {

@@ -3,7 +3,7 @@
 //!
 //! Names of members: Fluent Bit and Fluentd (filter `kubernetes`), Vector (`kubernetes_logs`), Filebeat (ECS), Promtail and Grafana Alloy
 //! (labels of Loki, `logcli --output=jsonl`), the OpenTelemetry collector (`k8s.*` of its semantic conventions), exports of Elasticsearch
-//! (`_source`), Splunk (`_raw`), Google Cloud Logging (`textPayload`, `jsonPayload`) and VictoriaLogs (`_msg`).
+//! (`_source`), Splunk (`_raw`), Google Cloud Logging (`textPayload`, `jsonPayload`) and `VictoriaLogs` (`_msg`).
 
 use super::json::{Members, Value};
 use memchr::memmem;
@@ -62,6 +62,8 @@ impl<'block> Envelope<'block> {
             container: None,
             is_component: false,
         };
+        // An array with an element a line.
+        let text = text.strip_suffix(b",").unwrap_or(text);
         let first = Members::new(text).next().ok()??;
         let is_record = matches!(
             first.key,

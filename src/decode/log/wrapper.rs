@@ -496,7 +496,7 @@ mod tests {
             (r#"{"insertId":"i","jsonPayload":{"response_code":503},"resource":{"labels":{"namespace_name":"shop","pod_name":"web-1"}}}"#.to_owned(), "web-1 shop", r#"{\"response_code\":503}"#),
             (format!(r#"{{"_index":"i","_source":{{"message":"{row}","kubernetes":{{"pod":{{"uid":"u","name":"web-1"}},"namespace":"shop","container":{{"name":"istio-proxy"}}}}}}}}"#), "web-1 shop istio-proxy", row),
             (format!(r#"{{"k8s.pod.name":"web-1","k8s.namespace.name":"shop","body":"{row}"}}"#), "web-1 shop", row),
-            (format!(r#"{{"result":{{"_raw":"{row}"}}}}"#), "", row),
+            (format!(r#"{{"result":{{"_raw":"{row}"}}}},"#), "", row),
         ];
         for (line, said, text) in cases {
             let found = peeled(line.as_bytes());
