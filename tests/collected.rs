@@ -102,11 +102,14 @@ fn as_json(line: &str) -> Option<Value> {
     ))
 }
 
+/// A line of a pod, written at a time, as it is collected.
+type Form = fn(&str, &str, &str) -> String;
+
 #[test]
 fn what_collectors_and_stores_write_says_the_same() {
     let recorded = recorded();
     let at = "2026-11-22T16:50:00.000Z";
-    let forms: [(&str, &str, fn(&str, &str, &str) -> String); 8] = [
+    let forms: [(&str, &str, Form); 8] = [
         ("fluent bit", "json", |pod, line, _| {
             json!({"date": 1.5, "stream": "stdout", "log": format!("{line}\n"), "kubernetes": {"pod_name": pod, "namespace_name": "default",
                 "container_name": "istio-proxy", "labels": {"app": "x"}}})
