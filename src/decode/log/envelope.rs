@@ -6,7 +6,7 @@
 //! (`_source`), Splunk (`_raw`), Google Cloud Logging (`textPayload`, `jsonPayload`) and `VictoriaLogs` (`_msg`).
 
 use super::json::{Members, Value};
-use memchr::memmem;
+use memchr::{memchr, memmem};
 
 /// Objects in each other that are gone into.
 const MAX_DEPTH: u32 = 4;
@@ -64,9 +64,8 @@ impl<'block> Envelope<'block> {
         };
         // An array with an element a line.
         let text = text.strip_suffix(b",").unwrap_or(text);
-        let first = Members::new(text).next().ok()??;
         let is_record = matches!(
-            first.key,
+            first_key(text)?,
             b"authority" | b"bytes_received" | b"level" | b"method" | b"response_code" | b"start_time"
         );
         if is_record && !may_name(text) {
@@ -114,6 +113,11 @@ impl<'block> Envelope<'block> {
     pub(super) fn is_certain(&self) -> bool {
         self.is_named() && !self.is_component
     }
+}
+
+fn first_key(text: &[u8]) -> Option<&[u8]> {
+    let key = text.strip_prefix(b"{")?.trim_ascii_start().strip_prefix(b"\"")?;
+    key.get(..memchr(b'"', key)?)
 }
 
 /// Whether pod and container may be named in a text.
