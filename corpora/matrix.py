@@ -260,9 +260,21 @@ def overlapping(files, truth, _):
     return out
 
 
+def one_export(files, truth, _):
+    """All logs as a store of logs gives them: one file, an object a line, the newest first."""
+    lines = []
+    for n, d in files.items():
+        if is_log(n):
+            labels = {"pod": pod_of(n), "namespace": "default", "container": "istio-proxy"}
+            lines += [json.dumps({"labels": labels, "line": line.decode("utf-8", "replace")}).encode() for line in unpacked(n, d).splitlines()]
+    rest = {n: d for n, d in files.items() if not is_log(n)}
+    return {**rest, "export.log": b"\n".join(reversed(lines)) + b"\n"} if lines else None
+
+
 MUTATIONS = {"no-captures": no_captures, "captures-only": captures_only, "callers-logs": callers_logs, "called-logs": called_logs, "halved": halved,
              "clock-800ms": clock, "sampled-1:10": sampled, "log-removed": log_removed,
-             "no-details": no_details, "overlapping": overlapping, "no-addresses": no_addresses, "envoy-layout": envoy_layout}
+             "no-details": no_details, "overlapping": overlapping, "no-addresses": no_addresses, "envoy-layout": envoy_layout,
+             "one-export": one_export}
 
 FLAGS = re.compile(rb'\s(\d{3}|0) ([A-Z]{2,5}(?:,[A-Z]{2,5})*) |"response_flags"\s*:\s*\\?"([A-Z]{2,5}(?:,[A-Z]{2,5})*)')
 DETAILS = re.compile(rb"rbac_access_denied|local_rate_limited|jwt_authn_access_denied|block_all")

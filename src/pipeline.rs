@@ -15,7 +15,7 @@ use crate::aggregate::{CaptureTotals, Totals, address};
 use crate::catalog::Catalog;
 use crate::correlate::{Incident, names};
 use crate::decode::document::DOCUMENT_BYTES_MAX;
-use crate::decode::log::{Content, Layouts, LogDecoder, may_cut_with};
+use crate::decode::log::{Content, Layouts, LogDecoder, Wrapper, may_cut_with};
 use crate::decode::output::{self, Text, TextKind};
 use crate::decode::packet::PacketBlock;
 use crate::error::Problem;
@@ -116,7 +116,7 @@ pub fn analyze_with(options: &Options, progress: &dyn Progress) -> Result<Report
         }
     }
     if !options.namespaces.is_empty() {
-        tell_unknown_namespaces(&discovery.sources, &mut reads);
+        tell_unknown_namespaces(&discovery.sources, &totals, &mut reads);
     }
     if reads.iter().all(|read| !read.opened()) {
         return Err(Error::NothingRead(why_nothing(&discovery, &reads)));
@@ -139,9 +139,15 @@ pub fn analyze_with(options: &Options, progress: &dyn Progress) -> Result<Report
     Ok(report::build::assemble(assembly))
 }
 
-/// Inputs whose path names no namespace are kept, whatever was asked for: that is said of each.
-fn tell_unknown_namespaces(sources: &[Source], reads: &mut [InputRead]) {
+/// Inputs are kept, whatever was asked for, where neither their path nor who collected their lines names a namespace: that is said of
+/// each.
+fn tell_unknown_namespaces(sources: &[Source], totals: &Totals, reads: &mut [InputRead]) {
     for (source, read) in sources.iter().zip(reads) {
+        let wrappers = totals.inputs.get(&source.id).map(|stats| stats.wrappers.keys());
+        let mut kinds = wrappers.into_iter().flatten().flat_map(|set| set.iter());
+        if kinds.any(|kind| kind == Wrapper::Json) {
+            continue;
+        }
         if let (None, None, Some(summary)) = (&source.identity.namespace, &source.listing, &mut read.summary)
         {
             summary.problems.push(Problem {
@@ -217,6 +223,7 @@ impl<'run> Collecting<'run> {
             since: self.since,
             until: self.until,
             pods: &self.options.pods,
+            namespaces: &self.options.namespaces,
             examples: self.options.examples,
             condition: self.options.condition.as_ref(),
             top: &self.options.top,

@@ -216,6 +216,35 @@ fn other_containers_are_what_they_are() {
 }
 
 #[test]
+fn lines_are_selected_by_their_namespace_and_pod() {
+    let scratch = collected(|pod, line| {
+        let namespace = if pod.starts_with("ratings") {
+            "shop"
+        } else {
+            "other"
+        };
+        json!({"log": line, "kubernetes": {"pod_name": pod, "namespace_name": namespace, "container_name": "istio-proxy"}}).to_string()
+    });
+    let recorded = recorded();
+    let kept = |words: &[&str]| {
+        let all = ["analyze", "--format", "json", "--no-run-info"];
+        let all: Vec<&str> = all.iter().chain(words).copied().collect();
+        postmesh(&all, &[scratch.path()]).report()
+    };
+    let of_shop = kept(&["-n", "shop"]);
+    let of_ratings = kept(&["--pod", "ratings-v1"]);
+    assert_eq!(of_shop["requests"], of_ratings["requests"]);
+    assert_eq!(
+        list(&of_shop, "/inputs/0/problems").len(),
+        0,
+        "the lines say their namespaces"
+    );
+    let rows = |report: &Value| number(report, "/requests/rows");
+    assert!(rows(&of_shop) > 100 && rows(&of_shop) < rows(&recorded));
+    assert_eq!(rows(&kept(&["-n", "shop", "-n", "other"])), rows(&recorded));
+}
+
+#[test]
 fn redacted_copies_hold_none_of_the_names() {
     let scratch = collected(|pod, line| {
         json!({"log": line, "kubernetes": {"pod_name": pod, "namespace_name": "backoffice", "container_name": "istio-proxy",

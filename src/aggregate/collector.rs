@@ -53,6 +53,8 @@ pub struct CollectorOptions<'run> {
     pub until: Option<Timestamp>,
     /// Pods kept, by name or workload; empty for all.
     pub pods: &'run [String],
+    /// Namespaces kept, of lines that say theirs; empty for all.
+    pub namespaces: &'run [String],
     /// Examples per signature and places per group.
     pub examples: usize,
     /// Rows that do not meet it are left out.
@@ -364,6 +366,12 @@ impl<'run> Collector<'run> {
         if (options.since.is_some() || options.until.is_some())
             && !time
                 .is_some_and(|t| options.since.is_none_or(|s| t >= s) && options.until.is_none_or(|u| t <= u))
+        {
+            return false;
+        }
+        if !options.namespaces.is_empty()
+            && let Some(namespace) = wrapping.namespace
+            && !options.namespaces.iter().any(|kept| kept.as_bytes() == namespace)
         {
             return false;
         }
