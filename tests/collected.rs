@@ -245,6 +245,34 @@ fn lines_are_selected_by_their_namespace_and_pod() {
 }
 
 #[test]
+fn a_request_is_traced_from_pod_to_pod() {
+    let scratch = collected(|pod, line| {
+        json!({"labels": {"pod": pod, "namespace": "default"}, "line": line}).to_string()
+    });
+    let failed = lines()
+        .into_iter()
+        .find(|(_, line)| line.contains(" 503 URX "))
+        .unwrap()
+        .1;
+    let id = &fields(&failed).unwrap()[15];
+    let traced = postmesh(&["trace", "--format", "json", "--request", id], &[scratch.path()]).report();
+    let mut names: Vec<&str> = list(&traced, "/participants")
+        .iter()
+        .map(|one| text(one, "/name"))
+        .collect();
+    names.sort_unstable();
+    assert_eq!(
+        names,
+        [
+            "app of productpage-v1",
+            "app of ratings-v1",
+            "productpage-v1",
+            "ratings-v1"
+        ]
+    );
+}
+
+#[test]
 fn redacted_copies_hold_none_of_the_names() {
     let scratch = collected(|pod, line| {
         json!({"log": line, "kubernetes": {"pod_name": pod, "namespace_name": "backoffice", "container_name": "istio-proxy",

@@ -3,7 +3,7 @@
 use super::trace::ClockOffsets;
 use super::tuple::endpoint;
 use super::{Opened, open, text_of};
-use crate::decode::log::{AccessRow, ComponentLine, Content, Layouts, LogDecoder};
+use crate::decode::log::{AccessRow, ComponentLine, Content, Layouts, LogDecoder, Wrapping};
 use crate::decode::packet::Endpoint;
 use crate::input::{Source, lines_of};
 use crate::units::{InputId, Timestamp};
@@ -14,6 +14,9 @@ use serde::Serialize;
 pub struct Row {
     /// Its input.
     pub input: InputId,
+    /// The pod that wrote it, where the line says so: its input may hold lines of several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pod: Option<String>,
     /// Its line, from 1.
     pub line: u64,
     /// When the request began, by the proxy's clock.
@@ -69,7 +72,12 @@ impl Row {
             .map(|start| start.plus_millis(self.duration_ms.unwrap_or(0)))
     }
 
-    fn of(input: InputId, line: u64, row: &AccessRow<'_>) -> Self {
+    /// Who wrote it: an input, or a pod of those whose lines stand there.
+    pub(super) fn writer(&self) -> (InputId, Option<&str>) {
+        (self.input, self.pod.as_deref())
+    }
+
+    fn of(input: InputId, line: u64, wrapping: &Wrapping<'_>, row: &AccessRow<'_>) -> Self {
         let text = |field: Option<&[u8]>| field.map(short).unwrap_or_default();
         let method = text(row.method);
         let path = row
@@ -84,6 +92,7 @@ impl Row {
             .collect();
         Self {
             input,
+            pod: wrapping.pod.map(short),
             line,
             start: row.start,
             duration_ms: row.duration_ms,
@@ -122,6 +131,9 @@ fn end_of(field: Option<&[u8]>) -> Option<Endpoint> {
 pub struct ComponentHit {
     /// Its input.
     pub input: InputId,
+    /// The pod that wrote it, where the line says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pod: Option<String>,
     /// Its line, from 1.
     pub line: u64,
     /// When it was written, by the proxy's clock.
@@ -135,9 +147,10 @@ pub struct ComponentHit {
 }
 
 impl ComponentHit {
-    fn of(input: InputId, line: u64, component: &ComponentLine<'_>) -> Self {
+    fn of(input: InputId, line: u64, wrapping: &Wrapping<'_>, component: &ComponentLine<'_>) -> Self {
         Self {
             input,
+            pod: wrapping.pod.map(short),
             line,
             time: component.time,
             level: component.level.name(),
@@ -152,9 +165,15 @@ pub(super) trait Keeper {
     /// Whether a block may hold anything that is wanted; a block that may not is not decoded.
     fn may_hold(&self, block: &[u8]) -> bool;
     /// An access-log row.
-    fn row(&mut self, source: &Source, line: u64, row: &AccessRow<'_>);
+    fn row(&mut self, source: &Source, line: u64, wrapping: &Wrapping<'_>, row: &AccessRow<'_>);
     /// The first line of a component message.
-    fn component(&mut self, source: &Source, line: u64, component: &ComponentLine<'_>);
+    fn component(
+        &mut self,
+        source: &Source,
+        line: u64,
+        wrapping: &Wrapping<'_>,
+        component: &ComponentLine<'_>,
+    );
     /// True when nothing more is wanted of this input; lines so far.
     fn is_done(&self, _lines: u64) -> bool {
         false
@@ -184,8 +203,10 @@ pub(super) fn pass(
             decoder.decode_block(&block.data, &mut |at, line| {
                 let number = before.saturating_add(u64::from(at.line)).saturating_add(1);
                 match &line.content {
-                    Content::Access(row) => keeper.row(source, number, row),
-                    Content::Component(component) => keeper.component(source, number, component),
+                    Content::Access(row) => keeper.row(source, number, &line.wrapping, row),
+                    Content::Component(component) => {
+                        keeper.component(source, number, &line.wrapping, component);
+                    }
                     _ => {}
                 }
             });
@@ -265,20 +286,26 @@ impl Keeper for RowKeeper<'_> {
         matches!(self.wanted, RowsWanted::Line(_)) || self.needles.is_match(block)
     }
 
-    fn row(&mut self, source: &Source, line: u64, row: &AccessRow<'_>) {
+    fn row(&mut self, source: &Source, line: u64, wrapping: &Wrapping<'_>, row: &AccessRow<'_>) {
         if !self.wants(line, row) {
             return;
         }
         if self.rows.len() < MAX_ROWS {
-            self.rows.push(Row::of(source.id, line, row));
+            self.rows.push(Row::of(source.id, line, wrapping, row));
         } else {
             self.left_out = self.left_out.saturating_add(1);
         }
     }
 
-    fn component(&mut self, source: &Source, line: u64, component: &ComponentLine<'_>) {
+    fn component(
+        &mut self,
+        source: &Source,
+        line: u64,
+        wrapping: &Wrapping<'_>,
+        component: &ComponentLine<'_>,
+    ) {
         if matches!(self.wanted, RowsWanted::Line(wanted) if *wanted == line) {
-            self.component = Some(ComponentHit::of(source.id, line, component));
+            self.component = Some(ComponentHit::of(source.id, line, wrapping, component));
         }
     }
 
@@ -360,9 +387,15 @@ impl Keeper for LineKeeper {
         self.needles.is_match(block)
     }
 
-    fn row(&mut self, _: &Source, _: u64, _: &AccessRow<'_>) {}
+    fn row(&mut self, _: &Source, _: u64, _: &Wrapping<'_>, _: &AccessRow<'_>) {}
 
-    fn component(&mut self, source: &Source, line: u64, component: &ComponentLine<'_>) {
+    fn component(
+        &mut self,
+        source: &Source,
+        line: u64,
+        wrapping: &Wrapping<'_>,
+        component: &ComponentLine<'_>,
+    ) {
         let ahead_ns = self.offsets.get(&source.id).copied().unwrap_or(0);
         let time = component
             .time
@@ -373,7 +406,8 @@ impl Keeper for LineKeeper {
             return;
         }
         if self.lines.len() < MAX_LINES {
-            self.lines.push(ComponentHit::of(source.id, line, component));
+            self.lines
+                .push(ComponentHit::of(source.id, line, wrapping, component));
         } else {
             self.left_out = self.left_out.saturating_add(1);
         }

@@ -467,7 +467,7 @@ struct Drawing<'s> {
     sources: &'s [Source],
     participants: Vec<Participant>,
     /// Proxy participants by input.
-    proxies: BTreeMap<InputId, usize>,
+    proxies: BTreeMap<(InputId, Option<String>), usize>,
     /// The proxy of a pod's address.
     by_address: BTreeMap<Address, usize>,
     /// Names of pods by address.
@@ -495,7 +495,7 @@ impl<'s> Drawing<'s> {
                 drawing
                     .pods
                     .entry(address)
-                    .or_insert_with(|| name_of(sources, row.input));
+                    .or_insert_with(|| name_of(sources, row.writer()));
             }
         }
         let mut visited = vec![false; rows.len()];
@@ -538,17 +538,18 @@ impl<'s> Drawing<'s> {
     }
 
     fn proxy(&mut self, row: &Row) -> usize {
-        if let Some(at) = self.proxies.get(&row.input) {
+        let writer = (row.input, row.pod.clone());
+        if let Some(at) = self.proxies.get(&writer) {
             return *at;
         }
         let address = pod_address(row);
         let at = self.participants.len();
         self.participants.push(Participant {
-            name: name_of(self.sources, row.input),
+            name: name_of(self.sources, row.writer()),
             kind: "proxy",
             address: address.map(|address| address.to_string()),
         });
-        self.proxies.insert(row.input, at);
+        self.proxies.insert(writer, at);
         if let Some(address) = address {
             self.by_address.entry(address).or_insert(at);
         }
@@ -576,14 +577,14 @@ impl<'s> Drawing<'s> {
         let remote = row.downstream_remote?;
         let by_tuple = rows
             .iter()
-            .find(|caller| caller.input != row.input && caller.upstream_local == Some(remote));
+            .find(|caller| caller.writer() != row.writer() && caller.upstream_local == Some(remote));
         if let Some(caller) = by_tuple {
             return Some(self.proxy(caller));
         }
         let own = pod_address(row) == Some(remote.address);
         let beside = rows
             .iter()
-            .find(|other| other.input != row.input && pod_address(other) == Some(remote.address));
+            .find(|other| other.writer() != row.writer() && pod_address(other) == Some(remote.address));
         match beside {
             Some(caller) if !own => Some(self.proxy(caller)),
             _ => Some(self.endpoint(remote.address)),
@@ -595,7 +596,7 @@ impl<'s> Drawing<'s> {
         let host = row.upstream_host?;
         let other = rows
             .iter()
-            .find(|other| other.input != row.input && pod_address(other) == Some(host.address));
+            .find(|other| other.writer() != row.writer() && pod_address(other) == Some(host.address));
         match other {
             Some(other) if !row.inbound() => Some(self.proxy(other)),
             _ => Some(self.endpoint(host.address)),
@@ -609,16 +610,17 @@ impl<'s> Drawing<'s> {
         lines: Vec<ComponentHit>,
         connection: Option<FourTuple>,
     ) {
-        let mut attempts: BTreeMap<(InputId, &str), usize> = BTreeMap::new();
+        let of_attempt = |row: &'_ Row| (row.input, row.pod.clone(), row.cluster.clone());
+        let mut attempts: BTreeMap<_, usize> = BTreeMap::new();
         for row in rows {
-            *attempts.entry((row.input, row.cluster.as_str())).or_default() += 1;
+            *attempts.entry(of_attempt(row)).or_default() += 1;
         }
-        let mut nth: BTreeMap<(InputId, &str), usize> = BTreeMap::new();
+        let mut nth: BTreeMap<_, usize> = BTreeMap::new();
         for row in rows {
-            let key = (row.input, row.cluster.as_str());
+            let key = of_attempt(row);
+            let all = attempts.get(&key).copied().unwrap_or(1);
             let number = nth.entry(key).or_default();
             *number += 1;
-            let all = attempts.get(&key).copied().unwrap_or(1);
             let attempt = (all > 1 && connection.is_none()).then(|| format!("attempt {number} of {all}: "));
             self.row(rows, row, &attempt.unwrap_or_default());
         }
@@ -744,15 +746,16 @@ impl<'s> Drawing<'s> {
     }
 
     fn line(&mut self, hit: &ComponentHit) {
-        let known = self.proxies.get(&hit.input).copied();
+        let writer = (hit.input, hit.pod.clone());
+        let known = self.proxies.get(&writer).copied();
         let at = known.unwrap_or(self.participants.len());
         if known.is_none() {
             self.participants.push(Participant {
-                name: name_of(self.sources, hit.input),
+                name: name_of(self.sources, (hit.input, hit.pod.as_deref())),
                 kind: "proxy",
                 address: None,
             });
-            self.proxies.insert(hit.input, at);
+            self.proxies.insert(writer, at);
         }
         self.events.push(Event {
             time: hit.time,
@@ -778,7 +781,7 @@ fn feeds(row: &Row, next: &Row) -> bool {
     }
     let by_tuple = row.upstream_local.is_some()
         && row.upstream_local == next.downstream_remote
-        && row.input != next.input;
+        && row.writer() != next.writer();
     let by_host = row.upstream_local.is_none()
         && !row.inbound()
         && next.inbound()
@@ -786,13 +789,16 @@ fn feeds(row: &Row, next: &Row) -> bool {
         && row.upstream_host == next.downstream_local;
     let through_app = row.inbound()
         && !next.inbound()
-        && row.input == next.input
+        && row.writer() == next.writer()
         && pod_address(row).is_some()
         && next.downstream_remote.map(|end| end.address) == pod_address(row);
     by_tuple || by_host || through_app
 }
 
-fn name_of(sources: &[Source], input: InputId) -> String {
+fn name_of(sources: &[Source], (input, pod): (InputId, Option<&str>)) -> String {
+    if let Some(pod) = pod {
+        return pod.to_owned();
+    }
     let source = sources.iter().find(|source| source.id == input);
     source.map_or_else(
         || format!("input {}", input.0),

@@ -431,7 +431,7 @@ texts! {
     Row {
         Request: [request],
         Said: [details, request_id],
-        Name: [cluster, upstream_local, upstream_host, downstream_local, downstream_remote],
+        Name: [pod, cluster, upstream_local, upstream_host, downstream_local, downstream_remote],
         words: [flags],
     }
     trace::Event {
