@@ -14,8 +14,8 @@ use crate::aggregate::collector::{Collector, CollectorOptions, Origin, Partial};
 use crate::aggregate::{CaptureTotals, Totals, address};
 use crate::catalog::Catalog;
 use crate::correlate::{Incident, names};
-use crate::decode::document::DOCUMENT_BYTES_MAX;
-use crate::decode::log::{Content, Layouts, LogDecoder, Wrapper, may_cut_with};
+use crate::decode::document::{DOCUMENT_BYTES_MAX, Form};
+use crate::decode::log::{Content, Layouts, LogDecoder, Wrapper, holds_entries, may_cut_with};
 use crate::decode::output::{self, Text, TextKind};
 use crate::decode::packet::PacketBlock;
 use crate::error::Problem;
@@ -603,6 +603,10 @@ impl Worker<'_, '_> {
         collector.begin_block(origin, block.seq, block.offset_bytes);
         match text {
             _ if is_repeated => collector.repeated(&block.data),
+            Some(Text {
+                form: Some(Form::Json),
+                ..
+            }) if holds_entries(&block.data) => decoder.decode_entries(&block.data, collector),
             Some(Text {
                 kind,
                 form: Some(form),

@@ -177,6 +177,44 @@ fn what_collectors_and_stores_write_says_the_same() {
     }
 }
 
+/// One document of entries, as programs of stores print it: over several lines, an entry a line, in one line.
+#[test]
+fn documents_of_entries_say_the_same() {
+    let recorded = recorded();
+    let of_cloud = |(pod, line): (String, String)| {
+        json!({"insertId": "i", "resource": {"labels": {"pod_name": pod, "namespace_name": "default", "container_name": "istio-proxy"}},
+            "textPayload": line})
+    };
+    let entries: Vec<Value> = lines().into_iter().map(of_cloud).collect();
+    let of_search = |(pod, line): (String, String)| json!({"_index": "i", "_source": {"message": line, "kubernetes": {"pod": {"name": pod}, "namespace": "default"}}});
+    let hits: Vec<Value> = lines().into_iter().map(of_search).collect();
+    let search = json!({"took": 1, "hits": {"total": {"value": 1}, "hits": hits}});
+    let one_a_line: Vec<String> = entries.iter().map(Value::to_string).collect();
+    for document in [
+        serde_json::to_string_pretty(&entries).unwrap(),
+        format!("[\n{}\n]\n", one_a_line.join(",\n")),
+        serde_json::to_string_pretty(&search).unwrap(),
+        search.to_string(),
+    ] {
+        let scratch = Scratch::with("export.json", &document);
+        let report = scratch.report();
+        let head = document.get(..60).unwrap();
+        assert_eq!(told(&report), told(&recorded), "{head}");
+        let first = &list(&report, "/findings/0/evidence/0/refs")[0];
+        let cited = document
+            .lines()
+            .nth(usize::try_from(number(first, "/line")).unwrap() - 1)
+            .unwrap();
+        let at = usize::try_from(number(first, "/offset_bytes")).unwrap();
+        assert!(
+            cited.contains('{') && document.get(at..).unwrap().starts_with('{'),
+            "{head}"
+        );
+        let row = document.get(at..at + 1000).unwrap();
+        assert!(row.contains(" 503 "), "{row}");
+    }
+}
+
 /// An export of a namespace has the lines of all containers: applications accuse nobody, and istiod's are its own.
 #[test]
 fn other_containers_are_what_they_are() {
@@ -246,30 +284,32 @@ fn lines_are_selected_by_their_namespace_and_pod() {
 
 #[test]
 fn a_request_is_traced_from_pod_to_pod() {
-    let scratch = collected(|pod, line| {
-        json!({"labels": {"pod": pod, "namespace": "default"}, "line": line}).to_string()
-    });
+    let entry = |pod: &str, line: &str| json!({"labels": {"pod": pod, "namespace": "default"}, "line": line});
+    let of_lines = collected(|pod, line| entry(pod, line).to_string());
+    let entries: Vec<Value> = lines().iter().map(|(pod, line)| entry(pod, line)).collect();
+    let of_document = Scratch::with("export.json", serde_json::to_string_pretty(&entries).unwrap());
     let failed = lines()
         .into_iter()
         .find(|(_, line)| line.contains(" 503 URX "))
         .unwrap()
         .1;
     let id = &fields(&failed).unwrap()[15];
-    let traced = postmesh(&["trace", "--format", "json", "--request", id], &[scratch.path()]).report();
-    let mut names: Vec<&str> = list(&traced, "/participants")
-        .iter()
-        .map(|one| text(one, "/name"))
-        .collect();
-    names.sort_unstable();
-    assert_eq!(
-        names,
-        [
-            "app of productpage-v1",
-            "app of ratings-v1",
-            "productpage-v1",
-            "ratings-v1"
-        ]
-    );
+    for scratch in [&of_lines, &of_document] {
+        let words = ["trace", "--format", "json", "--request", id];
+        let traced = postmesh(&words, &[scratch.path()]).report();
+        let participants = list(&traced, "/participants").iter();
+        let mut names: Vec<&str> = participants.map(|one| text(one, "/name")).collect();
+        names.sort_unstable();
+        assert_eq!(
+            names,
+            [
+                "app of productpage-v1",
+                "app of ratings-v1",
+                "productpage-v1",
+                "ratings-v1"
+            ]
+        );
+    }
 }
 
 #[test]

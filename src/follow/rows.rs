@@ -3,7 +3,11 @@
 use super::trace::ClockOffsets;
 use super::tuple::endpoint;
 use super::{Opened, open, text_of};
-use crate::decode::log::{AccessRow, ComponentLine, Content, Layouts, LogDecoder, Wrapping};
+use crate::decode::document::{DOCUMENT_BYTES_MAX, Form};
+use crate::decode::log::{
+    AccessRow, ComponentLine, Content, Layouts, Line, LineAt, LogDecoder, Wrapping, holds_entries,
+};
+use crate::decode::output;
 use crate::decode::packet::Endpoint;
 use crate::input::{Source, lines_of};
 use crate::units::{InputId, Timestamp};
@@ -192,15 +196,20 @@ pub(super) fn pass(
         return None;
     };
     reader.cut_at(repeated_bytes);
+    let is_document = output::recognise(reader.head()).form == Some(Form::Json);
     let mut decoder = LogDecoder::with_layouts(layouts);
     let mut buffer = Vec::new();
     let mut before = 0_u64;
     while !keeper.is_done(before) {
-        let Some(block) = reader.next_block(std::mem::take(&mut buffer)) else {
-            break;
+        let taken = std::mem::take(&mut buffer);
+        let block = if is_document {
+            reader.whole(taken, DOCUMENT_BYTES_MAX)
+        } else {
+            reader.next_block(taken)
         };
+        let Some(block) = block else { break };
         if block.offset_bytes >= repeated_bytes && keeper.may_hold(&block.data) {
-            decoder.decode_block(&block.data, &mut |at, line| {
+            let mut keep = |at: &LineAt<'_>, line: &Line<'_>| {
                 let number = before.saturating_add(u64::from(at.line)).saturating_add(1);
                 match &line.content {
                     Content::Access(row) => keeper.row(source, number, &line.wrapping, row),
@@ -209,7 +218,12 @@ pub(super) fn pass(
                     }
                     _ => {}
                 }
-            });
+            };
+            if is_document && holds_entries(&block.data) {
+                decoder.decode_entries(&block.data, &mut keep);
+            } else {
+                decoder.decode_block(&block.data, &mut keep);
+            }
         }
         before = before.saturating_add(lines_of(&block.data));
         buffer = block.data;

@@ -104,7 +104,7 @@ fn skip_blank(text: &[u8]) -> &[u8] {
 }
 
 /// A string after its opening quote: its content, whether it has escapes, and what follows its closing quote.
-fn string(text: &[u8]) -> Result<(&[u8], bool, &[u8]), Malformed> {
+pub(super) fn string(text: &[u8]) -> Result<(&[u8], bool, &[u8]), Malformed> {
     let mut at = 0_usize;
     let mut escaped = false;
     loop {
@@ -197,7 +197,7 @@ fn number(text: &[u8]) -> (Value<'_>, &[u8]) {
 }
 
 /// What follows the object or array at the start of `text`.
-fn skip_nested(text: &[u8]) -> Result<&[u8], Malformed> {
+pub(super) fn skip_nested(text: &[u8]) -> Result<&[u8], Malformed> {
     // One bit a level: set for an object.
     let mut kinds = 0_u64;
     let mut depth = 0_u32;

@@ -16,7 +16,7 @@ pub use subject::subject;
 pub use ztunnel::{Connection, connection};
 
 use super::document::{Form, Spot, Statement, is_aligned, is_probe, is_sockets, table as rows};
-use super::log::without_wrappers;
+use super::log::{begins_array_of_entries, without_wrappers};
 use crate::units::Timestamp;
 use lines::{analyze_line, cells, certs_line, clusters_line, column, without_colours};
 
@@ -602,6 +602,7 @@ fn json_document(over_lines: bool, head: &[u8]) -> Option<(TextKind, Option<Form
         || (names("apiVersion") && (names("metadata") || names("items")))
         || OF_ENVOY.iter().any(|member| names(member))
         || names("cluster_statuses")
+        || begins_array_of_entries(head)
     {
         Some((TextKind::Objects, Some(Form::Json)))
     } else {
