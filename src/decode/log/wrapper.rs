@@ -243,7 +243,8 @@ fn object<'block>(
             || matches!(envelope.line, Value::Object(_))
             || start_of(text).is_some_and(|start| start != Start::CroppedAccess)
     });
-    if envelope.is_named() {
+    // A name alone is one only where there is a line for certain.
+    if envelope.is_named() || text.is_some() {
         let wrapping = &mut peeled.wrapping;
         wrapping.pod = wrapping.pod.or(envelope.pod);
         wrapping.namespace = wrapping.namespace.or(envelope.namespace);
@@ -496,6 +497,7 @@ mod tests {
             (r#"{"insertId":"i","jsonPayload":{"response_code":503},"resource":{"labels":{"namespace_name":"shop","pod_name":"web-1"}}}"#.to_owned(), "web-1 shop", r#"{\"response_code\":503}"#),
             (format!(r#"{{"_index":"i","_source":{{"message":"{row}","kubernetes":{{"pod":{{"uid":"u","name":"web-1"}},"namespace":"shop","container":{{"name":"istio-proxy"}}}}}}}}"#), "web-1 shop istio-proxy", row),
             (format!(r#"{{"k8s.pod.name":"web-1","k8s.namespace.name":"shop","body":"{row}"}}"#), "web-1 shop", row),
+            (format!(r#"{{"labels":{{"pod":"web-1"}},"line":"{row}"}}"#), "web-1", row),
             (format!(r#"{{"result":{{"_raw":"{row}"}}}},"#), "", row),
         ];
         for (line, said, text) in cases {
