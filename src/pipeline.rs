@@ -606,7 +606,11 @@ impl Worker<'_, '_> {
             Some(Text {
                 form: Some(Form::Json),
                 ..
-            }) if holds_entries(&block.data) => decoder.decode_entries(&block.data, collector),
+            }) if holds_entries(&block.data) => {
+                if let Some((offset, line)) = decoder.decode_entries(&block.data, collector) {
+                    collector.entries_stopped(offset, line);
+                }
+            }
             Some(Text {
                 kind,
                 form: Some(form),

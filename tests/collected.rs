@@ -212,6 +212,14 @@ fn documents_of_entries_say_the_same() {
         );
         let row = document.get(at..at + 1000).unwrap();
         assert!(row.contains(" 503 "), "{row}");
+        // What was cut off is told, and what stands before is used.
+        let half = document.get(..document.len() / 2).unwrap();
+        let report = Scratch::with("export.json", half).report();
+        assert!(number(&report, "/requests/rows") > 1000, "{head}");
+        let [problem] = list(&report, "/inputs/0/problems") else {
+            panic!("{head}")
+        };
+        assert!(text(problem, "/what").contains("cut off"), "{problem}");
     }
 }
 

@@ -28,13 +28,14 @@ fuzz_target!(|data: &[u8]| {
         }
     }
     let mut last = None;
-    LogDecoder::default().decode_entries(data, &mut |at: &LineAt<'_>, _: &Line<'_>| {
+    let stopped = LogDecoder::default().decode_entries(data, &mut |at: &LineAt<'_>, _: &Line<'_>| {
         assert_eq!(data.get(at.offset), Some(&b'{'));
         assert!(last < Some(at.offset), "in order");
         let before = data.iter().take(at.offset).filter(|byte| **byte == b'\n').count();
         assert_eq!(usize::try_from(at.line), Ok(before));
         last = Some(at.offset);
     });
+    assert!(stopped.is_none_or(|(offset, _)| offset <= data.len()));
     // The head alone decides, and a document that holds none gives none there.
     if data.len() < 1 << 16 && !holds_entries(data) {
         assert_eq!(last, None);

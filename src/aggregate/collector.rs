@@ -669,6 +669,17 @@ impl<'run> Collector<'run> {
         }
     }
 
+    /// Says that a document of log entries could not be read beyond a place of the block.
+    pub fn entries_stopped(&mut self, offset: usize, line: u32) {
+        let at = LineAt {
+            offset,
+            line,
+            text: b"",
+        };
+        let what = "the document of log entries is cut off or malformed behind this entry".to_owned();
+        self.stats.damage(self.place(&at), what);
+    }
+
     /// Searches a message of the analyzer for signatures.
     fn message(&mut self, place: Place, message: &[u8]) {
         let mut hits = std::mem::take(&mut self.hit_buffer);

@@ -56,6 +56,8 @@ struct Entries<'document> {
     /// Up to where line breaks were counted, and how many there are.
     counted: (usize, u32),
     open: Vec<Level>,
+    /// Where the last entry ends.
+    read: usize,
 }
 
 impl<'document> Entries<'document> {
@@ -65,6 +67,7 @@ impl<'document> Entries<'document> {
             at: 0,
             counted: (0, 0),
             open: Vec::new(),
+            read: 0,
         }
     }
 
@@ -74,6 +77,12 @@ impl<'document> Entries<'document> {
         let len = text.len().saturating_sub(rest.len());
         let of_entries = matches!(self.open.last(), Some(Level::Array { of_entries: true }));
         (of_entries || is_entry(text.get(..len)?)).then_some(len)
+    }
+
+    /// Where reading stopped before the document was over, at the end of the last entry: offset and line breaks before it.
+    fn stopped(&mut self) -> Option<(usize, u32)> {
+        let is_over = self.at >= self.document.len() && self.open.is_empty();
+        (!is_over).then(|| (self.read, self.line_of(self.read)))
     }
 
     fn line_of(&mut self, offset: usize) -> u32 {
@@ -110,6 +119,7 @@ impl<'document> Iterator for Entries<'document> {
                         }
                         let offset = self.at;
                         self.at = self.at.saturating_add(bytes);
+                        self.read = self.at;
                         return Some(Entry {
                             offset,
                             line: self.line_of(offset),
@@ -166,10 +176,12 @@ impl<S: LineSink> LineSink for Placed<'_, S> {
 }
 
 impl LogDecoder {
-    /// Calls `sink` once for each entry of a document, in order, with the place where the entry begins.
-    pub fn decode_entries(&mut self, document: &[u8], sink: &mut impl LineSink) {
+    /// Calls `sink` once for each entry of a document, in order, with the place where the entry begins. Gives the end of the last one
+    /// (its offset and the line breaks before it) where the document is cut off or malformed after it.
+    pub fn decode_entries(&mut self, document: &[u8], sink: &mut impl LineSink) -> Option<(usize, u32)> {
         let mut text = Vec::new();
-        for entry in Entries::new(document) {
+        let mut entries = Entries::new(document);
+        for entry in entries.by_ref() {
             text.clear();
             // Line breaks stand between its members only: in strings they are escaped.
             text.extend(entry.text.iter().map(|byte| match byte {
@@ -183,6 +195,7 @@ impl LogDecoder {
             };
             self.decode_into(&text, &mut placed);
         }
+        entries.stopped()
     }
 }
 
@@ -192,13 +205,36 @@ mod tests {
     use proptest::prelude::*;
 
     fn places(document: &str) -> Vec<(usize, u32)> {
+        read(document).0
+    }
+
+    /// Offset and line.
+    type At = (usize, u32);
+
+    fn read(document: &str) -> (Vec<At>, Option<At>) {
         let mut found = Vec::new();
-        LogDecoder::default().decode_entries(document.as_bytes(), &mut |at: &LineAt<'_>, line: &Line<'_>| {
+        let mut keep = |at: &LineAt<'_>, line: &Line<'_>| {
             assert!(document.get(at.offset..).unwrap().starts_with('{'));
             assert!(!format!("{:?}", line.content).is_empty());
             found.push((at.offset, at.line));
-        });
-        found
+        };
+        let stopped = LogDecoder::default().decode_entries(document.as_bytes(), &mut keep);
+        (found, stopped)
+    }
+
+    #[test]
+    fn a_document_that_is_cut_off_is_told() {
+        let entry = "{\n\"response_code\": 503, \"response_flags\": \"UF\",\n\"start_time\": \"\"}";
+        let whole = format!("[\n{entry},\n{entry}\n]\n");
+        assert_eq!(read(&whole).1, None);
+        let first_end = 2 + entry.len();
+        for cut in [first_end + 1, first_end + 10, whole.len() - 4] {
+            let (found, stopped) = read(whole.get(..cut).unwrap());
+            assert_eq!(found.len(), 1, "{cut}");
+            assert_eq!(stopped, Some((first_end, 3)), "{cut}");
+        }
+        let (found, stopped) = read(&format!("[{entry}, \"x"));
+        assert_eq!((found.len(), stopped), (1, Some((1 + entry.len(), 2))));
     }
 
     #[test]
