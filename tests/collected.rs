@@ -1,6 +1,6 @@
 //! Logs as collectors and stores of logs give them: one object of JSON a line, or the names of pod and container before it.
 
-use crate::layouts::{fields, read};
+use crate::layouts::{KEYS, fields, read};
 use crate::running::{Scratch, case_input, list, number, postmesh, text};
 use serde_json::{Value, json};
 
@@ -69,32 +69,6 @@ fn recorded() -> Value {
 
 /// A row in Istio's JSON encoding.
 fn as_json(line: &str) -> Option<Value> {
-    const KEYS: [&str; 24] = [
-        "start_time",
-        "method",
-        "path",
-        "protocol",
-        "response_code",
-        "response_flags",
-        "response_code_details",
-        "connection_termination_details",
-        "upstream_transport_failure_reason",
-        "bytes_received",
-        "bytes_sent",
-        "duration",
-        "upstream_service_time",
-        "x_forwarded_for",
-        "user_agent",
-        "request_id",
-        "authority",
-        "upstream_host",
-        "upstream_cluster",
-        "upstream_local_address",
-        "downstream_local_address",
-        "downstream_remote_address",
-        "requested_server_name",
-        "route_name",
-    ];
     let row = KEYS.iter().zip(fields(line)?).filter(|(_, value)| value != "-");
     Some(Value::Object(
         row.map(|(key, value)| ((*key).to_owned(), value.into()))

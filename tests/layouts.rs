@@ -209,7 +209,7 @@ fn own_errors_without_any_flag_are_no_all_clear() {
 }
 
 /// The keys of a row in Istio's JSON layout, in the order of the text layout.
-const KEYS: [&str; 24] = [
+pub(crate) const KEYS: [&str; 24] = [
     "start_time",
     "method",
     "path",
